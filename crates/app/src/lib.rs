@@ -1,0 +1,4 @@
+//! Use cases and the ports they stand on.
+
+pub mod contract;
+pub mod ports;

@@ -1,0 +1,407 @@
+//! The audit log, which is also the event log: numbered facts, each bound to the one before by a hash.
+//!
+//! A fact carries what is needed to rebuild the state: [`crate::model::Model::apply`] folds the log. One transaction
+//! records one event.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::actor::Actor;
+use crate::approval::{Approval, Vote};
+use crate::evaluation::Evaluation;
+use crate::names::{Digest, ModelId, RunId};
+use crate::package::Package;
+use crate::policy::EndpointPolicy;
+use crate::run::{Announcement, Outcome, RunStatus, StopReason, TrainingRequest};
+use crate::trigger::{Cause, Finding, Judgment};
+
+/// One immutable, numbered fact: who, what, when, why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditEvent {
+    /// Document version.
+    pub schema: u16,
+    /// The model it concerns.
+    pub model: ModelId,
+    /// Its number in the model's log, from 1, without gaps.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What caused it: a request's id, an event's id or the decision it carries out.
+    pub cause: String,
+    /// What happened.
+    pub fact: Fact,
+    /// The hash of the event before; of nothing for the first.
+    pub previous: Digest,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fact {
+    /// A model came under watch.
+    ModelWatched {
+        /// The policy it follows.
+        policy: Digest,
+        /// Windows that end at or before this time are never judged.
+        origin: Timestamp,
+        /// Where it serves.
+        endpoint: EndpointPolicy,
+    },
+    /// A model adopted a changed policy.
+    PolicyAdopted {
+        /// The policy it follows from now on.
+        policy: Digest,
+        /// Where it serves from now on.
+        endpoint: EndpointPolicy,
+    },
+    /// Triggers were checked and asked for nothing, or were suppressed.
+    TriggersChecked {
+        /// What each trigger found.
+        findings: Vec<Finding>,
+        /// Windows judged at this check.
+        judgments: Vec<Judgment>,
+    },
+    /// Triggers were checked, or a person asked, and a run was requested.
+    RunRequested {
+        /// The run.
+        run: RunId,
+        /// Why.
+        causes: Vec<Cause>,
+        /// What each trigger found.
+        findings: Vec<Finding>,
+        /// Windows judged at this check.
+        judgments: Vec<Judgment>,
+    },
+    /// What a run trains was frozen.
+    RunQueued {
+        /// The run.
+        run: RunId,
+        /// What it trains.
+        request: Box<TrainingRequest>,
+    },
+    /// A run took a slot.
+    RunStarting {
+        /// The run.
+        run: RunId,
+    },
+    /// A run's execution was started.
+    RunTraining {
+        /// The run.
+        run: RunId,
+        /// The execution.
+        execution: String,
+        /// When it is stopped if it still trains.
+        deadline: Timestamp,
+    },
+    /// A run is being stopped.
+    RunStopping {
+        /// The run.
+        run: RunId,
+        /// Why.
+        because: StopReason,
+    },
+    /// A run's execution ended well.
+    RunTrained {
+        /// The run.
+        run: RunId,
+    },
+    /// A run's candidate was judged.
+    CandidateEvaluated {
+        /// The run.
+        run: RunId,
+        /// The package.
+        package: Box<Package>,
+        /// The judgment.
+        evaluation: Box<Evaluation>,
+        /// What follows.
+        next: AfterEvaluation,
+    },
+    /// A person voted.
+    ApprovalVoted {
+        /// The run.
+        run: RunId,
+        /// The vote.
+        vote: Vote,
+    },
+    /// A promotion is about to happen.
+    PromotionAnnounced {
+        /// The run.
+        run: RunId,
+        /// The package that will be champion.
+        version: u64,
+        /// The notice.
+        announcement: Announcement,
+    },
+    /// Traffic begins to move.
+    RolloutStarted {
+        /// The run.
+        run: RunId,
+        /// The package that will be champion.
+        version: u64,
+        /// Whether the notice was published before its deadline.
+        was_announced: bool,
+    },
+    /// The champion changed.
+    ModelPromoted {
+        /// The run.
+        run: RunId,
+        /// The new champion.
+        version: u64,
+        /// The champion before.
+        replaced: Option<u64>,
+    },
+    /// A run ended without promotion.
+    RunEnded {
+        /// The run.
+        run: RunId,
+        /// Its last status.
+        status: RunStatus,
+        /// Why.
+        outcome: Outcome,
+    },
+    /// The champion is being taken back.
+    RollbackStarted {
+        /// The champion that is taken back.
+        from: u64,
+        /// The champion that is restored.
+        to: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The champion was taken back; promotion without a person is frozen.
+    ModelRolledBack {
+        /// The champion that was taken back.
+        from: u64,
+        /// The champion that was restored.
+        to: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What follows an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum AfterEvaluation {
+    /// The candidate is promoted without a person.
+    Announce {
+        /// The notice.
+        announcement: Announcement,
+    },
+    /// People are asked.
+    AskApproval {
+        /// The request.
+        approval: Approval,
+    },
+    /// The candidate is refused.
+    Reject {
+        /// Why.
+        outcome: Outcome,
+    },
+}
+
+impl Fact {
+    /// The word in files and on screens.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fact::ModelWatched { .. } => "model_watched",
+            Fact::PolicyAdopted { .. } => "policy_adopted",
+            Fact::TriggersChecked { .. } => "triggers_checked",
+            Fact::RunRequested { .. } => "run_requested",
+            Fact::RunQueued { .. } => "run_queued",
+            Fact::RunStarting { .. } => "run_starting",
+            Fact::RunTraining { .. } => "run_training",
+            Fact::RunStopping { .. } => "run_stopping",
+            Fact::RunTrained { .. } => "run_trained",
+            Fact::CandidateEvaluated { .. } => "candidate_evaluated",
+            Fact::ApprovalVoted { .. } => "approval_voted",
+            Fact::PromotionAnnounced { .. } => "promotion_announced",
+            Fact::RolloutStarted { .. } => "rollout_started",
+            Fact::ModelPromoted { .. } => "model_promoted",
+            Fact::RunEnded { .. } => "run_ended",
+            Fact::RollbackStarted { .. } => "rollback_started",
+            Fact::ModelRolledBack { .. } => "model_rolled_back",
+        }
+    }
+
+    /// The run it concerns, if any.
+    #[must_use]
+    pub fn run(&self) -> Option<&RunId> {
+        match self {
+            Fact::RunRequested { run, .. }
+            | Fact::RunQueued { run, .. }
+            | Fact::RunStarting { run }
+            | Fact::RunTraining { run, .. }
+            | Fact::RunStopping { run, .. }
+            | Fact::RunTrained { run }
+            | Fact::CandidateEvaluated { run, .. }
+            | Fact::ApprovalVoted { run, .. }
+            | Fact::PromotionAnnounced { run, .. }
+            | Fact::RolloutStarted { run, .. }
+            | Fact::ModelPromoted { run, .. }
+            | Fact::RunEnded { run, .. } => Some(run),
+            Fact::ModelWatched { .. }
+            | Fact::PolicyAdopted { .. }
+            | Fact::TriggersChecked { .. }
+            | Fact::RollbackStarted { .. }
+            | Fact::ModelRolledBack { .. } => None,
+        }
+    }
+
+    /// Windows judged with this fact.
+    #[must_use]
+    pub fn judgments(&self) -> &[Judgment] {
+        match self {
+            Fact::TriggersChecked { judgments, .. } | Fact::RunRequested { judgments, .. } => judgments,
+            Fact::ModelWatched { .. }
+            | Fact::PolicyAdopted { .. }
+            | Fact::RunQueued { .. }
+            | Fact::RunStarting { .. }
+            | Fact::RunTraining { .. }
+            | Fact::RunStopping { .. }
+            | Fact::RunTrained { .. }
+            | Fact::CandidateEvaluated { .. }
+            | Fact::ApprovalVoted { .. }
+            | Fact::PromotionAnnounced { .. }
+            | Fact::RolloutStarted { .. }
+            | Fact::ModelPromoted { .. }
+            | Fact::RunEnded { .. }
+            | Fact::RollbackStarted { .. }
+            | Fact::ModelRolledBack { .. } => &[],
+        }
+    }
+}
+
+impl AuditEvent {
+    /// The version of the document.
+    pub const SCHEMA: u16 = 1;
+
+    /// What the first event names as the one before.
+    #[must_use]
+    pub fn genesis() -> Digest {
+        Digest::of(b"")
+    }
+
+    /// The hash that the next event names.
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        Digest::of_json(self)
+    }
+
+    /// Where it is stored in the log: numbers that sort as text.
+    #[must_use]
+    pub fn sort(seq: u64) -> String {
+        format!("{seq:012}")
+    }
+}
+
+/// An event as it is stored: with its own hash, so that each entry can be checked alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditEntry {
+    /// The event.
+    pub event: AuditEvent,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+impl AuditEntry {
+    /// The entry of `event`.
+    #[must_use]
+    pub fn new(event: AuditEvent) -> AuditEntry {
+        let hash = event.hash();
+        AuditEntry { event, hash }
+    }
+}
+
+/// Where a log is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenChain {
+    /// A number is missing or repeated.
+    #[error("entry {found} stands where {expected} belongs")]
+    Gap {
+        /// The number that should be there.
+        expected: u64,
+        /// The number that is.
+        found: u64,
+    },
+    /// An entry does not match its own hash.
+    #[error("entry {seq} was changed: its hash does not match its content")]
+    Changed {
+        /// Which.
+        seq: u64,
+    },
+    /// An entry does not follow the one before.
+    #[error("entry {seq} does not follow entry {}: the hash of the one before differs", seq - 1)]
+    Unlinked {
+        /// Which.
+        seq: u64,
+    },
+    /// The last entry is not the one that HEAD names.
+    #[error("the log ends at entry {found}, HEAD says {expected}: the tail was cut or HEAD was changed")]
+    Tail {
+        /// HEAD's number.
+        expected: u64,
+        /// The last entry's number.
+        found: u64,
+    },
+}
+
+/// Checks a log entry by entry.
+#[derive(Debug, Clone)]
+pub struct ChainCheck {
+    seq: u64,
+    hash: Digest,
+}
+
+impl Default for ChainCheck {
+    fn default() -> Self {
+        ChainCheck { seq: 0, hash: AuditEvent::genesis() }
+    }
+}
+
+impl ChainCheck {
+    /// Checks the next entry.
+    ///
+    /// # Errors
+    /// Says where the log is broken.
+    pub fn next(&mut self, entry: &AuditEntry) -> Result<(), BrokenChain> {
+        let seq = entry.event.seq;
+        if seq != self.seq + 1 {
+            return Err(BrokenChain::Gap { expected: self.seq + 1, found: seq });
+        }
+        if entry.event.hash() != entry.hash {
+            return Err(BrokenChain::Changed { seq });
+        }
+        if entry.event.previous != self.hash {
+            return Err(BrokenChain::Unlinked { seq });
+        }
+        self.seq = seq;
+        self.hash = entry.hash.clone();
+        Ok(())
+    }
+
+    /// Checks that the log ends where HEAD says.
+    ///
+    /// # Errors
+    /// Says that it does not.
+    pub fn finish(&self, seq: u64, hash: &Digest) -> Result<(), BrokenChain> {
+        if self.seq == seq && &self.hash == hash { Ok(()) } else { Err(BrokenChain::Tail { expected: seq, found: self.seq }) }
+    }
+
+    /// How many entries were checked.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.seq
+    }
+
+    /// The hash of the last entry.
+    #[must_use]
+    pub fn head(&self) -> &Digest {
+        &self.hash
+    }
+}

@@ -1,0 +1,433 @@
+//! The state of one monitored model, and how facts change it: `fold(audit) == state`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::actor::Actor;
+use crate::approval::Approval;
+use crate::audit::{AfterEvaluation, AuditEvent, Fact};
+use crate::names::{Digest, ModelId, RunId};
+use crate::package::{Package, PackageStatus};
+use crate::policy::EndpointPolicy;
+use crate::run::{IllegalTransition, Outcome, OutcomeCode, Run, RunEvent, RunStatus};
+use crate::trigger::{Cause, Judgment, JudgmentKind};
+
+/// The head item of a model: what every decision begins with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Document version.
+    pub schema: u16,
+    /// The model.
+    pub model: ModelId,
+    /// The policy it follows.
+    pub policy: Digest,
+    /// Where it serves; kept here so that a rollback needs no policy.
+    pub endpoint: EndpointPolicy,
+    /// The package that serves.
+    pub champion: Option<u64>,
+    /// The package that a rollback restores.
+    pub previous_champion: Option<u64>,
+    /// The run that is under way; at most one.
+    pub active_run: Option<RunId>,
+    /// The rollback that is under way.
+    pub active_rollback: Option<Rollback>,
+    /// The last change of the champion, if it was a rollback that nothing followed.
+    pub rolled_back: Option<Rollback>,
+    /// Why promotion without a person is frozen.
+    pub frozen: Option<String>,
+    /// How many runs there were.
+    pub run_count: u64,
+    /// When the last run was requested.
+    pub last_run_at: Option<Timestamp>,
+    /// When the triggers were checked last.
+    pub checked_at: Timestamp,
+    /// The end of the last window judged on drift.
+    pub drift_judged_until: Timestamp,
+    /// The end of the last window judged on performance.
+    pub performance_judged_until: Timestamp,
+    /// The last judgment on drift for this champion.
+    pub drift: Option<Judgment>,
+    /// The last judgment on performance for this champion.
+    pub performance: Option<Judgment>,
+    /// The number of the last audit event.
+    pub audit_seq: u64,
+    /// Its hash.
+    pub audit_hash: Digest,
+}
+
+/// A rollback: champion `from` is replaced by `to`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// The champion that is taken back.
+    pub from: u64,
+    /// The champion that is restored.
+    pub to: u64,
+    /// Why.
+    pub reason: String,
+    /// Who asked.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Head {
+    /// The version of the document.
+    pub const SCHEMA: u16 = 1;
+}
+
+/// A model's state, or the part of it that a decision reads. Maps hold what was loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// The head.
+    pub head: Head,
+    /// Runs.
+    pub runs: BTreeMap<RunId, Run>,
+    /// Packages by version.
+    pub packages: BTreeMap<u64, Package>,
+    /// Requests for approval, by run.
+    pub approvals: BTreeMap<RunId, Approval>,
+    /// Judgments of windows, by their sort name.
+    pub judgments: BTreeMap<String, Judgment>,
+}
+
+/// A fact that does not fit the state: a bug, or a log that was tampered with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Inconsistent {
+    /// The event's number is not the next.
+    #[error("event {found} does not follow event {last}")]
+    Sequence {
+        /// The last applied number.
+        last: u64,
+        /// The event's number.
+        found: u64,
+    },
+    /// The event names another event before it.
+    #[error("event {0} does not follow the log: the hash of the event before differs")]
+    Unlinked(u64),
+    /// The first event is not the one that begins a log, or a later one is.
+    #[error("event {0} ({1}) cannot stand here")]
+    Misplaced(u64, &'static str),
+    /// The event concerns something that is not there.
+    #[error("event {seq} concerns {what}, which is not there")]
+    Missing {
+        /// Which event.
+        seq: u64,
+        /// What is missing.
+        what: String,
+    },
+    /// The run is not where the event needs it.
+    #[error("event {seq} does not fit the run")]
+    Transition {
+        /// Which event.
+        seq: u64,
+        /// Why not.
+        #[source]
+        source: IllegalTransition,
+    },
+}
+
+impl Model {
+    /// The state after the first event of a log.
+    ///
+    /// # Errors
+    /// Says that it is not a first event.
+    pub fn begin(event: &AuditEvent) -> Result<Model, Inconsistent> {
+        let Fact::ModelWatched { policy, origin, endpoint } = &event.fact else {
+            return Err(Inconsistent::Misplaced(event.seq, event.fact.name()));
+        };
+        if event.seq != 1 || event.previous != AuditEvent::genesis() {
+            return Err(Inconsistent::Sequence { last: 0, found: event.seq });
+        }
+        Ok(Model {
+            head: Head {
+                schema: Head::SCHEMA,
+                model: event.model.clone(),
+                policy: policy.clone(),
+                endpoint: endpoint.clone(),
+                champion: None,
+                previous_champion: None,
+                active_run: None,
+                active_rollback: None,
+                rolled_back: None,
+                frozen: None,
+                run_count: 0,
+                last_run_at: None,
+                checked_at: event.at,
+                drift_judged_until: *origin,
+                performance_judged_until: *origin,
+                drift: None,
+                performance: None,
+                audit_seq: 1,
+                audit_hash: event.hash(),
+            },
+            runs: BTreeMap::new(),
+            packages: BTreeMap::new(),
+            approvals: BTreeMap::new(),
+            judgments: BTreeMap::new(),
+        })
+    }
+
+    /// The state that a whole log leads to.
+    ///
+    /// # Errors
+    /// Says where the log does not fit.
+    pub fn fold<'a>(events: impl IntoIterator<Item = &'a AuditEvent>) -> Result<Option<Model>, Inconsistent> {
+        let mut model: Option<Model> = None;
+        for event in events {
+            match &mut model {
+                None => model = Some(Model::begin(event)?),
+                Some(model) => model.apply(event)?,
+            }
+        }
+        Ok(model)
+    }
+
+    /// The event that records `fact` next.
+    #[must_use]
+    pub fn next_event(&self, fact: Fact, actor: Actor, cause: &str, at: Timestamp) -> AuditEvent {
+        AuditEvent {
+            schema: AuditEvent::SCHEMA,
+            model: self.head.model.clone(),
+            seq: self.head.audit_seq + 1,
+            at,
+            actor,
+            cause: cause.to_owned(),
+            fact,
+            previous: self.head.audit_hash.clone(),
+        }
+    }
+
+    /// The champion's package, when loaded.
+    #[must_use]
+    pub fn champion(&self) -> Option<&Package> {
+        self.packages.get(&self.head.champion?)
+    }
+
+    /// The run that is under way, when loaded.
+    #[must_use]
+    pub fn active_run(&self) -> Option<&Run> {
+        self.runs.get(self.head.active_run.as_ref()?)
+    }
+
+    /// Applies the next event of the log.
+    ///
+    /// # Errors
+    /// Says why the event does not fit; the state is then not to be used any more.
+    pub fn apply(&mut self, event: &AuditEvent) -> Result<(), Inconsistent> {
+        let seq = event.seq;
+        if seq != self.head.audit_seq + 1 {
+            return Err(Inconsistent::Sequence { last: self.head.audit_seq, found: seq });
+        }
+        if event.previous != self.head.audit_hash {
+            return Err(Inconsistent::Unlinked(seq));
+        }
+        self.apply_fact(event)?;
+        self.head.audit_seq = seq;
+        self.head.audit_hash = event.hash();
+        Ok(())
+    }
+
+    fn apply_fact(&mut self, event: &AuditEvent) -> Result<(), Inconsistent> {
+        let seq = event.seq;
+        match &event.fact {
+            Fact::ModelWatched { .. } => return Err(Inconsistent::Misplaced(seq, event.fact.name())),
+            Fact::PolicyAdopted { policy, endpoint } => {
+                self.head.policy = policy.clone();
+                self.head.endpoint = endpoint.clone();
+            }
+            Fact::TriggersChecked { judgments, .. } => {
+                self.head.checked_at = event.at;
+                self.add_judgments(judgments);
+            }
+            Fact::RunRequested { run, causes, judgments, .. } => {
+                self.head.checked_at = event.at;
+                self.add_judgments(judgments);
+                self.request_run(event, run, causes)?;
+            }
+            Fact::RunQueued { run, request } => {
+                let champion = self.head.champion;
+                let run = self.step(seq, run, RunEvent::Freeze)?;
+                run.request = Some((**request).clone());
+                run.champion = champion;
+            }
+            Fact::RunStarting { run } => {
+                self.step(seq, run, RunEvent::TakeSlot)?;
+            }
+            Fact::RunTraining { run, execution, deadline } => {
+                let run = self.step(seq, run, RunEvent::ExecutionStarted)?;
+                run.execution = Some(execution.clone());
+                run.deadline = Some(*deadline);
+            }
+            Fact::RunStopping { run, because } => self.step(seq, run, RunEvent::Stop)?.stopping = Some(*because),
+            Fact::RunTrained { run } => {
+                self.step(seq, run, RunEvent::ExecutionSucceeded)?;
+            }
+            Fact::CandidateEvaluated { run, package, evaluation, next } => {
+                let mut package = (**package).clone();
+                let entry = self.run(seq, run)?;
+                entry.candidate = Some(package.version);
+                entry.evaluation = Some((**evaluation).clone());
+                match next {
+                    AfterEvaluation::Announce { announcement } => {
+                        self.step(seq, run, RunEvent::Announce)?.announced = Some(announcement.clone());
+                    }
+                    AfterEvaluation::AskApproval { approval } => {
+                        self.step(seq, run, RunEvent::AskApproval)?;
+                        self.approvals.insert(run.clone(), approval.clone());
+                    }
+                    AfterEvaluation::Reject { outcome } => {
+                        package.status = PackageStatus::Rejected;
+                        self.end_run(seq, run, RunEvent::Reject, outcome)?;
+                    }
+                }
+                self.packages.insert(package.version, package);
+            }
+            Fact::ApprovalVoted { run, vote } => {
+                let approval = self.approvals.get_mut(run).ok_or_else(|| missing(seq, "the approval of", run))?;
+                approval.votes.push(vote.clone());
+            }
+            Fact::PromotionAnnounced { run, announcement, .. } => {
+                self.step(seq, run, RunEvent::Announce)?.announced = Some(announcement.clone());
+            }
+            Fact::RolloutStarted { run, .. } => {
+                self.step(seq, run, RunEvent::BeginRollout)?;
+            }
+            Fact::ModelPromoted { run, version, replaced } => self.promote(event, run, *version, *replaced)?,
+            Fact::RunEnded { run, status, outcome } => {
+                let run_event = match status {
+                    RunStatus::Rejected => RunEvent::Reject,
+                    RunStatus::Canceled => RunEvent::Cancel,
+                    RunStatus::TimedOut => RunEvent::TimeOut,
+                    _ => RunEvent::Fail,
+                };
+                if let Some(version) = self.run(seq, run)?.candidate
+                    && let Some(package) = self.packages.get_mut(&version)
+                {
+                    package.status = PackageStatus::Rejected;
+                }
+                self.end_run(seq, run, run_event, outcome)?;
+            }
+            Fact::RollbackStarted { from, to, reason } => {
+                let by = event.actor.clone();
+                self.head.active_rollback = Some(Rollback { from: *from, to: *to, reason: reason.clone(), by, at: event.at });
+            }
+            Fact::ModelRolledBack { from, to, .. } => self.roll_back(seq, *from, *to)?,
+        }
+        Ok(())
+    }
+
+    fn add_judgments(&mut self, judgments: &[Judgment]) {
+        for judgment in judgments {
+            let is_current = judgment.champion == self.head.champion;
+            let (until, last) = match judgment.kind {
+                JudgmentKind::Drift => (&mut self.head.drift_judged_until, &mut self.head.drift),
+                JudgmentKind::Performance => (&mut self.head.performance_judged_until, &mut self.head.performance),
+            };
+            *until = judgment.window.end.max(*until);
+            if is_current {
+                *last = Some(judgment.clone());
+            }
+            self.judgments.insert(judgment.sort(), judgment.clone());
+        }
+    }
+
+    fn request_run(&mut self, event: &AuditEvent, id: &RunId, causes: &[Cause]) -> Result<(), Inconsistent> {
+        if self.head.active_run.is_some() {
+            return Err(Inconsistent::Misplaced(event.seq, event.fact.name()));
+        }
+        self.head.active_run = Some(id.clone());
+        self.head.run_count += 1;
+        self.head.last_run_at = Some(event.at);
+        let run = Run {
+            schema: Run::SCHEMA,
+            id: id.clone(),
+            status: RunStatus::Requested,
+            causes: causes.to_vec(),
+            requested_by: event.actor.clone(),
+            requested_at: event.at,
+            decision: event.cause.clone(),
+            champion: self.head.champion,
+            request: None,
+            execution: None,
+            deadline: None,
+            stopping: None,
+            candidate: None,
+            evaluation: None,
+            announced: None,
+            outcome: None,
+        };
+        self.runs.insert(id.clone(), run);
+        Ok(())
+    }
+
+    fn run(&mut self, seq: u64, id: &RunId) -> Result<&mut Run, Inconsistent> {
+        self.runs.get_mut(id).ok_or_else(|| missing(seq, "run", id))
+    }
+
+    fn step(&mut self, seq: u64, id: &RunId, run_event: RunEvent) -> Result<&mut Run, Inconsistent> {
+        let run = self.run(seq, id)?;
+        run.take(run_event).map_err(|source| Inconsistent::Transition { seq, source })?;
+        Ok(run)
+    }
+
+    fn end_run(&mut self, seq: u64, id: &RunId, run_event: RunEvent, outcome: &Outcome) -> Result<(), Inconsistent> {
+        self.step(seq, id, run_event)?.outcome = Some(outcome.clone());
+        self.head.active_run = None;
+        Ok(())
+    }
+
+    fn package(&mut self, seq: u64, version: u64) -> Result<&mut Package, Inconsistent> {
+        self.packages.get_mut(&version).ok_or_else(|| missing(seq, "package version", &version))
+    }
+
+    fn promote(&mut self, event: &AuditEvent, run: &RunId, version: u64, replaced: Option<u64>) -> Result<(), Inconsistent> {
+        let seq = event.seq;
+        if self.head.champion != replaced {
+            return Err(Inconsistent::Misplaced(seq, event.fact.name()));
+        }
+        if let Some(old) = replaced {
+            self.package(seq, old)?.status = PackageStatus::Retired;
+        }
+        let package = self.package(seq, version)?;
+        package.status = PackageStatus::Champion;
+        package.promoted_at = Some(event.at);
+        package.replaced = replaced;
+        let outcome = Outcome {
+            at: event.at,
+            code: OutcomeCode::Promoted,
+            reason: format!("version {version} is champion"),
+        };
+        self.end_run(seq, run, RunEvent::Promote, &outcome)?;
+        self.head.champion = Some(version);
+        self.head.previous_champion = replaced;
+        self.head.rolled_back = None;
+        // A promotion under a freeze was approved by a person: it lifts the freeze.
+        self.head.frozen = None;
+        self.head.drift = None;
+        self.head.performance = None;
+        Ok(())
+    }
+
+    fn roll_back(&mut self, seq: u64, from: u64, to: u64) -> Result<(), Inconsistent> {
+        let rollback = self.head.active_rollback.take().ok_or_else(|| missing(seq, "the rollback to version", &to))?;
+        self.package(seq, from)?.status = PackageStatus::RolledBack;
+        let restored = self.package(seq, to)?;
+        restored.status = PackageStatus::Champion;
+        let previous = restored.replaced;
+        self.head.champion = Some(to);
+        self.head.previous_champion = previous;
+        self.head.frozen = Some(format!("version {from} was rolled back to {to}: {}", rollback.reason));
+        self.head.rolled_back = Some(rollback);
+        self.head.drift = None;
+        self.head.performance = None;
+        Ok(())
+    }
+}
+
+fn missing(seq: u64, what: &str, id: &dyn std::fmt::Display) -> Inconsistent {
+    Inconsistent::Missing { seq, what: format!("{what} {id}") }
+}

@@ -1,0 +1,28 @@
+//! When to look at a model again: what makes the schedule data.
+
+use jiff::Timestamp;
+
+use super::{POLL, next_check};
+use crate::model::Model;
+use crate::policy::ModelPolicy;
+use crate::run::RunStatus;
+
+/// When the sweep must wake this model at the latest. A state that a live worker leaves at once is due now: if the worker
+/// died, the sweep finds it.
+#[must_use]
+pub fn next_look(model: &Model, policy: &ModelPolicy, now: Timestamp) -> Timestamp {
+    let check = next_check(&model.head, policy);
+    if model.head.active_rollback.is_some() {
+        return now;
+    }
+    let Some(run) = model.active_run() else { return check };
+    let soon = POLL.after(now);
+    let run_at = match run.status {
+        RunStatus::Requested | RunStatus::Queued | RunStatus::Starting | RunStatus::Evaluating | RunStatus::RollingOut => now,
+        RunStatus::Training | RunStatus::Stopping => run.deadline.filter(|it| now < *it).map_or(soon, |it| it.min(soon)),
+        RunStatus::AwaitingApproval => model.approvals.get(&run.id).map_or(now, |it| it.expires_at.max(now)),
+        RunStatus::Announced => now,
+        RunStatus::Succeeded | RunStatus::Rejected | RunStatus::Failed | RunStatus::Canceled | RunStatus::TimedOut => check,
+    };
+    check.min(run_at)
+}

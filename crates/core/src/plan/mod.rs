@@ -1,0 +1,251 @@
+//! Planners: each looks at one model's state and says what comes next. Pure and deterministic.
+//!
+//! A use case asks again after every record and every performed step, until the plan is to wait. So a crash at any place
+//! is healed by the next wake-up: the same state gives the same plan, and every step may be performed twice.
+
+mod check;
+mod evaluate;
+mod look;
+mod promote;
+mod rollback;
+mod start;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use check::{CheckInputs, ManualRequest, next_check, plan_check};
+pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, plan_evaluate};
+pub use look::next_look;
+pub use promote::{PromoteInputs, VoteRequest, approval_basis, plan_promote};
+pub use rollback::{RollbackRequest, plan_rollback, plan_rollback_request};
+pub use start::{DeclaredPipeline, StartInputs, plan_start};
+
+use crate::actor::Actor;
+use crate::audit::Fact;
+use crate::decision::DecisionKind;
+use crate::names::{ObjectUri, RunId};
+use crate::policy::Span;
+use crate::run::TrainingRequest;
+
+/// How often a run under way is looked at when no event comes.
+pub const POLL: Span = Span::from_const_seconds(300);
+
+/// What comes next for one model.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "an unread plan moves nothing"]
+pub enum Plan {
+    /// Record a fact, then ask again.
+    Record(Box<Record>),
+    /// Perform a step, then ask again.
+    Perform(Step),
+    /// Nothing to do now.
+    Wait {
+        /// Why.
+        on: WaitingOn,
+        /// When to look again even if nothing happens; `None` when only the next check is due.
+        until: Option<Timestamp>,
+    },
+    /// The request is refused; nothing changes.
+    Refuse(Refusal),
+}
+
+/// A fact to record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The fact.
+    pub fact: Fact,
+    /// Who decided.
+    pub actor: Actor,
+    /// The decision record behind it, if a judgment was made.
+    pub decision: Option<Decision>,
+}
+
+impl Record {
+    /// A record without a judgment of its own, carried out by Refit.
+    #[must_use]
+    pub fn carried_out(fact: Fact) -> Plan {
+        Plan::Record(Box::new(Record { fact, actor: Actor::refit(), decision: None }))
+    }
+}
+
+/// What a decision record will say; ids and times are added when it is recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What was decided about.
+    pub kind: DecisionKind,
+    /// What was decided, in one sentence.
+    pub outcome: String,
+    /// Why, one sentence each.
+    pub reasons: Vec<String>,
+    /// The numbers it rests on.
+    pub inputs: serde_json::Value,
+}
+
+/// An idempotent action on the world.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Write the frozen request beside the run's outputs.
+    WriteRequest {
+        /// Below which address.
+        output: ObjectUri,
+        /// The document.
+        document: String,
+    },
+    /// Start the execution; what the service names it is recorded.
+    StartExecution {
+        /// The run.
+        run: RunId,
+        /// The frozen request.
+        request: Box<TrainingRequest>,
+    },
+    /// Ask the service to stop the execution.
+    StopExecution {
+        /// Which.
+        execution: String,
+    },
+    /// Tell the registry what was decided about a package.
+    SetApproval {
+        /// The package.
+        package_arn: String,
+        /// Approved or rejected.
+        is_approved: bool,
+    },
+    /// Make the endpoint serve exactly this package.
+    Serve {
+        /// The endpoint.
+        endpoint: String,
+        /// The variant.
+        variant: String,
+        /// The package.
+        package_arn: String,
+    },
+}
+
+/// Why a plan does nothing now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum WaitingOn {
+    /// There is nothing to do in this state.
+    Nothing,
+    /// The next check is due later.
+    NextCheck,
+    /// All slots are taken.
+    Slot {
+        /// Who holds them.
+        holders: Vec<RunId>,
+    },
+    /// The pipeline cannot take more executions now.
+    Quota,
+    /// The execution is under way.
+    Execution {
+        /// Which.
+        arn: String,
+    },
+    /// People have to decide.
+    Approval {
+        /// How many more.
+        missing: usize,
+        /// Until when.
+        expires_at: Timestamp,
+    },
+    /// The notice of the promotion has to be published.
+    Notice {
+        /// The event's number.
+        seq: u64,
+        /// How far the log is published.
+        published: u64,
+    },
+}
+
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WaitingOn::Nothing => f.write_str("nothing to do"),
+            WaitingOn::NextCheck => f.write_str("waiting for the next check"),
+            WaitingOn::Slot { holders } => {
+                let names: Vec<String> = holders.iter().map(ToString::to_string).collect();
+                write!(f, "waiting for a slot; taken by {}", names.join(", "))
+            }
+            WaitingOn::Quota => f.write_str("waiting for the service's quota of executions"),
+            WaitingOn::Execution { arn } => write!(f, "waiting for execution {arn}"),
+            WaitingOn::Approval { missing, expires_at } => write!(f, "waiting for {missing} approval(s) until {expires_at}"),
+            WaitingOn::Notice { seq, published } => write!(f, "waiting for the notice (event {seq}) to be published; published up to {published}"),
+        }
+    }
+}
+
+/// Why a person's request is refused. A negative answer, not an error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A run is under way.
+    #[error("run {0} is under way; wait for it to end")]
+    RunActive(RunId),
+    /// The cooldown forbids a run now.
+    #[error("cooldown: the last run was requested at {last}, the next is allowed at {until}; use --force to skip the cooldown")]
+    Cooldown {
+        /// When the last run was requested.
+        last: Timestamp,
+        /// When the next is allowed.
+        until: Timestamp,
+    },
+    /// No run waits for approval.
+    #[error("run {0} does not wait for approval")]
+    NotAwaiting(RunId),
+    /// The vote is about something else than is stored now.
+    #[error("the vote is about {seen}, the request is about {basis}: look again before you decide")]
+    BasisChanged {
+        /// What the person saw.
+        seen: String,
+        /// What is stored.
+        basis: String,
+    },
+    /// The person asked for the run.
+    #[error("{0} asked for this run and cannot approve it: another person has to")]
+    OwnRun(Actor),
+    /// The person has voted.
+    #[error("{0} has voted already")]
+    VotedAlready(Actor),
+    /// The request has expired or is decided.
+    #[error("the request for approval of run {0} is closed")]
+    Closed(RunId),
+    /// There is nothing to go back to.
+    #[error("there is no champion before version {0} to go back to")]
+    NoPrevious(u64),
+    /// There is no champion.
+    #[error("there is no champion")]
+    NoChampion,
+    /// The champion is another than the request says.
+    #[error("version {asked} is not the champion, version {champion} is")]
+    NotChampion {
+        /// What was asked to be rolled back.
+        asked: u64,
+        /// The champion.
+        champion: u64,
+    },
+    /// The champion was rolled back already.
+    #[error("version {from} was already rolled back to {to}; to go back further name the champion: --from {to}")]
+    AlreadyRolledBack {
+        /// The champion that was taken back.
+        from: u64,
+        /// The champion that was restored.
+        to: u64,
+    },
+}
+
+/// The fleet's slots: a set of holders, so that taking twice is taking once.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slots {
+    /// Document version.
+    pub schema: u16,
+    /// Which runs hold a slot, since when.
+    pub holders: BTreeMap<RunId, Timestamp>,
+}
+
+impl Slots {
+    /// The version of the document.
+    pub const SCHEMA: u16 = 1;
+}

@@ -1,0 +1,227 @@
+//! From a judged candidate to a champion: votes, notice, traffic, promotion. Also carries on a rollback.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::rollback::plan_rollback;
+use super::{Decision, POLL, Plan, Record, Refusal, Step, WaitingOn};
+use crate::actor::Actor;
+use crate::approval::{Approval, ApprovalState, Choice, Vote};
+use crate::audit::Fact;
+use crate::decision::DecisionKind;
+use crate::evaluation::Evaluation;
+use crate::model::{Head, Model};
+use crate::names::{Digest, RunId};
+use crate::package::Package;
+use crate::policy::ModelPolicy;
+use crate::run::{Announcement, Outcome, OutcomeCode, Run, RunStatus};
+
+/// A person's vote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoteRequest {
+    /// The run.
+    pub run: RunId,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub choice: Choice,
+    /// Why, in their words.
+    pub comment: String,
+    /// What the person saw; refused when it is not what is stored.
+    pub basis: Option<Digest>,
+}
+
+/// What promoting looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PromoteInputs<'a> {
+    /// The state: HEAD, the active run, its approval and package, the champion's package.
+    pub model: &'a Model,
+    /// What is wanted.
+    pub policy: &'a ModelPolicy,
+    /// The time.
+    pub now: Timestamp,
+    /// How far the log is published.
+    pub published: u64,
+    /// The package that the endpoint serves alone, if it serves one alone.
+    pub serving: Option<&'a str>,
+    /// A person's vote.
+    pub vote: Option<&'a VoteRequest>,
+    /// Steps performed since the state last changed.
+    pub performed: &'a [Step],
+}
+
+/// What votes are about: the same basis means the same decision.
+#[must_use]
+pub fn approval_basis(candidate: &Package, champion: Option<&Package>, evaluation: &Evaluation, policy: &ModelPolicy) -> Digest {
+    Digest::of_json(&(
+        (candidate.version, &candidate.artifact),
+        champion.map(|it| (it.version, &it.artifact)),
+        evaluation,
+        &policy.gates,
+        &policy.promotion,
+    ))
+}
+
+/// Plans the way of a candidate to champion.
+pub fn plan_promote(inputs: &PromoteInputs<'_>) -> Plan {
+    let model = inputs.model;
+    if model.head.active_rollback.is_some() {
+        return plan_rollback(model, inputs.performed);
+    }
+    let run = model.active_run();
+    if let Some(vote) = inputs.vote {
+        return plan_vote(inputs, vote, run);
+    }
+    let Some(run) = run else { return plan_repair(inputs) };
+    match run.status {
+        RunStatus::AwaitingApproval => plan_approval(inputs, run),
+        RunStatus::Announced => plan_announced(inputs, run),
+        RunStatus::RollingOut => plan_rolling_out(inputs, run),
+        RunStatus::Requested
+        | RunStatus::Queued
+        | RunStatus::Starting
+        | RunStatus::Training
+        | RunStatus::Evaluating
+        | RunStatus::Stopping
+        | RunStatus::Succeeded
+        | RunStatus::Rejected
+        | RunStatus::Failed
+        | RunStatus::Canceled
+        | RunStatus::TimedOut => plan_repair(inputs),
+    }
+}
+
+fn serve(head: &Head, package: &Package) -> Step {
+    Step::Serve {
+        endpoint: head.endpoint.name.clone(),
+        variant: head.endpoint.variant.clone(),
+        package_arn: package.arn.clone(),
+    }
+}
+
+/// Makes the endpoint serve what HEAD says: a worker that was paused half-way may have set it back.
+fn plan_repair(inputs: &PromoteInputs<'_>) -> Plan {
+    match inputs.model.champion() {
+        Some(champion) if inputs.serving != Some(&champion.arn) && !inputs.performed.contains(&serve(&inputs.model.head, champion)) => {
+            Plan::Perform(serve(&inputs.model.head, champion))
+        }
+        _ => Plan::Wait { on: WaitingOn::Nothing, until: None },
+    }
+}
+
+fn reject(inputs: &PromoteInputs<'_>, run: &Run, code: OutcomeCode, reason: String) -> Plan {
+    // The registry learns it first: if this worker dies in between, the next one does both again.
+    if let Some(package) = run.candidate.and_then(|it| inputs.model.packages.get(&it)) {
+        let step = Step::SetApproval { package_arn: package.arn.clone(), is_approved: false };
+        if !inputs.performed.contains(&step) {
+            return Plan::Perform(step);
+        }
+    }
+    let outcome = Outcome { at: inputs.now, code, reason };
+    Record::carried_out(Fact::RunEnded { run: run.id.clone(), status: RunStatus::Rejected, outcome })
+}
+
+/// Why the votes or the evaluation no longer apply, if so.
+fn broken_basis(inputs: &PromoteInputs<'_>, run: &Run) -> Option<String> {
+    let model = inputs.model;
+    if run.champion != model.head.champion {
+        return Some("the champion changed after the evaluation".to_owned());
+    }
+    let approval = model.approvals.get(&run.id)?;
+    let candidate = model.packages.get(&run.candidate?)?;
+    let basis = approval_basis(candidate, model.champion(), run.evaluation.as_ref()?, inputs.policy);
+    (basis != approval.basis).then(|| "gates or promotion policy changed after the evaluation, the votes no longer apply".to_owned())
+}
+
+fn plan_vote(inputs: &PromoteInputs<'_>, vote: &VoteRequest, run: Option<&Run>) -> Plan {
+    let awaiting = run.filter(|it| it.id == vote.run && it.status == RunStatus::AwaitingApproval);
+    let approval = awaiting.and_then(|it| inputs.model.approvals.get(&it.id));
+    let (Some(run), Some(approval)) = (awaiting, approval) else {
+        return Plan::Refuse(Refusal::NotAwaiting(vote.run.clone()));
+    };
+    if let Some(refusal) = refuse_vote(approval, run, vote, inputs.now) {
+        return Plan::Refuse(refusal);
+    }
+    let recorded = Vote { by: vote.actor.clone(), at: inputs.now, choice: vote.choice, comment: vote.comment.clone() };
+    let fact = Fact::ApprovalVoted { run: run.id.clone(), vote: recorded };
+    Plan::Record(Box::new(Record { fact, actor: vote.actor.clone(), decision: None }))
+}
+
+fn refuse_vote(approval: &Approval, run: &Run, vote: &VoteRequest, now: Timestamp) -> Option<Refusal> {
+    if approval.state(now) != ApprovalState::Pending {
+        return Some(Refusal::Closed(run.id.clone()));
+    }
+    if let Some(seen) = vote.basis.as_ref().filter(|it| **it != approval.basis) {
+        return Some(Refusal::BasisChanged { seen: seen.short().to_owned(), basis: approval.basis.short().to_owned() });
+    }
+    if vote.choice == Choice::Approve && run.requested_by.id == vote.actor.id {
+        return Some(Refusal::OwnRun(vote.actor.clone()));
+    }
+    if approval.votes.iter().any(|it| it.by.id == vote.actor.id) {
+        return Some(Refusal::VotedAlready(vote.actor.clone()));
+    }
+    None
+}
+
+fn plan_approval(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
+    let approval = inputs.model.approvals.get(&run.id).expect("invariant: a run that awaits approval has a request");
+    if let Some(reason) = broken_basis(inputs, run) {
+        return reject(inputs, run, OutcomeCode::BasisChanged, reason);
+    }
+    match approval.state(inputs.now) {
+        ApprovalState::Declined => {
+            let reasons: Vec<String> = approval.votes.iter().filter(|it| it.choice == Choice::Decline).map(|it| format!("{} declined: {}", it.by, it.comment)).collect();
+            reject(inputs, run, OutcomeCode::Declined, reasons.join("; "))
+        }
+        ApprovalState::Expired => reject(inputs, run, OutcomeCode::ApprovalExpired, format!("nobody decided before {}", approval.expires_at)),
+        ApprovalState::Approved => {
+            let version = run.candidate.expect("invariant: a judged run has a candidate");
+            let announcement = Announcement { seq: inputs.model.head.audit_seq + 1, deadline: inputs.policy.promotion.notice_timeout.after(inputs.now) };
+            let voters: Vec<String> = approval.votes.iter().map(|it| format!("{} approved: {}", it.by, it.comment)).collect();
+            let decision = Decision {
+                kind: DecisionKind::Promotion,
+                outcome: format!("version {version} is promoted by approval"),
+                reasons: voters,
+                inputs: json!({ "approval": approval }),
+            };
+            let fact = Fact::PromotionAnnounced { run: run.id.clone(), version, announcement };
+            Plan::Record(Box::new(Record { fact, actor: Actor::refit(), decision: Some(decision) }))
+        }
+        ApprovalState::Pending => {
+            let missing = usize::try_from(approval.needed).unwrap_or(usize::MAX).saturating_sub(approval.votes.len());
+            Plan::Wait { on: WaitingOn::Approval { missing, expires_at: approval.expires_at }, until: Some(approval.expires_at) }
+        }
+    }
+}
+
+fn plan_announced(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
+    let announced = run.announced.as_ref().expect("invariant: an announced run has an announcement");
+    if let Some(reason) = broken_basis(inputs, run) {
+        return reject(inputs, run, OutcomeCode::BasisChanged, reason);
+    }
+    let was_announced = announced.seq <= inputs.published;
+    if was_announced || announced.deadline <= inputs.now {
+        let version = run.candidate.expect("invariant: an announced run has a candidate");
+        return Record::carried_out(Fact::RolloutStarted { run: run.id.clone(), version, was_announced });
+    }
+    let until = announced.deadline.min(POLL.after(inputs.now));
+    Plan::Wait { on: WaitingOn::Notice { seq: announced.seq, published: inputs.published }, until: Some(until) }
+}
+
+fn plan_rolling_out(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
+    let model = inputs.model;
+    if run.champion != model.head.champion {
+        // Only the champion counts here: the promotion was decided, a later policy does not undo it.
+        return reject(inputs, run, OutcomeCode::BasisChanged, "the champion changed during the rollout".to_owned());
+    }
+    let version = run.candidate.expect("invariant: a run that rolls out has a candidate");
+    let candidate = model.packages.get(&version).expect("invariant: the candidate of a run that rolls out is loaded");
+    let approve = Step::SetApproval { package_arn: candidate.arn.clone(), is_approved: true };
+    let serve = serve(&model.head, candidate);
+    for step in [approve, serve] {
+        if !inputs.performed.contains(&step) {
+            return Plan::Perform(step);
+        }
+    }
+    Record::carried_out(Fact::ModelPromoted { run: run.id.clone(), version, replaced: model.head.champion })
+}

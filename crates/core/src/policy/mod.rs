@@ -1,0 +1,460 @@
+//! The policy: what a fleet wants, as it was typed in refit.yaml, parsed and validated as a whole.
+//!
+//! A [`Policy`] is one content-addressed document; models adopt its digest when they wake. Every field is present:
+//! defaults are filled in when the file is read ([`read`]), so that a stored policy means the same to every later version.
+//! Keys whose effect is not built yet are refused by name.
+
+mod cron;
+mod read;
+mod span;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use cron::{Cron, CronError};
+pub use read::{Problem, Problems, read};
+pub use span::{Span, SpanError};
+
+use crate::names::{Digest, ModelId, ObjectUri};
+
+/// The schema version of a stored policy.
+pub const SCHEMA: u16 = 1;
+
+/// What a fleet wants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// [`SCHEMA`].
+    pub schema: u16,
+    /// What concerns all models together.
+    pub fleet: Fleet,
+    /// Who hears about what.
+    pub notifications: Vec<Notification>,
+    /// The monitored models, with distinct ids, endpoints and package groups.
+    pub models: Vec<ModelPolicy>,
+}
+
+impl Policy {
+    /// The digest under which the policy is stored.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of_json(self)
+    }
+
+    /// The policy of one model.
+    #[must_use]
+    pub fn find_model(&self, id: &ModelId) -> Option<&ModelPolicy> {
+        self.models.iter().find(|it| &it.id == id)
+    }
+}
+
+/// What concerns all models together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fleet {
+    /// How many runs may hold a slot at any instant, 1 to 1,000. Default 3.
+    pub concurrent_runs: u32,
+}
+
+/// A subject that people can be told about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// Something broke.
+    Failure,
+    /// The data or the model's quality moved.
+    Drift,
+    /// A person is asked to decide.
+    Approval,
+    /// A change of the champion is about to happen.
+    BeforePromotion,
+    /// The champion changed.
+    Promotion,
+    /// The champion was taken back.
+    Rollback,
+}
+
+/// One receiver of alerts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notification {
+    /// The address. The local world writes it beside each alert instead of sending mail.
+    pub email: String,
+    /// What it hears about, without repetition. Default: everything.
+    pub on: Vec<Subject>,
+}
+
+/// What kind of answer the model gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// A number.
+    Regression,
+    /// The probability of the positive class.
+    Binary,
+}
+
+/// What is wanted for one monitored model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPolicy {
+    /// Its id.
+    pub id: ModelId,
+    /// Its kind of answer.
+    pub task: Task,
+    /// Where it serves.
+    pub endpoint: EndpointPolicy,
+    /// Its model package group, a name. Default: the id.
+    pub package_group: String,
+    /// How it is trained.
+    pub pipeline: PipelinePolicy,
+    /// Its data.
+    pub data: DataPolicy,
+    /// How its traffic is cut into windows.
+    pub window: WindowPolicy,
+    /// Which data a run trains and is judged on.
+    pub training: TrainingPolicy,
+    /// When to retrain.
+    pub triggers: TriggersPolicy,
+    /// What a candidate must meet. May be empty: then a valid evaluation suffices for review.
+    pub gates: Vec<GatePolicy>,
+    /// Who decides about promotion.
+    pub promotion: PromotionPolicy,
+    /// How traffic moves.
+    pub rollout: RolloutPolicy,
+}
+
+/// Where a model serves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointPolicy {
+    /// The endpoint's name. Default: the model's id.
+    pub name: String,
+    /// The variant that the champion is. Default `champion`.
+    pub variant: String,
+}
+
+/// How a model is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PipelinePolicy {
+    /// The path of the definition, relative to refit.yaml; the pipeline's name is its file name without `.json`, after the
+    /// model's id.
+    pub definition: String,
+    /// Fixed values of parameters that the definition declares beyond the training contract.
+    pub parameters: BTreeMap<String, String>,
+    /// How a run trains. Default `full`.
+    pub strategy: Strategy,
+    /// When a run that still trains is stopped. Default 2h.
+    pub timeout: Span,
+}
+
+impl ModelPolicy {
+    /// The pipeline's name: the model's id and the definition's file name without `.json`.
+    #[must_use]
+    pub fn pipeline_name(&self) -> String {
+        let file = self.pipeline.definition.rsplit('/').next().unwrap_or_default();
+        format!("{}-{}", self.id, file.strip_suffix(".json").unwrap_or(file))
+    }
+}
+
+/// How a run trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// From nothing, on the whole training window.
+    Full,
+}
+
+/// A kind of feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureKind {
+    /// A number.
+    Numeric,
+    /// A text from a set that may grow.
+    Categorical,
+}
+
+/// A model's data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataPolicy {
+    /// Prefix of labelled history; also what drift is judged against until there is a champion with a training interval.
+    pub reference: ObjectUri,
+    /// Prefix of data-capture files.
+    pub capture: ObjectUri,
+    /// Prefix of ground-truth files.
+    pub labels: ObjectUri,
+    /// Name of the event-time column.
+    pub time: String,
+    /// Name of the label column.
+    pub label: String,
+    /// Key of the prediction in the endpoint's JSON answer. Default `score`.
+    pub prediction: String,
+    /// Features by which results are also reported.
+    pub segments: Vec<String>,
+    /// How long after an event its label is known. Default 0.
+    pub label_delay: Span,
+    /// How long after that a window's labels are awaited before it is judged. Default 0.
+    pub label_maturity: Span,
+    /// The model's inputs, at least one.
+    pub features: BTreeMap<String, FeatureKind>,
+}
+
+/// Tumbling windows in event time, aligned to the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowPolicy {
+    /// Length of a window, 1h to 366d.
+    pub size: Span,
+    /// How long after its end a window waits for late files. Default 0.
+    pub lateness: Span,
+}
+
+/// Which data a run trains and is judged on: train on `[a, b)`, hold out `[b, c)`, `c = now - label_delay`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingPolicy {
+    /// `b - a`.
+    pub window: Span,
+    /// `c - b`.
+    pub holdout: Span,
+}
+
+/// When to retrain; the triggers are combined by "any".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TriggersPolicy {
+    /// How often the triggers are checked. Default 1h.
+    pub check_every: Span,
+    /// Retrains at these times.
+    pub schedule: Option<Cron>,
+    /// Retrains when the inputs moved.
+    pub drift: Option<DriftPolicy>,
+    /// Retrains when measured quality got worse.
+    pub performance: Option<PerformancePolicy>,
+    /// Retrains when the champion is older than this.
+    pub age: Option<Span>,
+    /// The least time between the requests of two runs. Default 0.
+    pub cooldown: Span,
+}
+
+/// A distance between a feature's reference and current distributions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftMetric {
+    /// Population stability index over the reference's deciles (NUMERICS `q10`), or over categories.
+    Psi,
+    /// Two-sample Kolmogorov-Smirnov statistic; categorical features fall back to PSI.
+    Ks,
+}
+
+/// When inputs count as moved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DriftPolicy {
+    /// The distance. Default `psi`.
+    pub metric: DriftMetric,
+    /// A feature has drifted from this distance on; above 0. Default 0.2.
+    pub threshold: f64,
+    /// The data has drifted from this share of drifted features on; in (0, 1]. Default 0.3.
+    pub share: f64,
+    /// Fewer rows in a window make its judgment inconclusive; at least 1. Default 500.
+    pub min_rows: u64,
+}
+
+/// A measure of predictions against labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Share of right classes.
+    Accuracy,
+    /// Right positives among predicted positives.
+    Precision,
+    /// Right positives among positives.
+    Recall,
+    /// Harmonic mean of precision and recall.
+    F1,
+    /// Area under the ROC curve.
+    Auc,
+    /// Mean negative log likelihood.
+    LogLoss,
+    /// Mean squared error of probabilities.
+    Brier,
+    /// Mean absolute error.
+    Mae,
+    /// Root of the mean squared error.
+    Rmse,
+    /// Coefficient of determination.
+    R2,
+}
+
+/// Which way is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// More is better.
+    HigherIsBetter,
+    /// Less is better.
+    LowerIsBetter,
+}
+
+impl Metric {
+    /// Every metric.
+    pub const ALL: [Metric; 10] = [
+        Metric::Accuracy,
+        Metric::Precision,
+        Metric::Recall,
+        Metric::F1,
+        Metric::Auc,
+        Metric::LogLoss,
+        Metric::Brier,
+        Metric::Mae,
+        Metric::Rmse,
+        Metric::R2,
+    ];
+
+    /// The name in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Accuracy => "accuracy",
+            Metric::Precision => "precision",
+            Metric::Recall => "recall",
+            Metric::F1 => "f1",
+            Metric::Auc => "auc",
+            Metric::LogLoss => "log_loss",
+            Metric::Brier => "brier",
+            Metric::Mae => "mae",
+            Metric::Rmse => "rmse",
+            Metric::R2 => "r2",
+        }
+    }
+
+    /// Which way is better.
+    #[must_use]
+    pub fn direction(self) -> Direction {
+        match self {
+            Metric::Accuracy | Metric::Precision | Metric::Recall | Metric::F1 | Metric::Auc | Metric::R2 => Direction::HigherIsBetter,
+            Metric::LogLoss | Metric::Brier | Metric::Mae | Metric::Rmse => Direction::LowerIsBetter,
+        }
+    }
+
+    /// Whether the metric is defined for answers of this kind.
+    #[must_use]
+    pub fn applies_to(self, task: Task) -> bool {
+        match self {
+            Metric::Mae | Metric::Rmse | Metric::R2 => task == Task::Regression,
+            Metric::Accuracy
+            | Metric::Precision
+            | Metric::Recall
+            | Metric::F1
+            | Metric::Auc
+            | Metric::LogLoss
+            | Metric::Brier => task == Task::Binary,
+        }
+    }
+
+    /// The values that the metric can take, ends included.
+    #[must_use]
+    pub fn range(self) -> (f64, f64) {
+        match self {
+            Metric::Accuracy | Metric::Precision | Metric::Recall | Metric::F1 | Metric::Auc | Metric::Brier => (0.0, 1.0),
+            Metric::LogLoss | Metric::Mae | Metric::Rmse => (0.0, f64::INFINITY),
+            Metric::R2 => (f64::NEG_INFINITY, 1.0),
+        }
+    }
+}
+
+/// When measured quality counts as worse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PerformancePolicy {
+    /// The measure.
+    pub metric: Metric,
+    /// Fires when the window is worse than the champion's hold-out score by more than this share of it, and not by chance.
+    pub max_drop: Option<f64>,
+    /// Fires when the window is worse than this value.
+    pub floor: Option<f64>,
+    /// Fewer labelled rows in a window make its judgment inconclusive; at least 1. Default 100.
+    pub min_rows: u64,
+}
+
+/// How an improvement is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImprovementMode {
+    /// As a share of the champion's value.
+    Relative,
+    /// In the metric's own unit.
+    Absolute,
+    /// As a share of the champion's distance from a perfect value; for metrics with a best value of 1 or 0.
+    ErrorReduction,
+}
+
+/// What a candidate must meet. At least one condition is given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatePolicy {
+    /// The measure, on the hold-out.
+    pub metric: Metric,
+    /// The candidate's value is at least this.
+    pub min: Option<f64>,
+    /// The candidate's value is at most this.
+    pub max: Option<f64>,
+    /// The candidate is better than the champion by at least this much.
+    pub min_improvement: Option<f64>,
+    /// The candidate is worse than the champion by at most this much.
+    pub max_regression: Option<f64>,
+    /// How improvement and regression are measured. Default `relative`.
+    pub mode: ImprovementMode,
+    /// The one-sided 95 % lower bound of the improvement, in `mode`, is above this.
+    pub lower_bound_above: Option<f64>,
+}
+
+/// Who decides about promotion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromotionPolicy {
+    /// When a candidate that met its gates is promoted without a person; `None` (the default) means never.
+    pub auto_promote: Option<AutoPromote>,
+    /// How many people must approve, 1 to 10. Default 1.
+    pub approvals: u32,
+    /// When a request for approval expires. Default 7d.
+    pub expires: Span,
+    /// How long a promotion waits for its notice to be published. Default 15m.
+    pub notice_timeout: Span,
+}
+
+/// The bar for promotion without a person; below it people review.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoPromote {
+    /// The measure, on the hold-out.
+    pub metric: Metric,
+    /// How improvement is measured. Default `relative`.
+    pub mode: ImprovementMode,
+    /// The least improvement. Default 0.05.
+    pub min_improvement: f64,
+    /// The one-sided 95 % lower bound of the improvement is above this. Default 0.
+    pub lower_bound_above: f64,
+}
+
+/// How traffic moves to a promoted model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutPolicy {
+    /// The strategy. Default `immediate`.
+    pub strategy: RolloutStrategy,
+}
+
+/// How traffic moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutStrategy {
+    /// All at once.
+    Immediate,
+}

@@ -1,0 +1,190 @@
+//! refit.yaml to [`Policy`].
+//!
+//! Reading never stops at the first problem: each section is read as far as it goes, and a section that could not be read
+//! has left its reasons in the log. Nothing is ignored: a key is read, refused as unknown, or refused as not built yet.
+
+mod data;
+mod field;
+mod gates;
+mod model;
+mod report;
+mod triggers;
+mod words;
+
+use std::collections::HashMap;
+
+pub use report::{Problem, Problems};
+
+use self::field::{Field, Keys, Log, Section};
+use super::yaml::{self, At, shown};
+use super::{Fleet, ModelPolicy, Notification, Policy, SCHEMA, Subject};
+
+/// The most models that one fleet has.
+const MAX_MODELS: usize = 1_000;
+
+/// The most receivers of alerts.
+const MAX_NOTIFICATIONS: usize = 100;
+
+/// The longest e-mail address that can be delivered to (RFC 5321, erratum 1690).
+const MAX_EMAIL: usize = 254;
+
+/// The longest part before the `@` (RFC 5321, 4.5.3.1.1).
+const MAX_EMAIL_LOCAL: usize = 64;
+
+const DOCUMENT: Keys = Keys { built: &["schema", "fleet", "notifications", "models"], not_built: &[] };
+const FLEET: Keys = Keys { built: &["concurrent_runs", "timezone"], not_built: &[] };
+const NOTIFICATION: Keys = Keys { built: &["email", "on"], not_built: &[] };
+
+const DEFAULT_CONCURRENT_RUNS: u32 = 3;
+
+/// Reads and validates a policy as a whole.
+///
+/// # Errors
+/// All problems at once, in the order of the text.
+pub fn read(text: &str) -> Result<Policy, Problems> {
+    let mut problems = Vec::new();
+    let root = yaml::parse(text, &mut problems);
+    let mut log = Log::new(problems);
+    let policy = root.as_ref().and_then(|root| read_policy(Field::root(root), &mut log));
+    let problems = log.finish();
+    match policy {
+        Some(policy) if problems.is_empty() => Ok(policy),
+        Some(_) | None => Err(Problems(problems)),
+    }
+}
+
+fn read_policy(root: Field<'_>, log: &mut Log) -> Option<Policy> {
+    let section = root.section(&DOCUMENT, log)?;
+    let schema = section.required("schema", log, read_schema);
+    let fleet = section.or("fleet", Fleet { concurrent_runs: DEFAULT_CONCURRENT_RUNS }, log, read_fleet);
+    let notifications = section.or("notifications", Vec::new(), log, read_notifications);
+    let models = section.required("models", log, read_models);
+    Some(Policy { schema: schema?, fleet: fleet?, notifications: notifications?, models: models? })
+}
+
+fn read_schema(field: Field<'_>, log: &mut Log) -> Option<u16> {
+    let schema = field.whole(0..=u64::from(u16::MAX), log)?;
+    if schema != u64::from(SCHEMA) {
+        field.report(log, format!("schema {schema} is not known; this version reads schema {SCHEMA}"));
+        return None;
+    }
+    Some(SCHEMA)
+}
+
+fn read_fleet(field: Field<'_>, log: &mut Log) -> Option<Fleet> {
+    let section = field.section(&FLEET, log)?;
+    let concurrent_runs = section.or("concurrent_runs", DEFAULT_CONCURRENT_RUNS, log, |it, log| it.count(1..=1_000, log));
+    section.or("timezone", (), log, |it, log| {
+        let name = it.text(log)?;
+        if name != "UTC" {
+            it.report(log, format!("`fleet.timezone: {}` is not built yet; use `UTC` or remove it", shown(name)));
+            return None;
+        }
+        Some(())
+    });
+    Some(Fleet { concurrent_runs: concurrent_runs? })
+}
+
+fn read_notifications(field: Field<'_>, log: &mut Log) -> Option<Vec<Notification>> {
+    let items = field.list(0..=MAX_NOTIFICATIONS, "receivers", log)?;
+    let mut emails = Unique::new("e-mail address");
+    let read: Vec<_> = items.into_iter().map(|it| read_notification(it, &mut emails, log)).collect();
+    read.into_iter().collect()
+}
+
+fn read_notification(field: Field<'_>, emails: &mut Unique, log: &mut Log) -> Option<Notification> {
+    let section = field.section(&NOTIFICATION, log)?;
+    let email = section.required("email", log, |it, log| {
+        let email = it.text(log)?;
+        if let Some(why) = email_problem(email) {
+            it.report(log, format!("`{}` is not an e-mail address: {why}", shown(email)));
+            return None;
+        }
+        emails.take(email, &it, log)?;
+        Some(email.to_owned())
+    });
+    let on = section.or("on", words::SUBJECTS.iter().map(|(_, it)| *it).collect(), log, read_subjects);
+    Some(Notification { email: email?, on: on? })
+}
+
+fn read_subjects(field: Field<'_>, log: &mut Log) -> Option<Vec<Subject>> {
+    let items = field.list(0..=usize::MAX, "subjects", log)?;
+    if items.is_empty() {
+        field.report(log, "an empty list is never told anything; list subjects, or remove `on` to be told everything".to_owned());
+        return None;
+    }
+    let mut unique = Unique::new("subject");
+    let read: Vec<_> = items
+        .into_iter()
+        .map(|it| {
+            let subject = it.word(&words::SUBJECTS, &[], log)?;
+            unique.take(words::name_of(&words::SUBJECTS, subject), &it, log)?;
+            Some(subject)
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+/// Why a text is not an address that mail can be sent to; stricter than the RFC, so that none can carry a header.
+fn email_problem(text: &str) -> Option<&'static str> {
+    let Some((local, domain)) = text.split_once('@') else { return Some("it needs one `@`") };
+    if text.chars().any(|it| it.is_control() || it.is_whitespace()) {
+        return Some("it holds a space, a line break or a control character");
+    }
+    if domain.contains('@') {
+        return Some("it has more than one `@`");
+    }
+    if text.contains(['<', '>', '(', ')', '[', ']', ',', ';', ':', '"', '\\']) {
+        return Some("it holds one of `<>()[],;:\"\\`");
+    }
+    if local.is_empty() || domain.split('.').any(str::is_empty) {
+        return Some("it needs a name before the `@` and a domain after it");
+    }
+    if MAX_EMAIL < text.len() || MAX_EMAIL_LOCAL < local.len() {
+        return Some("it is longer than 254 bytes, or 64 before the `@`");
+    }
+    None
+}
+
+fn read_models(field: Field<'_>, log: &mut Log) -> Option<Vec<ModelPolicy>> {
+    let items = field.list(1..=MAX_MODELS, "models", log)?;
+    let mut names = Names {
+        ids: Unique::new("model id"),
+        endpoints: Unique::new("endpoint"),
+        package_groups: Unique::new("package group"),
+        pipelines: Unique::new("pipeline name"),
+    };
+    let read: Vec<_> = items.into_iter().map(|it| model::read_model(it, &mut names, log)).collect();
+    read.into_iter().collect()
+}
+
+/// What no two models may share.
+struct Names {
+    ids: Unique,
+    endpoints: Unique,
+    package_groups: Unique,
+    pipelines: Unique,
+}
+
+/// Texts of one kind that may be used once, with the place of their first use.
+struct Unique {
+    what: &'static str,
+    seen: HashMap<String, At>,
+}
+
+impl Unique {
+    fn new(what: &'static str) -> Unique {
+        Unique { what, seen: HashMap::new() }
+    }
+
+    /// Reports a second use of `text`.
+    fn take(&mut self, text: &str, field: &Field<'_>, log: &mut Log) -> Option<()> {
+        if let Some(first) = self.seen.get(text) {
+            let At { line, column } = *first;
+            field.report(log, format!("{} `{}` is already used at line {line}, column {column}", self.what, shown(text)));
+            return None;
+        }
+        self.seen.insert(text.to_owned(), field.at());
+        Some(())
+    }
+}

@@ -1,0 +1,66 @@
+//! The words that a policy is written in, and suggestions for misspelled ones.
+
+use crate::policy::{DriftMetric, FeatureKind, ImprovementMode, Metric, RolloutStrategy, Strategy, Subject, Task};
+
+pub(super) const SUBJECTS: [(&str, Subject); 6] = [
+    ("failure", Subject::Failure),
+    ("drift", Subject::Drift),
+    ("approval", Subject::Approval),
+    ("before_promotion", Subject::BeforePromotion),
+    ("promotion", Subject::Promotion),
+    ("rollback", Subject::Rollback),
+];
+
+pub(super) const TASKS: [(&str, Task); 2] = [("regression", Task::Regression), ("binary", Task::Binary)];
+pub(super) const TASKS_NOT_BUILT: [&str; 1] = ["multiclass"];
+
+pub(super) const STRATEGIES: [(&str, Strategy); 1] = [("full", Strategy::Full)];
+pub(super) const STRATEGIES_NOT_BUILT: [&str; 1] = ["incremental"];
+
+pub(super) const FEATURE_KINDS: [(&str, FeatureKind); 2] = [("numeric", FeatureKind::Numeric), ("categorical", FeatureKind::Categorical)];
+
+pub(super) const DRIFT_METRICS: [(&str, DriftMetric); 2] = [("psi", DriftMetric::Psi), ("ks", DriftMetric::Ks)];
+
+/// How triggers are combined: any of them suffices.
+pub(super) const WHEN: [(&str, ()); 1] = [("any", ())];
+pub(super) const WHEN_NOT_BUILT: [&str; 1] = ["all"];
+
+pub(super) const MODES: [(&str, ImprovementMode); 3] = [
+    ("relative", ImprovementMode::Relative),
+    ("absolute", ImprovementMode::Absolute),
+    ("error_reduction", ImprovementMode::ErrorReduction),
+];
+
+pub(super) const ROLLOUT_STRATEGIES: [(&str, RolloutStrategy); 1] = [("immediate", RolloutStrategy::Immediate)];
+pub(super) const ROLLOUT_STRATEGIES_NOT_BUILT: [&str; 4] = ["canary", "linear", "shadow", "all_at_once"];
+
+/// The metrics by name.
+pub(super) fn metrics() -> Vec<(&'static str, Metric)> {
+    Metric::ALL.into_iter().map(|it| (it.name(), it)).collect()
+}
+
+/// The word for a value.
+pub(super) fn name_of<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
+    words.iter().find(|(_, it)| *it == value).map_or("", |(word, _)| word)
+}
+
+/// The longest text that a suggestion is looked for: comparing takes the product of the lengths.
+const MAX_COMPARED: usize = 64;
+
+/// What may have been meant instead of `text`: the nearest of `known`, or all of them.
+pub(super) fn suggest(text: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .filter(|_| text.len() <= MAX_COMPARED)
+        .map(|it| (strsim::damerau_levenshtein(&text.to_lowercase(), it), *it))
+        // A third of the letters may be wrong, as in cargo's suggestions.
+        .filter(|(distance, it)| *distance <= it.len().max(3) / 3)
+        .min_by_key(|(distance, _)| *distance);
+    match nearest {
+        Some((_, it)) => format!("did you mean `{it}`?"),
+        None => {
+            let all: Vec<String> = known.iter().map(|it| format!("`{it}`")).collect();
+            format!("use {}", all.join(", "))
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Retraining runs: everything from a trigger to promoted, rejected or abandoned.
+
+mod execution;
+mod status;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use execution::{ExecutionStatus, UnknownStatus};
+pub use status::{IllegalTransition, RunEvent, RunStatus};
+
+use crate::actor::Actor;
+use crate::evaluation::Evaluation;
+use crate::names::{Digest, ObjectUri, RunId};
+use crate::trigger::Cause;
+use crate::window::Window;
+
+/// A retraining run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Document version.
+    pub schema: u16,
+    /// Its id.
+    pub id: RunId,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Why it was requested; never empty.
+    pub causes: Vec<Cause>,
+    /// Who asked.
+    pub requested_by: Actor,
+    /// When.
+    pub requested_at: Timestamp,
+    /// The decision record that led to it.
+    pub decision: String,
+    /// The champion when the run's request was frozen.
+    pub champion: Option<u64>,
+    /// What it trains; set from Queued on and never changed.
+    pub request: Option<TrainingRequest>,
+    /// The pipeline execution; set from Training on.
+    pub execution: Option<String>,
+    /// When it is stopped if it still trains.
+    pub deadline: Option<Timestamp>,
+    /// Why it is being stopped.
+    pub stopping: Option<StopReason>,
+    /// The package it made; set from its evaluation on.
+    pub candidate: Option<u64>,
+    /// How the candidate was judged.
+    pub evaluation: Option<Evaluation>,
+    /// The audit event that announced its promotion, and until when the notice is awaited.
+    pub announced: Option<Announcement>,
+    /// How it ended; set when terminal.
+    pub outcome: Option<Outcome>,
+}
+
+/// The notice before a promotion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Announcement {
+    /// The number of the audit event; the promotion waits until it is published.
+    pub seq: u64,
+    /// When the promotion goes on without it, with an alarm.
+    pub deadline: Timestamp,
+}
+
+/// Why a run is being stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// It took longer than the policy allows.
+    Timeout,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// When.
+    pub at: Timestamp,
+    /// A word that does not change, for programs.
+    pub code: OutcomeCode,
+    /// A sentence for people.
+    pub reason: String,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeCode {
+    /// The candidate is champion.
+    Promoted,
+    /// A gate failed.
+    GateFailed,
+    /// A person declined.
+    Declined,
+    /// Nobody decided in time.
+    ApprovalExpired,
+    /// The champion changed, so that the evaluation no longer applies.
+    BasisChanged,
+    /// The execution failed.
+    ExecutionFailed,
+    /// The execution was stopped by somebody else.
+    ExecutionStopped,
+    /// The pipeline cannot be started as the policy says.
+    NotStartable,
+    /// The run's outputs are missing, damaged or not valid.
+    InvalidOutputs,
+    /// It took too long.
+    TimedOut,
+}
+
+/// What a run trains, frozen: the same bytes are sent at every attempt to start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingRequest {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The version of its definition.
+    pub definition_version: u64,
+    /// The digest of that definition.
+    pub definition_digest: Digest,
+    /// The key under which the execution is started, a pure function of the run.
+    pub start_key: String,
+    /// The parameters, declared ones only.
+    pub parameters: BTreeMap<String, String>,
+    /// What is trained on.
+    pub train: Window,
+    /// What is held out.
+    pub holdout: Window,
+    /// Where outputs go.
+    pub output: ObjectUri,
+    /// The bytes of `request.json` beside the outputs.
+    pub document: String,
+}
+
+impl Run {
+    /// The version of the document.
+    pub const SCHEMA: u16 = 1;
+
+    /// Moves to the status after `event`.
+    pub(crate) fn take(&mut self, event: RunEvent) -> Result<(), IllegalTransition> {
+        self.status = self.status.after(event)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! Judges closed windows: pure rules over measured numbers.
+
+use jiff::Timestamp;
+
+use super::{CauseKind, FeatureJudgment, Judgment, JudgmentKind, QualityJudgment, WindowVerdict};
+use crate::package::{Measured, Package};
+use crate::policy::{Direction, DriftMetric, DriftPolicy, PerformancePolicy};
+use crate::window::Window;
+
+/// The standard normal quantile of 0.999: a worsening must be this many standard errors above zero.
+const Z_999: f64 = 3.090_232_306_167_813;
+
+/// The distances of one feature between a window and the baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureEvidence {
+    /// The feature.
+    pub name: String,
+    /// The distance.
+    pub metric: DriftMetric,
+    /// Its value; `None` when undefined (no values on one side).
+    pub value: Option<f64>,
+    /// The 99.9 % quantile of the distance without drift at these sizes, where it is known.
+    pub chance: Option<f64>,
+}
+
+/// The champion's quality in a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QualityEvidence {
+    /// The measured value; `None` when undefined (one class only, for example).
+    pub measured: Option<Measured>,
+}
+
+/// What was measured on one closed window.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WindowEvidence {
+    /// Its inputs.
+    Drift {
+        /// The window.
+        window: Window,
+        /// How many rows it has.
+        rows: u64,
+        /// Per feature, in the policy's order.
+        features: Vec<FeatureEvidence>,
+    },
+    /// The champion's predictions.
+    Performance {
+        /// The window.
+        window: Window,
+        /// How many labelled rows the champion predicted in it.
+        rows: u64,
+        /// The measured quality.
+        quality: QualityEvidence,
+    },
+}
+
+/// Judges one window against the champion; `None` when the policy does not ask for this kind of judgment.
+#[must_use]
+pub fn judge(
+    evidence: &WindowEvidence,
+    drift: Option<&DriftPolicy>,
+    performance: Option<&PerformancePolicy>,
+    champion: Option<&Package>,
+    now: Timestamp,
+) -> Option<Judgment> {
+    match evidence {
+        WindowEvidence::Drift { window, rows, features } => {
+            let mut judgment = judge_drift(drift?, *rows, features);
+            judgment.window = *window;
+            judgment.at = now;
+            judgment.champion = champion.map(|it| it.version);
+            Some(judgment)
+        }
+        WindowEvidence::Performance { window, rows, quality } => {
+            let policy = performance?;
+            let baseline = champion.and_then(|it| it.quality.get(&policy.metric));
+            let mut judgment = judge_performance(policy, *rows, quality.measured, baseline);
+            judgment.window = *window;
+            judgment.at = now;
+            judgment.champion = champion.map(|it| it.version);
+            Some(judgment)
+        }
+    }
+}
+
+fn blank(kind: JudgmentKind, rows: u64) -> Judgment {
+    let never = Timestamp::UNIX_EPOCH;
+    Judgment {
+        schema: Judgment::SCHEMA,
+        kind,
+        window: Window { start: never, end: never },
+        at: never,
+        champion: None,
+        rows,
+        verdict: WindowVerdict::Stable,
+        reason: String::new(),
+        causes: Vec::new(),
+        features: Vec::new(),
+        quality: None,
+    }
+}
+
+fn judge_drift(policy: &DriftPolicy, rows: u64, features: &[FeatureEvidence]) -> Judgment {
+    let mut judgment = blank(JudgmentKind::Drift, rows);
+    judgment.features = features
+        .iter()
+        .map(|it| FeatureJudgment {
+            name: it.name.clone(),
+            metric: it.metric,
+            value: it.value,
+            chance: it.chance,
+            threshold: policy.threshold,
+            // Effect *and* significance: a large value that chance alone produces at this size is not drift.
+            is_drifted: it.value.is_some_and(|value| {
+                policy.threshold <= value && it.chance.is_none_or(|chance| chance < value)
+            }),
+        })
+        .collect();
+    if rows < policy.min_rows {
+        judgment.verdict = WindowVerdict::Inconclusive;
+        judgment.reason = format!("{rows} of {} rows needed to judge drift", policy.min_rows);
+        return judgment;
+    }
+    let drifted: Vec<&str> = judgment.features.iter().filter(|it| it.is_drifted).map(|it| it.name.as_str()).collect();
+    let share = drifted.len() as f64 / judgment.features.len().max(1) as f64;
+    if drifted.is_empty() || share < policy.share {
+        judgment.reason = format!(
+            "{} of {} features drifted, share {share:.2} is below {:.2}",
+            drifted.len(),
+            judgment.features.len(),
+            policy.share
+        );
+    } else {
+        judgment.verdict = WindowVerdict::Drifted;
+        judgment.reason = format!(
+            "{} of {} features drifted ({}), share {share:.2} reaches {:.2}",
+            drifted.len(),
+            judgment.features.len(),
+            drifted.join(", "),
+            policy.share
+        );
+        judgment.causes = vec![CauseKind::DataDrift];
+    }
+    judgment
+}
+
+/// How much worse `value` is than `reference`: positive is worse, in the metric's unit.
+fn worsening(direction: Direction, value: f64, reference: f64) -> f64 {
+    match direction {
+        Direction::HigherIsBetter => reference - value,
+        Direction::LowerIsBetter => value - reference,
+    }
+}
+
+fn judge_performance(
+    policy: &PerformancePolicy,
+    rows: u64,
+    measured: Option<Measured>,
+    baseline: Option<&Measured>,
+) -> Judgment {
+    let mut judgment = blank(JudgmentKind::Performance, rows);
+    let name = policy.metric.name();
+    let direction = policy.metric.direction();
+    let mut quality = QualityJudgment {
+        metric: policy.metric,
+        value: measured.map(|it| it.value),
+        baseline: baseline.map(|it| it.value),
+        worsening: None,
+        lower_bound: None,
+    };
+    let mut reasons = Vec::new();
+    match measured {
+        _ if rows < policy.min_rows => {
+            judgment.verdict = WindowVerdict::Inconclusive;
+            reasons.push(format!("{rows} of {} labelled rows needed to judge {name}", policy.min_rows));
+        }
+        None => {
+            judgment.verdict = WindowVerdict::Inconclusive;
+            reasons.push(format!("{name} is undefined on these {rows} rows"));
+        }
+        Some(measured) => {
+            if let (Some(max_drop), Some(baseline)) = (policy.max_drop, baseline) {
+                let worse = worsening(direction, measured.value, baseline.value);
+                let scale = baseline.value.abs().max(f64::MIN_POSITIVE);
+                let error = match (measured.standard_error, baseline.standard_error) {
+                    (Some(window), Some(holdout)) => Some(window.hypot(holdout)),
+                    // Without a stated error there is no telling worsening from noise: never fire.
+                    (None, _) | (_, None) => None,
+                };
+                let bound = error.map(|error| worse - Z_999 * error);
+                quality.worsening = Some(worse / scale);
+                quality.lower_bound = bound.map(|it| it / scale);
+                let is_beyond_noise = bound.is_some_and(|it| 0.0 < it);
+                let told = format!(
+                    "{name} {:.4} against {:.4} on the hold-out: {:+.1} %, at least {:+.1} % with 99.9 % confidence",
+                    measured.value,
+                    baseline.value,
+                    100.0 * worse / scale,
+                    100.0 * bound.unwrap_or(f64::NEG_INFINITY) / scale
+                );
+                if max_drop < worse / scale && is_beyond_noise {
+                    judgment.causes.push(CauseKind::PerformanceDrop);
+                    reasons.push(format!("{told}; more than {:.1} % worse", 100.0 * max_drop));
+                } else {
+                    reasons.push(format!("{told}; within {:.1} % or the noise", 100.0 * max_drop));
+                }
+            }
+            if let Some(floor) = policy.floor {
+                if 0.0 < worsening(direction, measured.value, floor) {
+                    judgment.causes.push(CauseKind::PerformanceFloor);
+                    reasons.push(format!("{name} {:.4} is worse than the floor {floor}", measured.value));
+                } else {
+                    reasons.push(format!("{name} {:.4} keeps the floor {floor}", measured.value));
+                }
+            }
+            if !judgment.causes.is_empty() {
+                judgment.verdict = WindowVerdict::Degraded;
+            }
+        }
+    }
+    judgment.reason = reasons.join("; ");
+    judgment.quality = Some(quality);
+    judgment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Metric;
+
+    fn measured(value: f64, standard_error: f64) -> Measured {
+        Measured { value, standard_error: Some(standard_error), rows: 500 }
+    }
+
+    fn policy(max_drop: Option<f64>, floor: Option<f64>) -> PerformancePolicy {
+        PerformancePolicy { metric: Metric::Mae, max_drop, floor, min_rows: 100 }
+    }
+
+    #[track_caller]
+    fn check(policy: &PerformancePolicy, rows: u64, window: Option<Measured>, baseline: Option<Measured>, verdict: WindowVerdict, causes: &[CauseKind]) {
+        let judgment = judge_performance(policy, rows, window, baseline.as_ref());
+        assert_eq!((judgment.verdict, judgment.causes.as_slice()), (verdict, causes), "{}", judgment.reason);
+    }
+
+    #[test]
+    fn a_drop_fires_only_beyond_the_share_and_beyond_noise() {
+        let drop = policy(Some(0.05), None);
+        let fired = [CauseKind::PerformanceDrop];
+        check(&drop, 500, Some(measured(12.0, 0.3)), Some(measured(9.0, 0.3)), WindowVerdict::Degraded, &fired);
+        check(&drop, 500, Some(measured(10.0, 0.4)), Some(measured(9.0, 0.4)), WindowVerdict::Stable, &[]);
+        check(&drop, 500, Some(measured(9.2, 0.001)), Some(measured(9.0, 0.001)), WindowVerdict::Stable, &[]);
+        check(&drop, 99, Some(measured(12.0, 0.3)), Some(measured(9.0, 0.3)), WindowVerdict::Inconclusive, &[]);
+        check(&drop, 500, None, Some(measured(9.0, 0.3)), WindowVerdict::Inconclusive, &[]);
+        let unsure = Measured { standard_error: None, ..measured(90.0, 0.0) };
+        check(&drop, 500, Some(unsure), Some(measured(9.0, 0.3)), WindowVerdict::Stable, &[]);
+    }
+
+    #[test]
+    fn a_floor_is_the_worst_acceptable_value_in_the_metrics_direction() {
+        let floor = policy(None, Some(12.0));
+        check(&floor, 500, Some(measured(12.1, 5.0)), None, WindowVerdict::Degraded, &[CauseKind::PerformanceFloor]);
+        check(&floor, 500, Some(measured(12.0, 5.0)), None, WindowVerdict::Stable, &[]);
+        let accuracy = PerformancePolicy { metric: Metric::Accuracy, ..policy(None, Some(0.8)) };
+        check(&accuracy, 500, Some(measured(0.79, 0.1)), None, WindowVerdict::Degraded, &[CauseKind::PerformanceFloor]);
+        check(&accuracy, 500, Some(measured(0.81, 0.1)), None, WindowVerdict::Stable, &[]);
+    }
+
+    #[test]
+    fn drift_needs_effect_significance_share_and_rows() {
+        let policy = DriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, share: 0.5, min_rows: 100 };
+        let feature = |value: f64, chance: f64| FeatureEvidence { name: "x".to_owned(), metric: DriftMetric::Psi, value: Some(value), chance: Some(chance) };
+        let verdict = |rows, features: &[FeatureEvidence]| judge_drift(&policy, rows, features).verdict;
+        assert_eq!(verdict(100, &[feature(0.3, 0.1)]), WindowVerdict::Drifted);
+        assert_eq!(verdict(100, &[feature(0.3, 0.4)]), WindowVerdict::Stable);
+        assert_eq!(verdict(100, &[feature(0.1, 0.01)]), WindowVerdict::Stable);
+        assert_eq!(verdict(99, &[feature(0.3, 0.1)]), WindowVerdict::Inconclusive);
+        assert_eq!(verdict(100, &[feature(0.3, 0.1), feature(0.0, 0.1), feature(0.0, 0.1)]), WindowVerdict::Stable);
+    }
+}

@@ -1,0 +1,198 @@
+//! Triggers: recorded reasons to retrain, and the judgments of windows they rest on.
+
+mod judge;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use judge::{FeatureEvidence, QualityEvidence, WindowEvidence, judge};
+
+use crate::policy::{DriftMetric, Metric};
+use crate::window::Window;
+
+/// Kinds of reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseKind {
+    /// Measured quality fell below the champion's hold-out score.
+    PerformanceDrop,
+    /// Measured quality is worse than the worst acceptable value.
+    PerformanceFloor,
+    /// The inputs moved.
+    DataDrift,
+    /// The last retraining is too long ago.
+    Age,
+    /// A scheduled time.
+    Schedule,
+    /// A person asked.
+    Manual,
+}
+
+impl CauseKind {
+    /// The word in files and on screens.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            CauseKind::PerformanceDrop => "performance_drop",
+            CauseKind::PerformanceFloor => "performance_floor",
+            CauseKind::DataDrift => "data_drift",
+            CauseKind::Age => "age",
+            CauseKind::Schedule => "schedule",
+            CauseKind::Manual => "manual",
+        }
+    }
+}
+
+impl fmt::Display for CauseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A reason that led to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cause {
+    /// The kind.
+    pub kind: CauseKind,
+    /// A sentence with the numbers.
+    pub reason: String,
+}
+
+/// What became of one trigger at one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingOutcome {
+    /// It asks for a run.
+    Fired,
+    /// It asks for a run, but a guard forbids one now.
+    Suppressed,
+    /// It asks for nothing.
+    Quiet,
+    /// There is not enough data to say.
+    Inconclusive,
+}
+
+/// One trigger at one check: what it found and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// The trigger.
+    pub kind: CauseKind,
+    /// What became of it.
+    pub outcome: FindingOutcome,
+    /// A sentence with the numbers and, when suppressed, the guard.
+    pub reason: String,
+}
+
+/// What a window is judged on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgmentKind {
+    /// Its inputs against the baseline's.
+    Drift,
+    /// The champion's predictions against labels.
+    Performance,
+}
+
+impl JudgmentKind {
+    /// The word in files and keys.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            JudgmentKind::Drift => "drift",
+            JudgmentKind::Performance => "performance",
+        }
+    }
+}
+
+/// What a window was found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowVerdict {
+    /// As before.
+    Stable,
+    /// Inputs moved.
+    Drifted,
+    /// Quality is worse than it may be.
+    Degraded,
+    /// Too little data to say.
+    Inconclusive,
+    /// Could not be judged.
+    Errored,
+}
+
+/// One closed window, judged once for one baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judgment {
+    /// Document version.
+    pub schema: u16,
+    /// On what.
+    pub kind: JudgmentKind,
+    /// Which window.
+    pub window: Window,
+    /// When it was judged.
+    pub at: Timestamp,
+    /// The champion then; `None` before the first.
+    pub champion: Option<u64>,
+    /// How many rows it had (performance: labelled rows predicted by the champion).
+    pub rows: u64,
+    /// What it was found to be.
+    pub verdict: WindowVerdict,
+    /// Why, with the numbers.
+    pub reason: String,
+    /// The triggers that it gives cause for.
+    pub causes: Vec<CauseKind>,
+    /// Distances per feature (drift).
+    pub features: Vec<FeatureJudgment>,
+    /// The measured value (performance).
+    pub quality: Option<QualityJudgment>,
+}
+
+impl Judgment {
+    /// The version of the document.
+    pub const SCHEMA: u16 = 1;
+
+    /// Where it is stored below its model: ordered by kind, then the window's end, then the baseline.
+    #[must_use]
+    pub fn sort(&self) -> String {
+        format!("JUDGMENT#{}#{}#{:08}", self.kind.name(), self.window.end, self.champion.unwrap_or(0))
+    }
+}
+
+/// One feature of one window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureJudgment {
+    /// The feature.
+    pub name: String,
+    /// The distance used.
+    pub metric: DriftMetric,
+    /// Its value; `None` when undefined.
+    pub value: Option<f64>,
+    /// The value that chance alone exceeds once in a thousand windows of this size; PSI only.
+    pub chance: Option<f64>,
+    /// From where on it counts.
+    pub threshold: f64,
+    /// Whether it counts.
+    pub is_drifted: bool,
+}
+
+/// The measured quality of one window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QualityJudgment {
+    /// The measure.
+    pub metric: Metric,
+    /// The window's value; `None` when undefined.
+    pub value: Option<f64>,
+    /// The champion's hold-out score.
+    pub baseline: Option<f64>,
+    /// How much worse than the hold-out, as a share of it; negative when better.
+    pub worsening: Option<f64>,
+    /// One-sided 99.9 % lower bound of the worsening, as a share of the hold-out score.
+    pub lower_bound: Option<f64>,
+}

@@ -1,0 +1,194 @@
+//! Columns built value by value, with one rule for every format on what fits which kind.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::error::{ReadError, shorten};
+use crate::frame::{Categories, Column, Kind, MISSING, Values};
+use crate::number::{NotNumber, exact, format_number, parse_non_finite, parse_number};
+use crate::time::{format_time, from_epoch, in_range, parse_time};
+
+/// One value as a format gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell<'a> {
+    /// No value.
+    Missing,
+    /// Text without a type: a CSV cell.
+    Raw(Cow<'a, str>),
+    /// Text that is text: a quoted empty cell, a JSON string, a Parquet string.
+    Text(Cow<'a, str>),
+    /// An integer.
+    Integer(i128),
+    /// A floating-point number.
+    Number(f64),
+    /// True or false.
+    Bool(bool),
+    /// An instant in microseconds.
+    Instant(i64),
+    /// A list or an object.
+    Nested,
+}
+
+impl Cell<'_> {
+    fn show(&self) -> String {
+        match self {
+            Cell::Missing => "missing".to_owned(),
+            Cell::Raw(text) | Cell::Text(text) => shorten(text),
+            Cell::Integer(value) => value.to_string(),
+            Cell::Number(value) => value.to_string(),
+            Cell::Bool(value) => value.to_string(),
+            Cell::Instant(micros) => format_time(*micros),
+            Cell::Nested => "a nested value".to_owned(),
+        }
+    }
+}
+
+/// Why a cell does not fit.
+enum Misfit {
+    Kind,
+    Inexact,
+}
+
+/// A column that grows.
+pub(crate) struct ColumnBuilder {
+    name: String,
+    values: Values,
+    codes_by_text: HashMap<String, u32>,
+}
+
+impl ColumnBuilder {
+    pub(crate) fn new(name: &str, kind: Kind) -> ColumnBuilder {
+        let values = match kind {
+            Kind::Numeric => Values::Numeric(Vec::new()),
+            Kind::Categorical => Values::Categorical(Categories::default()),
+            Kind::Time => Values::Time(Vec::new()),
+        };
+        ColumnBuilder { name: name.to_owned(), values, codes_by_text: HashMap::new() }
+    }
+
+    /// The error for a value that is not even a cell.
+    pub(crate) fn refuse(&self, value: &str) -> ReadError {
+        ReadError::Value {
+            row: self.values.len() + 1,
+            column: self.name.clone(),
+            expected: self.values.kind(),
+            value: value.to_owned(),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Column {
+        Column { name: self.name, values: self.values }
+    }
+
+    /// Appends `cell`, or says why it does not fit. The error's row is the one that `cell` would have had.
+    pub(crate) fn push(&mut self, cell: &Cell<'_>) -> Result<(), ReadError> {
+        let outcome = match &mut self.values {
+            Values::Numeric(values) => as_number(cell).map(|it| values.push(it)),
+            Values::Time(values) => as_instant(cell).map(|it| values.push(it)),
+            Values::Categorical(values) => match as_text(cell) {
+                Ok(None) => {
+                    values.codes.push(MISSING);
+                    Ok(())
+                }
+                Ok(Some(text)) => {
+                    let code = intern(&mut self.codes_by_text, &mut values.dictionary, &text);
+                    values.codes.push(code);
+                    Ok(())
+                }
+                Err(misfit) => Err(misfit),
+            },
+        };
+        outcome.map_err(|misfit| {
+            let (row, column, value) = (self.values.len() + 1, self.name.clone(), cell.show());
+            match misfit {
+                Misfit::Kind => ReadError::Value { row, column, expected: self.values.kind(), value },
+                Misfit::Inexact => ReadError::Inexact { row, column, value },
+            }
+        })
+    }
+}
+
+fn intern(codes: &mut HashMap<String, u32>, dictionary: &mut Vec<String>, text: &str) -> u32 {
+    if let Some(&code) = codes.get(text) {
+        return code;
+    }
+    // Rows are limited to far fewer than 2^32, so a code never reaches MISSING.
+    let code = dictionary.len() as u32;
+    dictionary.push(text.to_owned());
+    codes.insert(text.to_owned(), code);
+    code
+}
+
+fn as_number(cell: &Cell<'_>) -> Result<Option<f64>, Misfit> {
+    match cell {
+        Cell::Missing => Ok(None),
+        Cell::Raw(text) => parse_number(text).map(Some).map_err(|it| match it {
+            NotNumber::Other => Misfit::Kind,
+            NotNumber::Inexact => Misfit::Inexact,
+        }),
+        // JSON has no words for non-finite numbers, so they come as strings.
+        Cell::Text(text) => parse_non_finite(text).map(Some).ok_or(Misfit::Kind),
+        Cell::Integer(value) => exact(*value).map(Some).ok_or(Misfit::Inexact),
+        Cell::Number(value) => Ok(Some(*value)),
+        Cell::Bool(value) => Ok(Some(f64::from(u8::from(*value)))),
+        Cell::Instant(_) | Cell::Nested => Err(Misfit::Kind),
+    }
+}
+
+fn as_instant(cell: &Cell<'_>) -> Result<Option<i64>, Misfit> {
+    let micros = match cell {
+        Cell::Missing => return Ok(None),
+        Cell::Raw(text) => parse_time(text).or_else(|| from_epoch(parse_number(text).ok()?)),
+        Cell::Text(text) => parse_time(text),
+        Cell::Integer(value) => from_epoch(*value as f64),
+        Cell::Number(value) => from_epoch(*value),
+        Cell::Instant(micros) => in_range(*micros),
+        Cell::Bool(_) | Cell::Nested => None,
+    };
+    micros.map(Some).ok_or(Misfit::Kind)
+}
+
+/// Numbers as categories are written without a fraction where they have none, so that `1` and `1.0` are one category in every format.
+fn as_text<'a>(cell: &'a Cell<'_>) -> Result<Option<Cow<'a, str>>, Misfit> {
+    match cell {
+        Cell::Missing => Ok(None),
+        Cell::Raw(text) | Cell::Text(text) => Ok(Some(Cow::Borrowed(text))),
+        Cell::Integer(value) => Ok(Some(Cow::Owned(value.to_string()))),
+        Cell::Number(value) => Ok(Some(Cow::Owned(format_number(*value)))),
+        Cell::Bool(value) => Ok(Some(Cow::Borrowed(if *value { "true" } else { "false" }))),
+        Cell::Instant(_) | Cell::Nested => Err(Misfit::Kind),
+    }
+}
+
+/// What the values of an undeclared column have in common so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Guess {
+    has_numbers: bool,
+    has_times: bool,
+    has_texts: bool,
+}
+
+impl Guess {
+    pub(crate) fn observe(&mut self, cell: &Cell<'_>) {
+        if self.has_texts {
+            return;
+        }
+        match cell {
+            Cell::Missing => {}
+            Cell::Raw(text) if parse_number(text).is_ok() => self.has_numbers = true,
+            Cell::Raw(text) | Cell::Text(text) if parse_time(text).is_some() => self.has_times = true,
+            Cell::Integer(value) if exact(*value).is_some() => self.has_numbers = true,
+            Cell::Number(_) => self.has_numbers = true,
+            Cell::Instant(_) => self.has_times = true,
+            Cell::Raw(_) | Cell::Text(_) | Cell::Integer(_) | Cell::Bool(_) | Cell::Nested => self.has_texts = true,
+        }
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        match (self.has_texts, self.has_times, self.has_numbers) {
+            (false, true, false) => Kind::Time,
+            (false, false, _) => Kind::Numeric,
+            (true, _, _) | (false, true, true) => Kind::Categorical,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! How much a file may claim before it is refused.
+//!
+//! A file of a few kilobytes can claim gigabytes. Each limit is checked before the memory is claimed, so that damaged or hostile data costs an
+//! error and not the process.
+
+/// Longest text in one cell, in bytes; above that a quote was most likely not closed.
+pub const MAX_CELL_BYTES: usize = 1 << 20;
+
+/// Most columns in one file; wider files are matrices, not features with names.
+pub const MAX_COLUMNS: usize = 10_000;
+
+/// Most rows in one frame: a number costs 16 bytes, so a column stays below 320 MB.
+pub const MAX_ROWS: usize = 20_000_000;
+
+/// Most bytes of text (CSV, JSON Lines, capture) after decompression.
+pub const MAX_TEXT_BYTES: u64 = 512 << 20;
+
+/// Largest ratio of decompressed to compressed bytes for gzip; real tables stay below 30.
+pub const MAX_GZIP_RATIO: u64 = 100;
+
+/// Below this size the gzip ratio is not checked: short repetitive files are harmless.
+pub const MIN_GZIP_CHECKED_BYTES: u64 = 1 << 20;
+
+/// Largest Parquet footer; a thousand columns in a thousand row groups stay below it.
+pub const MAX_FOOTER_BYTES: u64 = 128 << 20;
+
+/// Deepest Parquet schema; the parquet crate walks it recursively.
+pub const MAX_SCHEMA_DEPTH: usize = 32;
+
+/// Largest Parquet page after decompression; writers aim at 1 MB.
+pub const MAX_PAGE_BYTES: u64 = 32 << 20;
+
+/// Largest Parquet column chunk as stored; it is read in one piece.
+pub const MAX_CHUNK_BYTES: u64 = 512 << 20;

@@ -1,0 +1,136 @@
+//! The values that expressions have when a step begins.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use refit_app::ports::Objects;
+use refit_core::ObjectUri;
+use serde_json::Value;
+
+use super::transfer;
+use super::{Context, chain};
+use crate::pipeline::definition::{Comparator, Comparison, Definition, ExecutionFact, Expression, JsonPath, JsonSource, StepKind};
+
+/// The most that a JSON document may have; it is for a few numbers.
+const MAX_JSON_BYTES: u64 = 10 * 1024 * 1024;
+
+/// What expressions can see.
+pub(super) struct Scope<'a> {
+    pub(super) definition: &'a Definition,
+    pub(super) parameters: &'a BTreeMap<String, Value>,
+    pub(super) properties: &'a BTreeMap<String, Value>,
+    pub(super) context: &'a Context,
+    pub(super) objects: &'a dyn Objects,
+    pub(super) now: Timestamp,
+    pub(super) job_name: String,
+}
+
+impl Scope<'_> {
+    /// The value of an expression.
+    pub(super) fn value(&self, expression: &Expression) -> Result<Value, String> {
+        match expression {
+            Expression::Literal(value) => Ok(value.clone()),
+            Expression::Parameter(name) => {
+                self.parameters.get(name).cloned().ok_or_else(|| format!("parameter `{name}` has no value"))
+            }
+            Expression::Execution(fact) => Ok(self.fact(*fact).into()),
+            Expression::Property { step, path } => {
+                let value = self.properties.get(step).and_then(|it| path.find(it));
+                value.cloned().ok_or_else(|| format!("property `{path}` of step `{step}` has no value"))
+            }
+            Expression::Join { on, values } => {
+                let texts = values.iter().map(|it| self.text(it)).collect::<Result<Vec<_>, _>>()?;
+                Ok(texts.join(on).into())
+            }
+            Expression::JsonGet { source, path } => self.json_get(source, path),
+        }
+    }
+
+    /// The value of an expression as text.
+    pub(super) fn text(&self, expression: &Expression) -> Result<String, String> {
+        Ok(match self.value(expression)? {
+            Value::String(text) => text,
+            other => other.to_string(),
+        })
+    }
+
+    /// The value of an expression as an address.
+    pub(super) fn uri(&self, expression: &Expression) -> Result<ObjectUri, String> {
+        self.text(expression)?.parse().map_err(|error: refit_core::NameError| chain(&error))
+    }
+
+    /// The values of a list.
+    pub(super) fn texts(&self, expressions: &[Expression]) -> Result<Vec<String>, String> {
+        expressions.iter().map(|it| self.text(it)).collect()
+    }
+
+    /// The values of a map.
+    pub(super) fn map(&self, expressions: &BTreeMap<String, Expression>) -> Result<BTreeMap<String, String>, String> {
+        expressions.iter().map(|(key, it)| Ok((key.clone(), self.text(it)?))).collect()
+    }
+
+    /// Whether a comparison holds.
+    pub(super) fn holds(&self, comparison: &Comparison) -> Result<bool, String> {
+        let (left, right) = (self.value(&comparison.left)?, self.value(&comparison.right)?);
+        let order = match (left.as_f64(), right.as_f64()) {
+            (Some(a), Some(b)) => a.partial_cmp(&b),
+            (Some(_) | None, Some(_) | None) => None,
+        };
+        match (comparison.comparator, order) {
+            (Comparator::Equals, Some(order)) => Ok(order == Ordering::Equal),
+            (Comparator::Equals, None) if left.is_string() == right.is_string() && left.is_boolean() == right.is_boolean() => {
+                Ok(left == right)
+            }
+            (Comparator::GreaterThan, Some(order)) => Ok(order == Ordering::Greater),
+            (Comparator::GreaterThanOrEqualTo, Some(order)) => Ok(order != Ordering::Less),
+            (Comparator::LessThan, Some(order)) => Ok(order == Ordering::Less),
+            (Comparator::LessThanOrEqualTo, Some(order)) => Ok(order != Ordering::Greater),
+            (
+                Comparator::Equals
+                | Comparator::GreaterThan
+                | Comparator::GreaterThanOrEqualTo
+                | Comparator::LessThan
+                | Comparator::LessThanOrEqualTo,
+                None,
+            ) => Err(format!("{left} and {right} cannot be compared with {:?}", comparison.comparator)),
+        }
+    }
+
+    fn fact(&self, fact: ExecutionFact) -> String {
+        match fact {
+            ExecutionFact::PipelineExecutionId => self.context.execution_id.clone(),
+            ExecutionFact::PipelineExecutionArn => self.context.execution_arn.clone(),
+            ExecutionFact::PipelineName => self.context.pipeline.clone(),
+            ExecutionFact::PipelineArn => self.context.pipeline_arn.clone(),
+            ExecutionFact::StartDateTime => self.context.started_at.to_string(),
+            ExecutionFact::CurrentDateTime => self.now.to_string(),
+            ExecutionFact::TrainingJobName | ExecutionFact::ProcessingJobName => self.job_name.clone(),
+        }
+    }
+
+    fn json_get(&self, source: &JsonSource, path: &JsonPath) -> Result<Value, String> {
+        let uri = match source {
+            JsonSource::Object(uri) => self.uri(uri)?,
+            JsonSource::PropertyFile { step, name } => self.property_file(step, name)?,
+        };
+        let bytes = transfer::get(self.objects, &uri, MAX_JSON_BYTES)?;
+        let document: Value = serde_json::from_slice(&bytes).map_err(|error| format!("`{uri}` is not JSON: {error}"))?;
+        match path.find(&document) {
+            Some(value) if value.is_string() || value.is_number() || value.is_boolean() => Ok(value.clone()),
+            Some(_) => Err(format!("`{path}` in `{uri}` is not a text, number or truth value")),
+            None => Err(format!("`{uri}` has no value at `{path}`")),
+        }
+    }
+
+    fn property_file(&self, step: &str, name: &str) -> Result<ObjectUri, String> {
+        let missing = || format!("step `{step}` has no property file `{name}`");
+        let kind = self.definition.steps().iter().find(|it| it.name == step).map(|it| &it.kind);
+        let Some(StepKind::Processing(processing)) = kind else { return Err(missing()) };
+        let file = processing.property_files.iter().find(|it| it.name == name).ok_or_else(missing)?;
+        let path = JsonPath::parse(&format!("ProcessingOutputConfig.Outputs['{}'].S3Output.S3Uri", file.output))?;
+        let folder = self.properties.get(step).and_then(|it| path.find(it)).and_then(Value::as_str).ok_or_else(missing)?;
+        let folder: ObjectUri = folder.parse().map_err(|error: refit_core::NameError| chain(&error))?;
+        folder.join(&file.path).map_err(|error| chain(&error))
+    }
+}

@@ -1,0 +1,142 @@
+//! Moves data between objects and the folders of a step, as SageMaker does before and after a job.
+//!
+//! An address stands for the object of that name, or else for all objects below it as a folder. SageMaker matches any
+//! key that begins with the text; a folder's end is kept here, so that `runs/r1` never brings `runs/r10` along.
+
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use refit_app::ports::{ObjectError, Objects};
+use refit_core::ObjectUri;
+
+/// The most that an object may have to be read at once: more than any file of a step, less than memory.
+const MAX_OBJECT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Waits for a local port: its futures are ready when they are first polled.
+pub(in crate::pipeline) fn wait<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// An error and its causes as one line.
+pub(in crate::pipeline) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Fills `folder` from the objects at `uri` and says how many there were.
+pub(super) fn download(objects: &dyn Objects, uri: &ObjectUri, folder: &Path) -> Result<usize, String> {
+    if !uri.key().is_empty() && !uri.key().ends_with('/') {
+        match wait(objects.head(uri)) {
+            Ok(_) => {
+                let name = uri.key().rsplit('/').next().unwrap_or_default();
+                return fetch(objects, uri, &folder.join(name)).map(|()| 1);
+            }
+            Err(ObjectError::NotFound(_)) => {}
+            Err(error) => return Err(chain(&error)),
+        }
+    }
+    let prefix: ObjectUri = folder_of(uri).parse().map_err(|error| chain(&error))?;
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = wait(objects.list(&prefix, after.as_deref())).map_err(|error| chain(&error))?;
+        for object in page.items {
+            let name = object.uri.key().strip_prefix(prefix.key()).unwrap_or_default();
+            // A key that ends in a slash is a marker that some tools write for an empty folder.
+            if !name.is_empty() && !name.ends_with('/') {
+                fetch(objects, &object.uri, &folder.join(name))?;
+                count += 1;
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(count);
+        }
+    }
+}
+
+/// Writes all files below `folder` as objects below `uri`.
+pub(super) fn upload(objects: &dyn Objects, folder: &Path, uri: &ObjectUri) -> Result<(), String> {
+    for path in files(folder)? {
+        let name = path.strip_prefix(folder).ok().and_then(Path::to_str);
+        let name = name.ok_or_else(|| format!("file name `{}` is not UTF-8", path.display()))?;
+        let target = uri.join(name).map_err(|error| chain(&error))?;
+        let bytes = std::fs::read(&path).map_err(|error| about(&path, &error))?;
+        put(objects, &target, &bytes)?;
+    }
+    Ok(())
+}
+
+/// Writes an object whatever was there before.
+pub(super) fn put(objects: &dyn Objects, uri: &ObjectUri, bytes: &[u8]) -> Result<(), String> {
+    // Only this execution writes to its outputs, so a second conflict means that something is wrong.
+    let result = match wait(objects.put_new(uri, bytes)) {
+        Err(ObjectError::Conflict(_)) => match wait(objects.head(uri)) {
+            Ok(info) => wait(objects.replace(uri, bytes, &info.etag)),
+            Err(error) => Err(error),
+        },
+        other => other,
+    };
+    result.map(drop).map_err(|error| chain(&error))
+}
+
+/// The content of an object.
+pub(super) fn get(objects: &dyn Objects, uri: &ObjectUri, limit: u64) -> Result<Vec<u8>, String> {
+    wait(objects.get(uri, limit)).map(|it| it.bytes).map_err(|error| chain(&error))
+}
+
+/// A failure about a path as one line.
+pub(super) fn about(path: &Path, error: &std::io::Error) -> String {
+    format!("`{}`: {error}", path.display())
+}
+
+/// Whether a folder holds a file anywhere.
+pub(super) fn has_files(folder: &Path) -> Result<bool, String> {
+    files(folder).map(|it| !it.is_empty())
+}
+
+fn folder_of(uri: &ObjectUri) -> String {
+    let text = uri.to_string();
+    if text.ends_with('/') { text } else { format!("{text}/") }
+}
+
+fn fetch(objects: &dyn Objects, uri: &ObjectUri, path: &Path) -> Result<(), String> {
+    let bytes = get(objects, uri, MAX_OBJECT_BYTES)?;
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(|error| about(parent, &error))?;
+    }
+    std::fs::write(path, bytes).map_err(|error| about(path, &error))
+}
+
+/// All regular files below a folder, by name. A link is refused: on SageMaker it would point into the container.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(|error| about(&folder, &error))? {
+            let entry = entry.map_err(|error| about(&folder, &error))?;
+            let kind = entry.file_type().map_err(|error| about(&folder, &error))?;
+            if kind.is_dir() {
+                open.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            } else {
+                return Err(format!("output `{}` is not a regular file", entry.path().display()));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

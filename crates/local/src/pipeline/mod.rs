@@ -1,0 +1,2 @@
+//! Runs SageMaker pipeline definitions on this machine.
+pub mod definition;

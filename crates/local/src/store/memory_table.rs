@@ -1,0 +1,219 @@
+//! The table in memory, for the simulator and for tests.
+//!
+//! Ordered maps throughout, so that equal histories give equal answers. The state is shared until it changes: taking a
+//! snapshot costs nothing, the first write after it copies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use refit_app::ports::limits::{item_bytes, validate_due_query, validate_key, validate_query, validate_writes};
+use refit_app::ports::table::MAX_PAGE_BYTES;
+use refit_app::ports::{
+    Clock, Due, DueItem, DuePage, Generation, Item, Key, Order, Page, Query, Table, TableError, Token, Write,
+};
+use refit_core::Digest;
+
+use super::{StreamRecord, belief, fingerprint, is_expected, is_forgotten, is_streamed, successor};
+
+/// A [`Table`] in memory. Clones are handles on the same items.
+#[derive(Clone)]
+pub struct MemoryTable {
+    state: Arc<Mutex<Arc<State>>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for MemoryTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryTable").finish_non_exhaustive()
+    }
+}
+
+/// Everything a [`MemoryTable`] held at one moment: items, index, tokens and stream.
+#[derive(Debug, Clone)]
+pub struct TableSnapshot(Arc<State>);
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    items: BTreeMap<Key, Item>,
+    /// Exactly the items that have a due time.
+    due: BTreeSet<(u8, Timestamp, Key)>,
+    tokens: BTreeMap<Token, Digest>,
+    /// Exactly the tokens, by their first use.
+    ages: BTreeSet<(Timestamp, Token)>,
+    stream: BTreeMap<u64, Key>,
+    last_seq: u64,
+}
+
+impl MemoryTable {
+    /// An empty table, whose tokens age by `clock`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> MemoryTable {
+        MemoryTable { state: Arc::default(), clock }
+    }
+
+    /// What the table holds now.
+    #[must_use]
+    pub fn snapshot(&self) -> TableSnapshot {
+        TableSnapshot(Arc::clone(&self.lock()))
+    }
+
+    /// Sets the table back to what it held then.
+    pub fn restore(&self, snapshot: &TableSnapshot) {
+        *self.lock() = Arc::clone(&snapshot.0);
+    }
+
+    /// The oldest records of the change stream that were not acknowledged, at most `limit`.
+    #[must_use]
+    pub fn read_stream(&self, limit: usize) -> Vec<StreamRecord> {
+        self.lock().stream.iter().take(limit).map(|(seq, key)| StreamRecord { seq: *seq, key: key.clone() }).collect()
+    }
+
+    /// Removes the records of the change stream up to and with `seq`.
+    pub fn acknowledge_stream(&self, seq: u64) {
+        let mut guard = self.lock();
+        Arc::make_mut(&mut guard).stream.retain(|number, _| seq < *number);
+    }
+
+    /// A panic of another holder is no reason to stop: no change of the state can end half-way.
+    fn lock(&self) -> MutexGuard<'_, Arc<State>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Table for MemoryTable {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
+        validate_key(key)?;
+        Ok(self.lock().items.get(key).cloned())
+    }
+
+    async fn query(&self, query: &Query) -> Result<Page, TableError> {
+        validate_query(query)?;
+        Ok(self.lock().page(query))
+    }
+
+    async fn transact(&self, token: &Token, writes: &[Write]) -> Result<(), TableError> {
+        validate_writes(token, writes)?;
+        let digest = fingerprint(writes);
+        let now = self.clock.now();
+        let mut guard = self.lock();
+        let state = Arc::make_mut(&mut guard);
+        state.forget_tokens(now);
+        match state.tokens.get(token) {
+            Some(known) if *known == digest => return Ok(()),
+            Some(_) => return Err(TableError::TokenReused),
+            None => {}
+        }
+        let wrong = writes.iter().find(|write| {
+            let stored = state.items.get(write.key()).map(|item| item.generation);
+            !is_expected(belief(write), stored)
+        });
+        if let Some(write) = wrong {
+            return Err(TableError::Conflict { key: write.key().clone() });
+        }
+        for write in writes {
+            state.write(write);
+        }
+        state.tokens.insert(token.clone(), digest);
+        state.ages.insert((now, token.clone()));
+        Ok(())
+    }
+
+    async fn list_due(&self, shard: u8, until: Timestamp, limit: usize, after: Option<&DueItem>) -> Result<DuePage, TableError> {
+        validate_due_query(shard, until, limit, after)?;
+        Ok(self.lock().due_page(shard, until, limit, after))
+    }
+}
+
+impl State {
+    fn forget_tokens(&mut self, now: Timestamp) {
+        while let Some((used, token)) = self.ages.pop_first() {
+            if !is_forgotten(used, now) {
+                self.ages.insert((used, token));
+                return;
+            }
+            self.tokens.remove(&token);
+        }
+    }
+
+    /// Performs an action whose belief is true.
+    fn write(&mut self, write: &Write) {
+        let key = write.key();
+        match write {
+            Write::Put { body, due, .. } => {
+                let before = self.remove(key).map_or(0, |item| item.generation.0);
+                let generation = Generation(before.saturating_add(1));
+                if let Some(Due { shard, at }) = due {
+                    self.due.insert((*shard, *at, key.clone()));
+                }
+                self.items.insert(key.clone(), Item { key: key.clone(), generation, body: body.clone(), due: *due });
+            }
+            Write::Delete { .. } => {
+                self.remove(key);
+            }
+            Write::Check { .. } => return,
+        }
+        if is_streamed(key) {
+            self.last_seq += 1;
+            self.stream.insert(self.last_seq, key.clone());
+        }
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Item> {
+        let item = self.items.remove(key)?;
+        if let Some(Due { shard, at }) = item.due {
+            self.due.remove(&(shard, at, key.clone()));
+        }
+        Some(item)
+    }
+
+    fn page(&self, query: &Query) -> Page {
+        let Query { partition, prefix, after, order, limit } = query;
+        let key = |sort: &str| Key::new(partition, sort);
+        // Nothing lies between a partition's last sort name and the partition that is longer by a zero character.
+        let end = successor(prefix).map_or_else(|| Key::new(&format!("{partition}\0"), ""), |end| key(&end));
+        let (start, end) = match (order, after) {
+            (Order::Ascending, Some(after)) => (Bound::Excluded(key(after)), Bound::Excluded(end)),
+            (Order::Descending, Some(after)) => (Bound::Included(key(prefix)), Bound::Excluded(key(after))),
+            (Order::Ascending | Order::Descending, None) => (Bound::Included(key(prefix)), Bound::Excluded(end)),
+        };
+        let range = self.items.range((start, end)).map(|(_, item)| item);
+        match order {
+            Order::Ascending => take_page(range, *limit),
+            Order::Descending => take_page(range.rev(), *limit),
+        }
+    }
+
+    fn due_page(&self, shard: u8, until: Timestamp, limit: usize, after: Option<&DueItem>) -> DuePage {
+        let start = match after {
+            Some(after) => Bound::Excluded((shard, after.at, after.key.clone())),
+            None => Bound::Included((shard, Timestamp::MIN, Key::new("", ""))),
+        };
+        let mut found = self
+            .due
+            .range((start, Bound::Unbounded))
+            .take_while(|(place, at, _)| *place == shard && *at <= until)
+            .map(|(_, at, key)| DueItem { key: key.clone(), at: *at });
+        let items: Vec<DueItem> = found.by_ref().take(limit).collect();
+        let next = if found.next().is_some() { items.last().cloned() } else { None };
+        DuePage { items, next }
+    }
+}
+
+fn take_page<'a>(range: impl Iterator<Item = &'a Item>, limit: usize) -> Page {
+    let mut items: Vec<Item> = Vec::new();
+    let mut bytes = 0;
+    for item in range {
+        bytes += item_bytes(&item.key, &item.body);
+        if limit <= items.len() || MAX_PAGE_BYTES < bytes {
+            let next = items.last().map(|last| last.key.sort.clone());
+            return Page { items, next };
+        }
+        items.push(item.clone());
+    }
+    Page { items, next: None }
+}

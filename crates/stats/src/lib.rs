@@ -1,0 +1,25 @@
+//! Statistics that Refit's decisions rest on: model quality, resampling and drift.
+//!
+//! A retraining is started, and a model is promoted, because of numbers made here, so each one follows an exact written
+//! definition and is tested against numpy, scipy, scikit-learn and statsmodels (see `tests/oracles`).
+//!
+//! - [`quality`] measures predictions against labels, for any row weights.
+//! - [`resample`] puts an interval around such a measure, resampling whole days.
+//! - [`distance`] compares a current window with a baseline.
+//! - [`multiple`] corrects p-values when many features are tested at once.
+//!
+//! The crate is pure: no input or output, no clock, no environment, and no randomness except a generator argument.
+//! Sums are pairwise, in the order and blocks numpy uses, so that means agree to the last bit; non-finite values are
+//! refused or split off at the boundary and never propagated.
+//!
+//! What is not here: thresholds and verdicts. What a number *means* for a model is policy and lives in `refit-core`.
+
+pub mod distance;
+pub mod multiple;
+pub mod quality;
+pub mod resample;
+
+mod binomial;
+mod sum;
+
+pub use rand_core::Rng;

@@ -1,0 +1,296 @@
+//! One metric of one set of rows, prepared for many weightings.
+//!
+//! Losses and ranks do not depend on weights, so they are found once; each weighting is then a single pass.
+
+use std::ops::Range;
+
+use super::{Metric, Scored};
+use crate::sum::pairwise_by;
+
+/// Scores are kept this far from 0 and 1 before taking logarithms, so that one sure mistake does not decide everything.
+const LOG_LOSS_CLIP: f64 = 1e-15;
+
+/// Scores from here on count as predictions of class 1.
+pub(super) const CLASS_THRESHOLD: f64 = 0.5;
+
+/// A metric of certain rows that can be evaluated under any weights.
+///
+/// ```
+/// use refit_stats::quality::{Metric, Scored};
+/// let scored = Scored::regression(&[1.0, 2.0, 3.0], &[1.0, 3.0, 5.0])?;
+/// let mae = scored.measure(Metric::Mae).expect("applies to regression");
+/// assert_eq!(mae.value(), Some(1.0));
+/// assert_eq!(mae.weighted(&[0.0, 1.0, 2.0]), Some(5.0 / 3.0));
+/// assert_eq!(mae.row_losses(), Some(&[0.0, 1.0, 2.0][..]));
+/// # Ok::<(), refit_stats::quality::ScoredError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measure {
+    metric: Metric,
+    n_rows: usize,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    /// The weighted mean of these.
+    RowMean(Vec<f64>),
+    /// The root of the weighted mean of these.
+    RootRowMean(Vec<f64>),
+    /// Squared errors and labels.
+    Explained { squares: Vec<f64>, labels: Vec<f64> },
+    /// Of each row: is it positive, is it predicted positive.
+    Classes(Vec<(f64, f64)>),
+    /// Rows by rising score, with the ranges in that order that share one score.
+    Ranks {
+        order: Vec<usize>,
+        positive: Vec<bool>,
+        ties: Vec<Range<usize>>,
+    },
+}
+
+impl Measure {
+    pub(super) fn new(metric: Metric, scored: &Scored) -> Self {
+        let rows = || {
+            scored
+                .labels()
+                .iter()
+                .copied()
+                .zip(scored.scores().iter().copied())
+        };
+        let kind = match metric {
+            Metric::Accuracy => {
+                Kind::RowMean(rows().map(|(y, s)| f64::from(y == class(s))).collect())
+            }
+            Metric::LogLoss => Kind::RowMean(rows().map(|(y, s)| log_loss(y, s)).collect()),
+            Metric::Brier => Kind::RowMean(rows().map(|(y, s)| (s - y) * (s - y)).collect()),
+            Metric::Mae => Kind::RowMean(rows().map(|(y, s)| (s - y).abs()).collect()),
+            Metric::Rmse => Kind::RootRowMean(rows().map(|(y, s)| (s - y) * (s - y)).collect()),
+            Metric::R2 => Kind::Explained {
+                squares: rows().map(|(y, s)| (s - y) * (s - y)).collect(),
+                labels: scored.labels().to_vec(),
+            },
+            Metric::Precision | Metric::Recall | Metric::F1 => {
+                Kind::Classes(rows().map(|(y, s)| (y, class(s))).collect())
+            }
+            Metric::Auc => ranks(scored),
+        };
+        Self {
+            metric,
+            n_rows: scored.n_rows(),
+            kind,
+        }
+    }
+
+    /// Returns which metric this is.
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// Returns the number of rows, and so of weights.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Returns the metric with each row counted once.
+    pub fn value(&self) -> Option<f64> {
+        self.evaluate(&|_| 1.0)
+    }
+
+    /// Returns the metric with row `i` counted `weights[i]` times.
+    ///
+    /// `None` when it is undefined under these weights (no weight at all, one class only for AUC), when the result is
+    /// not finite, or when there is not one weight for each row.
+    pub fn weighted(&self, weights: &[f64]) -> Option<f64> {
+        if weights.len() != self.n_rows {
+            return None;
+        }
+        self.evaluate(&|row| weights[row])
+    }
+
+    /// Returns each row's own value where the metric is a mean over rows.
+    ///
+    /// For accuracy these are 1 for right and 0 for wrong, so more is better; for the others less is better.
+    pub fn row_losses(&self) -> Option<&[f64]> {
+        match &self.kind {
+            Kind::RowMean(losses) => Some(losses),
+            Kind::RootRowMean(_)
+            | Kind::Explained { .. }
+            | Kind::Classes(_)
+            | Kind::Ranks { .. } => None,
+        }
+    }
+
+    fn evaluate(&self, weight: &impl Fn(usize) -> f64) -> Option<f64> {
+        let total = pairwise_by(self.n_rows, weight);
+        if total.is_nan() || total <= 0.0 {
+            return None;
+        }
+        let mean =
+            |values: &[f64]| pairwise_by(self.n_rows, &|row| weight(row) * values[row]) / total;
+        let value = match &self.kind {
+            Kind::RowMean(losses) => Some(mean(losses)),
+            Kind::RootRowMean(squares) => Some(mean(squares).sqrt()),
+            Kind::Explained { squares, labels } => {
+                let center = mean(labels);
+                let spread = pairwise_by(self.n_rows, &|row| {
+                    weight(row) * (labels[row] - center) * (labels[row] - center)
+                }) / total;
+                explained(total, mean(squares), spread)
+            }
+            Kind::Classes(rows) => Some(ratio_of_classes(self.metric, rows, weight)),
+            Kind::Ranks {
+                order,
+                positive,
+                ties,
+            } => area(order, positive, ties, weight),
+        };
+        value.filter(|it| it.is_finite())
+    }
+}
+
+fn class(score: f64) -> f64 {
+    f64::from(CLASS_THRESHOLD <= score)
+}
+
+fn log_loss(label: f64, score: f64) -> f64 {
+    let clipped = score.clamp(LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP);
+    if label == 1.0 {
+        -clipped.ln()
+    } else {
+        -(-clipped).ln_1p()
+    }
+}
+
+/// R2; one row has no variance to explain. Constant labels give 1 when met exactly and else 0, as in scikit-learn.
+fn explained(total: f64, squares: f64, spread: f64) -> Option<f64> {
+    if total < 2.0 {
+        return None;
+    }
+    if spread == 0.0 {
+        return Some(f64::from(squares == 0.0));
+    }
+    Some(1.0 - squares / spread)
+}
+
+fn ratio_of_classes(metric: Metric, rows: &[(f64, f64)], weight: &impl Fn(usize) -> f64) -> f64 {
+    let sum = |term: fn(f64, f64) -> f64| {
+        pairwise_by(rows.len(), &|row| {
+            weight(row) * term(rows[row].0, rows[row].1)
+        })
+    };
+    let hits = sum(|label, class| label * class);
+    let positives = sum(|label, _| label);
+    let predicted = sum(|_, class| class);
+    let (part, whole) = match metric {
+        Metric::Recall => (hits, positives),
+        Metric::F1 => (2.0 * hits, positives + predicted),
+        Metric::Precision
+        | Metric::Accuracy
+        | Metric::Auc
+        | Metric::LogLoss
+        | Metric::Brier
+        | Metric::Mae
+        | Metric::Rmse
+        | Metric::R2 => (hits, predicted),
+    };
+    if whole <= 0.0 { 0.0 } else { part / whole }
+}
+
+fn ranks(scored: &Scored) -> Kind {
+    let scores = scored.scores();
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+    let positive = order
+        .iter()
+        .map(|row| scored.labels()[*row] == 1.0)
+        .collect();
+    let mut ties = Vec::new();
+    let mut start = 0;
+    for end in 1..=order.len() {
+        if end == order.len() || scores[order[end]] != scores[order[start]] {
+            ties.push(start..end);
+            start = end;
+        }
+    }
+    Kind::Ranks {
+        order,
+        positive,
+        ties,
+    }
+}
+
+/// Area under the ROC curve as the Mann-Whitney share. Weights that are counts make every sum here exact below 2^53.
+fn area(
+    order: &[usize],
+    positive: &[bool],
+    ties: &[Range<usize>],
+    weight: &impl Fn(usize) -> f64,
+) -> Option<f64> {
+    let (mut below, mut positives, mut wins) = (0.0, 0.0, 0.0);
+    for tie in ties {
+        let (mut tied_positive, mut tied_negative) = (0.0, 0.0);
+        for at in tie.clone() {
+            let it = weight(order[at]);
+            if positive[at] {
+                tied_positive += it;
+            } else {
+                tied_negative += it;
+            }
+        }
+        wins += tied_positive * (below + 0.5 * tied_negative);
+        below += tied_negative;
+        positives += tied_positive;
+    }
+    (0.0 < below && 0.0 < positives).then(|| wins / (below * positives))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use crate::quality::{Metric, Scored};
+
+    #[track_caller]
+    fn check_binary(metric: Metric, labels: &[f64], scores: &[f64], expected: Option<f64>) {
+        assert_eq!(
+            Scored::binary(labels, scores).unwrap().value(metric),
+            expected
+        );
+    }
+
+    #[test]
+    fn nothing_predicted_has_precision_zero() {
+        check_binary(Metric::Precision, &[1.0, 0.0], &[0.2, 0.1], Some(0.0));
+        check_binary(Metric::F1, &[0.0, 0.0], &[0.2, 0.1], Some(0.0));
+    }
+
+    #[test]
+    fn one_class_has_no_auc() {
+        check_binary(Metric::Auc, &[1.0, 1.0], &[0.2, 0.1], None);
+    }
+
+    #[test]
+    fn one_half_is_positive() {
+        check_binary(Metric::Recall, &[1.0], &[0.5], Some(1.0));
+    }
+
+    #[test]
+    fn constant_labels_follow_scikit_learn() {
+        let r2 = |labels: &[f64], scores: &[f64]| {
+            Scored::regression(labels, scores)
+                .unwrap()
+                .value(Metric::R2)
+        };
+        assert_eq!(r2(&[2.0, 2.0], &[2.0, 2.0]), Some(1.0));
+        assert_eq!(r2(&[2.0, 2.0], &[2.0, 3.0]), Some(0.0));
+        assert_eq!(r2(&[2.0], &[2.0]), None);
+    }
+
+    #[test]
+    fn no_weight_measures_nothing() {
+        let scored = Scored::regression(&[1.0, 2.0], &[1.0, 1.0]).unwrap();
+        let mae = scored.measure(Metric::Mae).unwrap();
+        assert_eq!(mae.weighted(&[0.0, 0.0]), None);
+        assert_eq!(mae.weighted(&[1.0]), None);
+    }
+}
