@@ -40,11 +40,7 @@ pub(crate) fn probability(hits: u64, trials: u64, mean_hits: f64, mean_misses: f
 
 /// Logarithm of `(1 - absent / n)^n`, by the smaller of the two shares.
 fn all_or_nothing(n: f64, absent: f64, present: f64) -> f64 {
-    if absent < present {
-        n * (-absent / n).ln_1p()
-    } else {
-        n * (present / n).ln()
-    }
+    if absent < present { n * (-absent / n).ln_1p() } else { n * (present / n).ln() }
 }
 
 /// Returns the error of Stirling's formula, `ln(n!) - ln(sqrt(2 pi n) (n/e)^n)`.
@@ -52,19 +48,13 @@ fn stirling_error(n: u64) -> f64 {
     if n < 16 {
         let n_factorial: f64 = (1..=n).map(|it| it as f64).product();
         let x = n as f64;
-        return if n == 0 {
-            0.0
-        } else {
-            n_factorial.ln() - 0.5 * (LN_2PI + x.ln()) - x * x.ln() + x
-        };
+        return if n == 0 { 0.0 } else { n_factorial.ln() - 0.5 * (LN_2PI + x.ln()) - x * x.ln() + x };
     }
     let x = n as f64;
     let square = x * x;
     (1.0 / 12.0
         - (1.0 / 360.0
-            - (1.0 / 1260.0
-                - (1.0 / 1680.0 - (1.0 / 1188.0 - 691.0 / 360_360.0 / square) / square) / square)
-                / square)
+            - (1.0 / 1260.0 - (1.0 / 1680.0 - (1.0 / 1188.0 - 691.0 / 360_360.0 / square) / square) / square) / square)
             / square)
         / x
 }
@@ -159,9 +149,7 @@ mod tests {
     fn probabilities_sum_to_one() {
         for (trials, p) in [(1, 0.5), (7, 0.3), (100, 0.01), (1000, 0.6), (20_000, 0.5)] {
             let n = trials as f64;
-            let sum: f64 = (0..=trials)
-                .map(|hits| probability(hits, trials, n * p, n * (1.0 - p)))
-                .sum();
+            let sum: f64 = (0..=trials).map(|hits| probability(hits, trials, n * p, n * (1.0 - p))).sum();
             assert!((sum - 1.0).abs() < 1e-12, "{trials} {p}: {sum}");
         }
     }
@@ -176,15 +164,9 @@ mod tests {
     fn draws_have_the_mean_and_variance_of_the_law() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for (trials, p) in [(50_u64, 0.1), (5000, 0.7)] {
-            let draws: Vec<f64> = (0..20_000)
-                .map(|_| draw(&mut rng, trials, p) as f64)
-                .collect();
+            let draws: Vec<f64> = (0..20_000).map(|_| draw(&mut rng, trials, p) as f64).collect();
             let mean = draws.iter().sum::<f64>() / 20_000.0;
-            let variance = draws
-                .iter()
-                .map(|it| (it - mean) * (it - mean))
-                .sum::<f64>()
-                / 20_000.0;
+            let variance = draws.iter().map(|it| (it - mean) * (it - mean)).sum::<f64>() / 20_000.0;
             let n = trials as f64;
             assert!((mean - n * p).abs() < 4.0 * (n * p * (1.0 - p) / 20_000.0).sqrt());
             assert!((variance / (n * p * (1.0 - p)) - 1.0).abs() < 0.05);

@@ -96,18 +96,10 @@ impl BlockBootstrap {
         distinct.sort_unstable();
         distinct.dedup();
         if distinct.len() < 2 {
-            return Err(ResampleError::TooFewBlocks {
-                blocks: distinct.len(),
-            });
+            return Err(ResampleError::TooFewBlocks { blocks: distinct.len() });
         }
-        let block_of_row = keys
-            .iter()
-            .map(|key| distinct.partition_point(|it| it < key))
-            .collect();
-        Ok(Self {
-            block_of_row,
-            n_blocks: distinct.len(),
-        })
+        let block_of_row = keys.iter().map(|key| distinct.partition_point(|it| it < key)).collect();
+        Ok(Self { block_of_row, n_blocks: distinct.len() })
     }
 
     /// Returns the number of rows.
@@ -128,12 +120,7 @@ impl BlockBootstrap {
     }
 
     /// Returns the statistic of the rows as they are and of each replicate.
-    pub fn replicates(
-        &self,
-        statistic: &Statistic<'_>,
-        n_replicates: usize,
-        rng: &mut dyn Rng,
-    ) -> Replicates {
+    pub fn replicates(&self, statistic: &Statistic<'_>, n_replicates: usize, rng: &mut dyn Rng) -> Replicates {
         let finite = |weights: &[f64]| statistic(weights).filter(|it| it.is_finite());
         let mut weights = vec![1.0; self.n_rows()];
         let point = finite(&weights);
@@ -145,17 +132,8 @@ impl BlockBootstrap {
         }
         let n_undefined = n_replicates - values.len();
         let enough = MIN_DEFINED * n_replicates as f64 <= values.len() as f64;
-        let defined = if enough {
-            Sample::from_finite(values)
-        } else {
-            None
-        };
-        Replicates {
-            point,
-            defined,
-            n_replicates,
-            n_undefined,
-        }
+        let defined = if enough { Sample::from_finite(values) } else { None };
+        Replicates { point, defined, n_replicates, n_undefined }
     }
 
     /// Returns a combination of two statistics, each replicate giving both the same weights.
@@ -169,11 +147,7 @@ impl BlockBootstrap {
         n_replicates: usize,
         rng: &mut dyn Rng,
     ) -> Replicates {
-        self.replicates(
-            &|weights| combine(candidate(weights)?, champion(weights)?),
-            n_replicates,
-            rng,
-        )
+        self.replicates(&|weights| combine(candidate(weights)?, champion(weights)?), n_replicates, rng)
     }
 
     /// Returns how much better the candidate is, in the metric's own direction and unit.
@@ -188,17 +162,11 @@ impl BlockBootstrap {
         rng: &mut dyn Rng,
     ) -> Result<Replicates, ResampleError> {
         if candidate.metric() != champion.metric() {
-            return Err(ResampleError::MetricsDiffer {
-                candidate: candidate.metric(),
-                champion: champion.metric(),
-            });
+            return Err(ResampleError::MetricsDiffer { candidate: candidate.metric(), champion: champion.metric() });
         }
         for measure in [candidate, champion] {
             if measure.n_rows() != self.n_rows() {
-                return Err(ResampleError::RowsDiffer {
-                    measured: measure.n_rows(),
-                    resampled: self.n_rows(),
-                });
+                return Err(ResampleError::RowsDiffer { measured: measure.n_rows(), resampled: self.n_rows() });
             }
         }
         let direction = candidate.metric().direction();
@@ -280,10 +248,7 @@ impl Replicates {
 
     /// Returns the percentile interval of confidence `1 - alpha`, half of `alpha` on each side.
     pub fn interval(&self, alpha: f64) -> Option<(f64, f64)> {
-        Some((
-            self.lower_bound(alpha / 2.0)?,
-            self.upper_bound(alpha / 2.0)?,
-        ))
+        Some((self.lower_bound(alpha / 2.0)?, self.upper_bound(alpha / 2.0)?))
     }
 
     /// Returns the one-sided lower bound of confidence `1 - alpha`; `None` unless `alpha` is in [0, 1].
@@ -318,10 +283,7 @@ mod tests {
 
     #[test]
     fn one_day_is_too_few() {
-        assert_eq!(
-            BlockBootstrap::new(&[4, 4]),
-            Err(ResampleError::TooFewBlocks { blocks: 1 })
-        );
+        assert_eq!(BlockBootstrap::new(&[4, 4]), Err(ResampleError::TooFewBlocks { blocks: 1 }));
     }
 
     #[test]

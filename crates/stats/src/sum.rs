@@ -48,10 +48,7 @@ mod tests {
     fn sums_are_exact_where_every_partial_sum_is() {
         for len in [0, 1, 7, 8, 9, 127, 128, 129, 1000, 4097] {
             let values: Vec<f64> = (0..len).map(f64::from).collect();
-            assert_eq!(
-                pairwise(&values),
-                f64::from(len) * (f64::from(len) - 1.0) / 2.0
-            );
+            assert_eq!(pairwise(&values), f64::from(len) * (f64::from(len) - 1.0) / 2.0);
         }
     }
 }

@@ -5,8 +5,8 @@ use proptest::prelude::{Strategy, prop, prop_assert, prop_assert_eq, proptest};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use refit_stats::distance::{
-    Bins, CountPair, Sample, homogeneity, ks_p_asymptotic, ks_p_exact, ks_p_kolmogorov_limit,
-    ks_statistic, psi_null_quantile, wasserstein1,
+    Bins, CountPair, Sample, homogeneity, ks_p_asymptotic, ks_p_exact, ks_p_kolmogorov_limit, ks_statistic,
+    psi_null_quantile, wasserstein1,
 };
 use refit_stats::quality::{Metric, Scored};
 use refit_stats::resample::BlockBootstrap;
@@ -148,15 +148,9 @@ fn the_interval_covers_the_mean_of_independent_days() {
         errors += replicates.standard_error().unwrap() / f64::from(trials);
     }
     // 285 of 300 at the nominal 95 %; four standard deviations to each side, and the known narrowness at 60 blocks.
-    assert!(
-        (264..=299).contains(&covered),
-        "covered {covered} of {trials}"
-    );
+    assert!((264..=299).contains(&covered), "covered {covered} of {trials}");
     let truth = (1.0_f64 / 12.0 / 300.0).sqrt();
-    assert!(
-        (errors / truth - 1.0).abs() < 0.05,
-        "standard error {errors}, truth {truth}"
-    );
+    assert!((errors / truth - 1.0).abs() < 0.05, "standard error {errors}, truth {truth}");
 }
 
 #[test]
@@ -166,18 +160,12 @@ fn days_that_err_together_widen_the_interval() {
     let by_day: Vec<i64> = (0..days * rows_a_day).map(|row| row / rows_a_day).collect();
     let by_row: Vec<i64> = (0..days * rows_a_day).collect();
     let of_day: Vec<f64> = (0..days).map(|_| uniform(&mut rng)).collect();
-    let labels: Vec<f64> = by_day
-        .iter()
-        .map(|day| of_day[*day as usize] + 0.1 * uniform(&mut rng))
-        .collect();
+    let labels: Vec<f64> = by_day.iter().map(|day| of_day[*day as usize] + 0.1 * uniform(&mut rng)).collect();
     let scored = Scored::regression(&labels, &vec![0.0; labels.len()]).unwrap();
     let mae = scored.measure(Metric::Mae).unwrap();
     let mut error = |keys: &[i64]| {
         let bootstrap = BlockBootstrap::new(keys).unwrap();
-        bootstrap
-            .replicates(&|weights| mae.weighted(weights), 500, &mut rng)
-            .standard_error()
-            .unwrap()
+        bootstrap.replicates(&|weights| mae.weighted(weights), 500, &mut rng).standard_error().unwrap()
     };
     let (blocked, naive) = (error(&by_day), error(&by_row));
     assert!(3.0 * naive < blocked, "{blocked} {naive}");

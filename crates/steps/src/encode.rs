@@ -141,9 +141,9 @@ impl Encoder {
                         let known: Vec<Option<Category>> =
                             values.dictionary.iter().map(|it| categories.get(it).copied()).collect();
                         let known_in = |code: &u32| known.get(*code as usize).copied().flatten();
-                        matrix
-                            .data
-                            .extend(values.codes.iter().map(|it| known_in(it).map_or(f64::NAN, |it| f64::from(it.rank))));
+                        matrix.data.extend(
+                            values.codes.iter().map(|it| known_in(it).map_or(f64::NAN, |it| f64::from(it.rank))),
+                        );
                         matrix.data.extend(values.codes.iter().map(|it| known_in(it).map_or(0.0, |it| it.rows as f64)));
                     }
                     other @ (Values::Numeric(_) | Values::Time(_)) => {
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(&matrix.column(0)[..2], [1.0, 0.0]);
         assert!(matrix.column(0)[2..].iter().all(|it| it.is_nan()));
         assert_eq!(matrix.column(1), [3.0, 3.0, 0.0, 0.0, 0.0]);
-            }
+    }
 
     #[test]
     fn numbers_stay_and_what_is_not_finite_is_missing() {

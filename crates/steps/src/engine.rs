@@ -176,14 +176,10 @@ mod tests {
     #[test]
     fn a_damaged_ensemble_is_found_out() {
         let (matrix, labels) = grid();
-        let mut engine =
-            Engine::fit(Task::Regression, &matrix, &labels, &Hyperparameters::default(), 5).expect("fits");
+        let mut engine = Engine::fit(Task::Regression, &matrix, &labels, &Hyperparameters::default(), 5).expect("fits");
         assert!(engine.find_problem(Task::Binary, 3).is_some());
         assert!(engine.find_problem(Task::Regression, 0).is_some());
         engine.booster.trees[0].nodes[0].left_child = 0;
-        assert_eq!(
-            engine.find_problem(Task::Regression, 3).as_deref(),
-            Some("node 0 of tree 0 leads nowhere")
-        );
+        assert_eq!(engine.find_problem(Task::Regression, 3).as_deref(), Some("node 0 of tree 0 leads nowhere"));
     }
 }

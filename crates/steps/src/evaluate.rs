@@ -164,12 +164,7 @@ fn with_deviation(value: f64, resampled: Option<Vec<f64>>) -> Value {
     }
 }
 
-fn prediction_columns(
-    request: &Request,
-    holdout: &Frame,
-    candidate: &[f64],
-    champion: Option<&[f64]>,
-) -> Vec<Column> {
+fn prediction_columns(request: &Request, holdout: &Frame, candidate: &[f64], champion: Option<&[f64]>) -> Vec<Column> {
     let mut columns: Vec<Column> = [ID, TS, LABEL].iter().filter_map(|it| holdout.find_column(it)).cloned().collect();
     columns.push(numeric_column("candidate", candidate));
     let none = vec![f64::NAN; holdout.rows()];

@@ -48,8 +48,7 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<Listed>) -> std::io::Result
 
 /// [`list`] without what Spark leaves beside data (`_SUCCESS`), with the folder in the error.
 pub(crate) fn list_data(folder: &Path) -> Result<Vec<Listed>, StepError> {
-    let mut files =
-        list(folder).map_err(|source| StepError::Read { path: folder.display().to_string(), source })?;
+    let mut files = list(folder).map_err(|source| StepError::Read { path: folder.display().to_string(), source })?;
     files.retain(|it| !it.name.split('/').any(|part| part.starts_with('_')));
     Ok(files)
 }

@@ -1,7 +1,8 @@
 //! Settings of the learner, as SageMaker delivers them: a flat JSON object of strings.
 //!
-//! The defaults were chosen on flight times of 2013 by training on each month and scoring the next one, so that no one
-//! month decided; they are on the cautious side because retrained models see a few thousand rows.
+//! The defaults were chosen among 144 settings on samples of 2,500 flights a month of 2013, by training on each month
+//! and scoring the next one, so that no one month decided. The best differ by less than 1 %; small trees and many slow
+//! steps are among them, and fail least where rows are few.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -164,7 +165,10 @@ mod tests {
 
     #[test]
     fn unknown_names_and_impossible_values_are_refused() {
-        check_refused(r#"{"iteration":"50"}"#, "`iteration` is not known; known are bins, colsample, gamma, iterations");
+        check_refused(
+            r#"{"iteration":"50"}"#,
+            "`iteration` is not known; known are bins, colsample, gamma, iterations",
+        );
         check_refused(r#"{"iterations":"0"}"#, "`iterations` is `0`; it must be from 1 to 10000");
         check_refused(r#"{"learning_rate":"NaN"}"#, "`learning_rate` is `NaN`");
         check_refused(r#"{"max_depth":"deep"}"#, "`max_depth` is `deep`");

@@ -62,12 +62,7 @@ pub(crate) fn run(paths: &Paths) -> Result<(), StepError> {
     Ok(())
 }
 
-fn add_reference(
-    folder: &Path,
-    request: &Request,
-    rows: &mut Rows,
-    counts: &mut Counts,
-) -> Result<(), StepError> {
+fn add_reference(folder: &Path, request: &Request, rows: &mut Rows, counts: &mut Counts) -> Result<(), StepError> {
     let span = request.span();
     for file in files::list_data(folder)? {
         let frame = read_history(&file, request)?;
@@ -143,8 +138,8 @@ fn add_captured(paths: &Paths, request: &Request, rows: &mut Rows, counts: &mut 
             continue;
         }
         let bytes = files::read(&file.path)?;
-        let capture = read_capture(&bytes, &features)
-            .map_err(|source| StepError::Data { path: file.name.clone(), source })?;
+        let capture =
+            read_capture(&bytes, &features).map_err(|source| StepError::Data { path: file.name.clone(), source })?;
         counts.capture_files += 1;
         counts.capture_rows += capture.frame.rows();
         for (row, time) in times(&capture.frame, "ts").iter().enumerate() {

@@ -126,11 +126,12 @@ impl DerivedIds {
                 Some(Values::Numeric(values)) => {
                     content.push_str(&values[row].map_or(String::new(), |it| format!("{:016x}", it.to_bits())));
                 }
-                Some(Values::Categorical(values)) => match values.get(row) {
-                    // Tells the empty text from a missing one.
-                    Some(text) => content.extend(["=", text]),
-                    None => {}
-                },
+                Some(Values::Categorical(values)) => {
+                    // The sign tells the empty text from a missing one.
+                    if let Some(text) = values.get(row) {
+                        content.extend(["=", text]);
+                    }
+                }
                 Some(Values::Time(_)) | None => {}
             }
         }

@@ -61,7 +61,6 @@ impl std::fmt::Display for Interval {
     }
 }
 
-
 /// One retraining run's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -205,6 +204,10 @@ pub(crate) mod tests {
         check_refused("/features/0/kind", json!("time"), "kind time");
         check_refused("/segments/0", json!("origin"), "segment `origin`");
         check_refused("/task", json!("multiclass"), "multiclass");
-        check_refused("/train", json!({"start": "2013-01-01T00:00:00Z", "end": "2013-02-01T00:00:00Z", "x": 1}), "unknown field");
+        check_refused(
+            "/train",
+            json!({"start": "2013-01-01T00:00:00Z", "end": "2013-02-01T00:00:00Z", "x": 1}),
+            "unknown field",
+        );
     }
 }

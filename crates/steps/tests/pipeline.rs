@@ -252,7 +252,8 @@ fn the_definition_uses_the_folders_and_names_of_the_program() {
         ("evaluate", vec!["request", "model", "champion", "holdout"], vec!["evaluation"]),
     ];
     for (name, inputs, outputs) in expected {
-        let is_step = |it: &&serde_json::Value| it["Arguments"]["AppSpecification"]["ContainerArguments"] == json!([name]);
+        let is_step =
+            |it: &&serde_json::Value| it["Arguments"]["AppSpecification"]["ContainerArguments"] == json!([name]);
         let step = steps.iter().find(is_step).expect(name);
         assert_eq!(folders(step, "/Arguments/ProcessingInputs", "S3Input"), inputs);
         assert_eq!(folders(step, "/Arguments/ProcessingOutputConfig/Outputs", "S3Output"), outputs);
@@ -262,4 +263,19 @@ fn the_definition_uses_the_folders_and_names_of_the_program() {
     let channels: Vec<&serde_json::Value> =
         train["InputDataConfig"].as_array().expect("channels").iter().map(|it| &it["ChannelName"]).collect();
     assert_eq!(channels, ["train", "features", "request"]);
+}
+
+#[test]
+fn the_program_finds_its_sandbox_and_fails_with_a_reason() {
+    let pipeline = Pipeline::new(json!({"strategy": "incremental"}));
+    let root = pipeline.folder("").ancestors().nth(2).expect("root").to_owned();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_refit-step"))
+        .arg("ingest")
+        .env(refit_steps::SANDBOX_VARIABLE, root)
+        .output()
+        .expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(stderr.starts_with("error: request.json cannot be carried out: strategy `incremental`"), "{stderr}");
+    assert!(stderr.contains(&pipeline.read_text("output/message")));
 }

@@ -33,9 +33,12 @@ impl TableScene<'_> {
         let mut after: Option<DueItem> = None;
         let mut found = Vec::new();
         loop {
-            let page = succeeds("listing what is due", self.table().list_due(shard, until, limit, after.as_ref()).await)?;
+            let page =
+                succeeds("listing what is due", self.table().list_due(shard, until, limit, after.as_ref()).await)?;
             ensure(page.items.len() <= limit, || format!("a page of at most {limit} holds {}", page.items.len()))?;
-            ensure(page.next.is_none() || !page.items.is_empty(), || "an empty page says that there is more".to_owned())?;
+            ensure(page.next.is_none() || !page.items.is_empty(), || {
+                "an empty page says that there is more".to_owned()
+            })?;
             found.extend(page.items.into_iter().map(|item| (item.key.sort, item.at)));
             match page.next {
                 Some(next) => after = Some(next),
@@ -66,9 +69,8 @@ async fn is_sparse(scene: TableScene<'_>) -> Check {
 }
 
 async fn is_ordered(scene: TableScene<'_>) -> Check {
-    let writes = [("e", 5), ("B", 2), ("a", 2), ("d", 1), ("c", 3), ("ä", 2)].map(|(sort, hours)| {
-        scene.put(sort, Expect::Absent, "1", due(2, hours))
-    });
+    let writes = [("e", 5), ("B", 2), ("a", 2), ("d", 1), ("c", 3), ("ä", 2)]
+        .map(|(sort, hours)| scene.put(sort, Expect::Absent, "1", due(2, hours)));
     scene.commit("creating", &writes).await?;
     let sorted = [("d", 1), ("B", 2), ("a", 2), ("ä", 2), ("c", 3), ("e", 5)];
     for (hours, count) in [(0, 0), (1, 1), (2, 4), (3, 5), (4, 5), (5, 6), (6, 6)] {
@@ -82,7 +84,8 @@ async fn is_ordered(scene: TableScene<'_>) -> Check {
 
 async fn pages(scene: TableScene<'_>) -> Check {
     let names: Vec<(String, i64)> = (0..12).map(|number| (format!("{number:02}"), number / 3)).collect();
-    let writes: Vec<_> = names.iter().map(|(sort, hours)| scene.put(sort, Expect::Absent, "1", due(3, *hours))).collect();
+    let writes: Vec<_> =
+        names.iter().map(|(sort, hours)| scene.put(sort, Expect::Absent, "1", due(3, *hours))).collect();
     scene.commit("creating", &writes).await?;
     let sorted: Vec<(&str, i64)> = names.iter().map(|(sort, hours)| (sort.as_str(), *hours)).collect();
     for limit in 1..=sorted.len() + 1 {
@@ -97,9 +100,8 @@ async fn pages(scene: TableScene<'_>) -> Check {
 
 async fn follows(scene: TableScene<'_>) -> Check {
     scene.commit("creating", &[scene.put("a", Expect::Absent, "1", due(4, 1))]).await?;
-    let stage = |generation: u64, place: Option<Due>| {
-        [scene.put("a", Expect::Generation(Generation(generation)), "2", place)]
-    };
+    let stage =
+        |generation: u64, place: Option<Due>| [scene.put("a", Expect::Generation(Generation(generation)), "2", place)];
     scene.commit("moving in time", &stage(1, due(4, 3))).await?;
     scene.finds_due(4, at(2), ALL, &[]).await?;
     scene.finds_due(4, at(3), ALL, &[("a", 3)]).await?;
@@ -122,7 +124,10 @@ async fn refuses_shards(scene: TableScene<'_>) -> Check {
     scene.commit("writing to the last shard", &[scene.put("a", Expect::Absent, "1", due(last, 1))]).await?;
     scene.finds_due(last, at(1), ALL, &[("a", 1)]).await?;
     for shard in [DUE_SHARDS, u8::MAX] {
-        invalid("a write to such a shard", scene.transact(&[scene.put("b", Expect::Absent, "1", due(shard, 1))]).await)?;
+        invalid(
+            "a write to such a shard",
+            scene.transact(&[scene.put("b", Expect::Absent, "1", due(shard, 1))]).await,
+        )?;
         invalid("listing such a shard", scene.table().list_due(shard, at(1), 1, None).await)?;
     }
     scene.holds("b", None).await?;

@@ -68,7 +68,25 @@ async fn orders_by_bytes(scene: ObjectsScene<'_>) -> Check {
 
 async fn finds_prefixes(scene: ObjectsScene<'_>) -> Check {
     scene.fill().await?;
-    for prefix in ["A", "a", "a/", "a/b", "a/b-", "a/bc", "a/bc/", "a/bc/d", "a/bc/d/", "a/x", "ab", "b", "b/", "c", "ä", "日", "nothing/here"] {
+    for prefix in [
+        "A",
+        "a",
+        "a/",
+        "a/b",
+        "a/b-",
+        "a/bc",
+        "a/bc/",
+        "a/bc/d",
+        "a/bc/d/",
+        "a/x",
+        "ab",
+        "b",
+        "b/",
+        "c",
+        "ä",
+        "日",
+        "nothing/here",
+    ] {
         let uri = scene.uri(prefix)?;
         let want: Vec<&str> = NAMES.into_iter().filter(|name| name.starts_with(prefix)).collect();
         let found = scene.names(&scene.walk(&uri, None).await?)?;
@@ -89,7 +107,9 @@ async fn describes(scene: ObjectsScene<'_>) -> Check {
 async fn continues_anywhere(scene: ObjectsScene<'_>) -> Check {
     scene.fill().await?;
     let folder = scene.folder()?;
-    let afters = NAMES.into_iter().chain(["", "a", "a/", "a/b/", "a/b0", "a/bc", "a/bc/", "a/bc/e", "a/z", "aa", "c", "~", "日", "語"]);
+    let afters = NAMES
+        .into_iter()
+        .chain(["", "a", "a/", "a/b/", "a/b0", "a/bc", "a/bc/", "a/bc/e", "a/z", "aa", "c", "~", "日", "語"]);
     for after in afters {
         for prefix in ["", "a", "a/b"] {
             let uri = scene.folder()?.to_string() + prefix;

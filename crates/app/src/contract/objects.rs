@@ -20,7 +20,19 @@ const LIMIT: u64 = 1 << 20;
 async fn reads_back(scene: ObjectsScene<'_>) -> Check {
     let binary: Vec<u8> = (0..=u8::MAX).cycle().take(70_000).collect();
     let names = [
-        "plain", "a/b/c.json", "with space", "日本語/ö.txt", "😀", "per%20cent", "plus+equals=and&", "quote'\"", ".hidden", "UPPER", "a..b", "~", "#1",
+        "plain",
+        "a/b/c.json",
+        "with space",
+        "日本語/ö.txt",
+        "😀",
+        "per%20cent",
+        "plus+equals=and&",
+        "quote'\"",
+        ".hidden",
+        "UPPER",
+        "a..b",
+        "~",
+        "#1",
     ];
     for name in names {
         for (number, bytes) in [&b""[..], b"x", &binary].into_iter().enumerate() {
@@ -69,7 +81,9 @@ async fn replaces_unchanged(scene: ObjectsScene<'_>) -> Check {
         let current = etags.last().cloned().unwrap_or_default();
         for stale in &etags[..etags.len() - 1] {
             let result = scene.objects.replace(&uri, b"xx", stale).await;
-            ensure(matches!(result, Err(ObjectError::Conflict(_))), || format!("a stale etag gave {result:?}, not a conflict"))?;
+            ensure(matches!(result, Err(ObjectError::Conflict(_))), || {
+                format!("a stale etag gave {result:?}, not a conflict")
+            })?;
         }
         let info = succeeds("replacing", scene.objects.replace(&uri, bytes.as_bytes(), &current).await)?;
         let read = succeeds("reading", scene.objects.get(&uri, LIMIT).await)?;
@@ -108,7 +122,9 @@ async fn bounds_reads(scene: ObjectsScene<'_>) -> Check {
     }
     for small in [0, 1, 9] {
         match scene.objects.get(&uri, small).await {
-            Err(ObjectError::TooLarge { uri: found, size: 10, limit }) if limit == small => equal("the address", &found, &uri)?,
+            Err(ObjectError::TooLarge { uri: found, size: 10, limit }) if limit == small => {
+                equal("the address", &found, &uri)?
+            }
             other => return Err(format!("reading 10 bytes with a limit of {small} gave {other:?}")),
         }
     }
@@ -144,7 +160,9 @@ async fn guards_ranges(scene: ObjectsScene<'_>) -> Check {
     let new = succeeds("replacing", scene.objects.replace(&uri, b"new", &old).await)?.etag;
     for wrong in [old.as_str(), "another"] {
         let result = scene.objects.get_range(&uri, wrong, 0..2).await;
-        ensure(matches!(result, Err(ObjectError::Conflict(_))), || format!("a stale etag gave {result:?}, not a conflict"))?;
+        ensure(matches!(result, Err(ObjectError::Conflict(_))), || {
+            format!("a stale etag gave {result:?}, not a conflict")
+        })?;
     }
     let got = succeeds("reading", scene.objects.get_range(&uri, &new, 0..2).await)?;
     equal("a range of the new content", &got.as_slice(), &&b"ne"[..])
@@ -159,7 +177,9 @@ async fn refuses_no_key(scene: ObjectsScene<'_>) -> Check {
         scene.objects.replace(&bucket, b"x", "etag").await.err(),
     ];
     for answer in answers {
-        ensure(matches!(answer, Some(ObjectError::Invalid { .. })), || format!("an empty key gave {answer:?}, not a refusal"))?;
+        ensure(matches!(answer, Some(ObjectError::Invalid { .. })), || {
+            format!("an empty key gave {answer:?}, not a refusal")
+        })?;
     }
     Ok(())
 }

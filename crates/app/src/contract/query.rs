@@ -29,7 +29,9 @@ impl TableScene<'_> {
         loop {
             let page = succeeds("a query", self.table().query(&query).await)?;
             ensure(page.items.len() <= limit, || format!("a page of at most {limit} holds {}", page.items.len()))?;
-            ensure(page.next.is_none() || !page.items.is_empty(), || "an empty page says that there is more".to_owned())?;
+            ensure(page.next.is_none() || !page.items.is_empty(), || {
+                "an empty page says that there is more".to_owned()
+            })?;
             found.extend(page.items);
             match page.next {
                 Some(next) => query.after = Some(next),
@@ -57,8 +59,8 @@ fn directed<'a>(sorts: &[&'a str], order: Order) -> Vec<&'a str> {
 
 async fn orders_by_bytes(scene: TableScene<'_>) -> Check {
     let sorted = [
-        "\u{1}", " ", "#", "#a", "-", "0", "00", "1", "10", "2", "9", "A", "AB", "Z", "_", "a", "a#b", "a-b", "a/b", "aA", "aa", "b",
-        "z", "~", "\u{7f}", "ä", "é", "日", "\u{ffff}", "😀",
+        "\u{1}", " ", "#", "#a", "-", "0", "00", "1", "10", "2", "9", "A", "AB", "Z", "_", "a", "a#b", "a-b", "a/b",
+        "aA", "aa", "b", "z", "~", "\u{7f}", "ä", "é", "日", "\u{ffff}", "😀",
     ];
     ensure(sorted.is_sorted(), || "the case itself is not sorted".to_owned())?;
     let mut shuffled = sorted.to_vec();
@@ -74,9 +76,39 @@ async fn orders_by_bytes(scene: TableScene<'_>) -> Check {
 }
 
 async fn finds_prefixes(scene: TableScene<'_>) -> Check {
-    let sorted = ["EVENT#0", "RUN", "RUN#", "RUN#1", "RUN#10", "RUN#2", "RUN$", "RUNS", "Run#1", "ä", "äb", "\u{10ffff}", "\u{10ffff}a"];
+    let sorted = [
+        "EVENT#0",
+        "RUN",
+        "RUN#",
+        "RUN#1",
+        "RUN#10",
+        "RUN#2",
+        "RUN$",
+        "RUNS",
+        "Run#1",
+        "ä",
+        "äb",
+        "\u{10ffff}",
+        "\u{10ffff}a",
+    ];
     scene.fill(&sorted).await?;
-    for prefix in ["", "E", "EVENT#0", "EVENT#00", "R", "RUN", "RUN#", "RUN#1", "run", "ä", "%", "_", "*", "\u{10ffff}", "\u{10ffff}\u{10ffff}"] {
+    for prefix in [
+        "",
+        "E",
+        "EVENT#0",
+        "EVENT#00",
+        "R",
+        "RUN",
+        "RUN#",
+        "RUN#1",
+        "run",
+        "ä",
+        "%",
+        "_",
+        "*",
+        "\u{10ffff}",
+        "\u{10ffff}\u{10ffff}",
+    ] {
         let want: Vec<&str> = sorted.into_iter().filter(|sort| sort.starts_with(prefix)).collect();
         for order in ORDERS {
             for limit in [1, 2, ALL] {
@@ -128,7 +160,8 @@ async fn bounds_pages(scene: TableScene<'_>) -> Check {
     }
     for order in ORDERS {
         let page = succeeds("a query", scene.table().query(&scene.ask("", None, order, ALL)).await)?;
-        let bytes: usize = page.items.iter().map(|item| item.key.partition.len() + item.key.sort.len() + item.body.len()).sum();
+        let bytes: usize =
+            page.items.iter().map(|item| item.key.partition.len() + item.key.sort.len() + item.body.len()).sum();
         ensure(bytes <= MAX_PAGE_BYTES, || format!("a page holds {bytes} bytes"))?;
         ensure(page.next.is_some(), || "a page that ended early says that there is no more".to_owned())?;
         scene.finds("", None, order, ALL, &directed(&sorted, order)).await?;

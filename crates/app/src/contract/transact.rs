@@ -123,7 +123,8 @@ async fn touches_once(scene: TableScene<'_>) -> Check {
 
 async fn keeps_bodies(scene: TableScene<'_>) -> Check {
     let long = "0123456789".repeat(20_000);
-    for (number, body) in ["", "{}", "null", "\"'`;--", "a\u{0}b", "日本語 😀", "\r\n\t", &long].into_iter().enumerate() {
+    for (number, body) in ["", "{}", "null", "\"'`;--", "a\u{0}b", "日本語 😀", "\r\n\t", &long].into_iter().enumerate()
+    {
         let sort = format!("{number}");
         let due = (number % 2 == 0).then_some(Due { shard: 9, at: jiff::Timestamp::UNIX_EPOCH });
         scene.commit("creating", &[scene.put(&sort, Expect::Absent, body, due)]).await?;

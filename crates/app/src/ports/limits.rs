@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::table::{
-    DUE_SHARDS, Due, DueItem, Key, MAX_ITEM_BYTES, MAX_PARTITION_BYTES, MAX_SORT_BYTES, MAX_TRANSACTION_BYTES, MAX_WRITES, Query,
-    TableError, Token, Write,
+    DUE_SHARDS, Due, DueItem, Key, MAX_ITEM_BYTES, MAX_PARTITION_BYTES, MAX_SORT_BYTES, MAX_TRANSACTION_BYTES,
+    MAX_WRITES, Query, TableError, Token, Write,
 };
 
 /// Bytes that are counted for an item besides its keys and body.
@@ -83,7 +83,10 @@ pub fn validate_query(query: &Query) -> Result<(), TableError> {
     }
     validate_sort(after)?;
     if !after.starts_with(&query.prefix) {
-        return refuse(format!("a query continues after `{after}`, which does not begin with its prefix `{}`", query.prefix));
+        return refuse(format!(
+            "a query continues after `{after}`, which does not begin with its prefix `{}`",
+            query.prefix
+        ));
     }
     Ok(())
 }
@@ -92,7 +95,12 @@ pub fn validate_query(query: &Query) -> Result<(), TableError> {
 ///
 /// # Errors
 /// [`TableError::Invalid`] with the limit that is broken.
-pub fn validate_due_query(shard: u8, until: Timestamp, limit: usize, after: Option<&DueItem>) -> Result<(), TableError> {
+pub fn validate_due_query(
+    shard: u8,
+    until: Timestamp,
+    limit: usize,
+    after: Option<&DueItem>,
+) -> Result<(), TableError> {
     validate_shard(shard)?;
     if limit == 0 {
         return refuse("a query of the due index asks for no items");
@@ -123,7 +131,11 @@ fn validate_sort(sort: &str) -> Result<(), TableError> {
 }
 
 fn validate_shard(shard: u8) -> Result<(), TableError> {
-    if shard < DUE_SHARDS { Ok(()) } else { refuse(format!("shard {shard} of the due index does not exist, there are {DUE_SHARDS}")) }
+    if shard < DUE_SHARDS {
+        Ok(())
+    } else {
+        refuse(format!("shard {shard} of the due index does not exist, there are {DUE_SHARDS}"))
+    }
 }
 
 /// The bytes this action adds to its transaction.

@@ -7,6 +7,8 @@
 mod cron;
 mod read;
 mod span;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::collections::BTreeMap;

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 pub use report::{Problem, Problems};
 
-use self::field::{Field, Keys, Log, Section};
+use self::field::{Field, Keys, Log};
 use super::yaml::{self, At, shown};
 use super::{Fleet, ModelPolicy, Notification, Policy, SCHEMA, Subject};
 

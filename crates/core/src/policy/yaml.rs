@@ -17,6 +17,9 @@ const MAX_BYTES: usize = 256 * 1024;
 /// The deepest nesting that is read; the schema needs seven.
 const MAX_DEPTH: usize = 32;
 
+/// The last column at which the name of an anchor is looked up: a line may hold tens of thousands of them.
+const MAX_NAMED_COLUMN: usize = 1_000;
+
 /// A place in the text; line and column are counted from 1, the column in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct At {
@@ -250,7 +253,7 @@ impl Builder<'_, '_> {
 
     /// Puts a complete node where it belongs: into the document, a list, or a map as a key or as its value.
     fn place_node(&mut self, mut node: Node) {
-        let path = self.path();
+        let mut refused_key = None;
         let Some(frame) = self.frames.last_mut() else {
             self.root = Some(node);
             return;
@@ -262,19 +265,22 @@ impl Builder<'_, '_> {
                     Ok((text, at)) => *key = NextKey::Given(text, at),
                     Err(refused) => {
                         *key = NextKey::Refused;
-                        if let Some((at, name, message)) = refused {
-                            self.problems.push(Problem::new(at, &name.map_or_else(|| path.clone(), |it| join(&path, &it)), message));
-                        }
+                        refused_key = refused;
                     }
                 },
                 NextKey::Given(key, at) => {
-                    if matches!(&node.kind, Kind::Scalar { text, style: Style::Plain } if text.is_empty() || text == "~") {
-                        node.at = node.at.max(at).min(At { line: at.line, column: usize::MAX });
+                    if node.at.line != at.line && matches!(&node.kind, Kind::Scalar { text, style } if Meaning::of(text, *style) == Meaning::Null) {
+                        // The parser notices only at the next token that a value is left out.
+                        node.at = at;
                     }
                     entries.push(Entry { key, at, value: node });
                 }
                 NextKey::Refused => {}
             },
+        }
+        if let Some((at, name, message)) = refused_key {
+            let path = self.path();
+            self.problems.push(Problem::new(at, &name.map_or_else(|| path.clone(), |it| join(&path, &it)), message));
         }
     }
 
@@ -303,8 +309,11 @@ impl Builder<'_, '_> {
         (at, format!("not YAML: {}", error.info()))
     }
 
-    /// The name after `sign` at or shortly before a place, for a message only.
+    /// The name after `sign` at or shortly before a place, for a message only; empty where looking would take long.
     fn name_at(&self, at: At, sign: char) -> String {
+        if MAX_NAMED_COLUMN < at.column {
+            return String::new();
+        }
         let line = self.lines.get(at.line.saturating_sub(1)).copied().unwrap_or_default();
         let from = line.char_indices().nth(at.column.saturating_sub(1)).map_or(line.len(), |(index, _)| index);
         let start = if line[from..].starts_with(sign) { Some(from) } else { line[..from].rfind(sign) };

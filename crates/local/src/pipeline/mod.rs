@@ -1,2 +1,25 @@
-//! Runs SageMaker pipeline definitions on this machine.
+//! Runs SageMaker pipeline definitions on this machine, with SageMaker's rules for inputs, outputs and failure.
+//!
+//! The definition that runs here is the one that is sent to AWS, so what is tried at a desk is what runs in the cloud:
+//! [`definition`] parses and lints it, [`interpreter`] runs it with steps as child processes, [`LocalPipelines`] and
+//! [`LocalPackages`] put both behind the ports that the rest of Refit uses.
+//!
+//! Not here: containers. A step's program runs on the host, in a sandbox folder that stands for `/opt/ml`, with the
+//! rights of whoever started Refit: run only definitions that you trust.
+
 pub mod definition;
+pub mod interpreter;
+
+mod events;
+mod packages;
+mod service;
+mod standalone;
+#[cfg(test)]
+mod tests;
+
+pub use definition::{Definition, LintReport, Problem, lint};
+pub use events::{status_event, step_event};
+pub use interpreter::Programs;
+pub use packages::{LocalPackages, Registration};
+pub use service::{DefineError, LocalPipelines};
+pub use standalone::run_definition;

@@ -136,8 +136,9 @@ impl Database {
 /// The schema of the file, `None` if it is empty.
 fn check_schema(connection: &Connection, path: &Path) -> Result<Option<i64>, OpenError> {
     let count = "SELECT count(*), count(*) FILTER (WHERE type = 'table' AND name = 'schema') FROM sqlite_schema";
-    let (all, ours): (i64, i64) =
-        connection.query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(|source| unusable(path, source))?;
+    let (all, ours): (i64, i64) = connection
+        .query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(|source| unusable(path, source))?;
     if all == 0 {
         return Ok(None);
     }
@@ -147,7 +148,9 @@ fn check_schema(connection: &Connection, path: &Path) -> Result<Option<i64>, Ope
     let version = connection.query_row("SELECT version FROM schema", [], |row| row.get(0)).optional();
     let found: i64 = match version {
         Ok(Some(found)) => found,
-        Ok(None) | Err(rusqlite::Error::SqliteFailure(_, Some(_))) => return Err(OpenError::Foreign { path: path.to_owned() }),
+        Ok(None) | Err(rusqlite::Error::SqliteFailure(_, Some(_))) => {
+            return Err(OpenError::Foreign { path: path.to_owned() });
+        }
         Err(source) => return Err(unusable(path, source)),
     };
     if SCHEMA < found {
@@ -162,7 +165,8 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     loop {
         match connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())) {
             Err(rusqlite::Error::SqliteFailure(failure, _))
-                if matches!(failure.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) && begun.elapsed() < PATIENCE =>
+                if matches!(failure.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+                    && begun.elapsed() < PATIENCE =>
             {
                 std::thread::sleep(PAUSE);
             }

@@ -123,7 +123,13 @@ impl Table for MemoryTable {
         Ok(())
     }
 
-    async fn list_due(&self, shard: u8, until: Timestamp, limit: usize, after: Option<&DueItem>) -> Result<DuePage, TableError> {
+    async fn list_due(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        limit: usize,
+        after: Option<&DueItem>,
+    ) -> Result<DuePage, TableError> {
         validate_due_query(shard, until, limit, after)?;
         Ok(self.lock().due_page(shard, until, limit, after))
     }

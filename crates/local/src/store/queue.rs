@@ -112,7 +112,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be read.
     pub fn peek_next_at(&self) -> Result<Option<Timestamp>, TableError> {
-        self.run(Transaction::peek_next_at)
+        self.run(|database| database.peek_next_at())
     }
 
     /// See [`Transaction::remove`].
@@ -133,7 +133,8 @@ impl Database {
 }
 
 fn stored_time(at: Timestamp) -> Result<i64, TableError> {
-    i64::try_from(at.as_nanosecond()).map_err(|_| TableError::Invalid(format!("time {at} is not between 1678 and 2262")))
+    i64::try_from(at.as_nanosecond())
+        .map_err(|_| TableError::Invalid(format!("time {at} is not between 1678 and 2262")))
 }
 
 fn queued(row: &Row<'_>) -> rusqlite::Result<Queued> {

@@ -17,7 +17,9 @@ use refit_app::ports::{
 use rusqlite::{OptionalExtension as _, Row, params_from_iter, types::Value};
 
 use super::database::{Database, Transaction, table_error};
-use super::{StreamRecord, belief, fingerprint, forgotten_until, is_expected, is_streamed, nanoseconds, successor, time};
+use super::{
+    StreamRecord, belief, fingerprint, forgotten_until, is_expected, is_streamed, nanoseconds, successor, time,
+};
 
 /// A [`Table`] in the state file.
 #[derive(Clone)]
@@ -69,7 +71,8 @@ impl SqliteTable {
 impl Table for SqliteTable {
     async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
         validate_key(key)?;
-        let sql = "SELECT partition, sort, generation, body, due_shard, due_at FROM items WHERE partition = ?1 AND sort = ?2";
+        let sql =
+            "SELECT partition, sort, generation, body, due_shard, due_at FROM items WHERE partition = ?1 AND sort = ?2";
         self.database.run(|database| {
             let mut statement = database.connection.prepare_cached(sql).map_err(table_error)?;
             let item = statement.query_row((&key.partition, &key.sort), |row| Ok(item_of(row)));
@@ -106,7 +109,13 @@ impl Table for SqliteTable {
         })
     }
 
-    async fn list_due(&self, shard: u8, until: Timestamp, limit: usize, after: Option<&DueItem>) -> Result<DuePage, TableError> {
+    async fn list_due(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        limit: usize,
+        after: Option<&DueItem>,
+    ) -> Result<DuePage, TableError> {
         validate_due_query(shard, until, limit, after)?;
         self.database.run(|database| database.due_page(shard, until, limit, after))
     }
@@ -186,19 +195,31 @@ impl Transaction<'_> {
         Ok(Page { items, next: None })
     }
 
-    fn due_page(&self, shard: u8, until: Timestamp, limit: usize, after: Option<&DueItem>) -> Result<DuePage, TableError> {
+    fn due_page(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        limit: usize,
+        after: Option<&DueItem>,
+    ) -> Result<DuePage, TableError> {
         let mut sql = "SELECT partition, sort, due_at FROM items WHERE due_shard = ?1 AND due_at <= ?2".to_owned();
         let mut values = vec![Value::from(shard), nanoseconds(until).into(), one_more(limit).into()];
         if let Some(after) = after {
             sql.push_str(" AND (due_at, partition, sort) > (?4, ?5, ?6)");
-            values.extend([nanoseconds(after.at).into(), after.key.partition.clone().into(), after.key.sort.clone().into()]);
+            values.extend([
+                nanoseconds(after.at).into(),
+                after.key.partition.clone().into(),
+                after.key.sort.clone().into(),
+            ]);
         }
         sql.push_str(" ORDER BY due_at, partition, sort LIMIT ?3");
         let mut items: Vec<DueItem> = self
             .connection
             .prepare_cached(&sql)
             .and_then(|mut statement| {
-                let found = statement.query_map(params_from_iter(values), |row| Ok(DueItem { key: key_of(row)?, at: time(row.get(2)?) }));
+                let found = statement.query_map(params_from_iter(values), |row| {
+                    Ok(DueItem { key: key_of(row)?, at: time(row.get(2)?) })
+                });
                 found?.collect()
             })
             .map_err(table_error)?;
@@ -215,7 +236,8 @@ fn one_more(limit: usize) -> i64 {
 }
 
 fn page_sql(query: &Query) -> (String, Vec<Value>) {
-    let mut sql = "SELECT partition, sort, generation, body, due_shard, due_at FROM items WHERE partition = ?1".to_owned();
+    let mut sql =
+        "SELECT partition, sort, generation, body, due_shard, due_at FROM items WHERE partition = ?1".to_owned();
     let mut values = vec![Value::from(query.partition.clone()), one_more(query.limit).into()];
     let mut bound = |comparison: &str, value: String| {
         values.push(value.into());

@@ -56,11 +56,7 @@ impl Bins {
     /// With ties there are fewer than ten; a constant gives two.
     pub fn deciles(reference: &Sample) -> Self {
         let levels = (1..=9).map(|tenth| f64::from(tenth) / 10.0);
-        Self::distinct(
-            levels
-                .filter_map(|level| reference.quantile(level))
-                .collect(),
-        )
+        Self::distinct(levels.filter_map(|level| reference.quantile(level)).collect())
     }
 
     /// Fits twenty bins of equal width over the range of the reference; `None` for a constant, which has no range.
@@ -71,11 +67,7 @@ impl Bins {
             return None;
         }
         let (low, range) = (reference.min(), reference.max() - reference.min());
-        Some(Self {
-            edges: (1..=19)
-                .map(|k| low + range * f64::from(k) / 20.0)
-                .collect(),
-        })
+        Some(Self { edges: (1..=19).map(|k| low + range * f64::from(k) / 20.0).collect() })
     }
 
     fn distinct(mut edges: Vec<f64>) -> Self {
@@ -117,13 +109,7 @@ mod tests {
 
     #[test]
     fn edges_must_rise() {
-        assert_eq!(
-            Bins::from_edges(vec![1.0, 1.0]),
-            Err(BinsError::NotRising { at: 1 })
-        );
-        assert_eq!(
-            Bins::from_edges(vec![f64::NAN]),
-            Err(BinsError::NotANumber { at: 0 })
-        );
+        assert_eq!(Bins::from_edges(vec![1.0, 1.0]), Err(BinsError::NotRising { at: 1 }));
+        assert_eq!(Bins::from_edges(vec![f64::NAN]), Err(BinsError::NotANumber { at: 0 }));
     }
 }

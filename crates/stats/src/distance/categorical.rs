@@ -47,9 +47,7 @@ impl CategoryCounts {
 
     /// Returns the categories with their counts, by code point.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.counts
-            .iter()
-            .map(|(name, count)| (name.as_str(), *count))
+        self.counts.iter().map(|(name, count)| (name.as_str(), *count))
     }
 
     /// Returns how often a category occurs.
@@ -109,11 +107,7 @@ pub struct CategoryTable {
 impl CategoryTable {
     /// Lines up the categories of both sides.
     pub fn new(reference: &CategoryCounts, current: &CategoryCounts) -> Self {
-        let union: BTreeSet<&String> = reference
-            .counts
-            .keys()
-            .chain(current.counts.keys())
-            .collect();
+        let union: BTreeSet<&String> = reference.counts.keys().chain(current.counts.keys()).collect();
         Self {
             reference: union.iter().map(|it| reference.get(it)).collect(),
             current: union.iter().map(|it| current.get(it)).collect(),
@@ -134,22 +128,11 @@ impl CategoryTable {
     /// Returns the share of the current window's present values that are new categories; `None` without any.
     pub fn new_category_rate(&self) -> Option<f64> {
         let total: u64 = self.current.iter().sum();
-        let new: u64 = self
-            .reference
-            .iter()
-            .zip(&self.current)
-            .filter(|(r, _)| **r == 0)
-            .map(|(_, c)| *c)
-            .sum();
+        let new: u64 = self.reference.iter().zip(&self.current).filter(|(r, _)| **r == 0).map(|(_, c)| *c).sum();
         (0 < total).then(|| new as f64 / total as f64)
     }
 
     fn absent_from(&self, side: &[u64]) -> Vec<&str> {
-        self.categories
-            .iter()
-            .zip(side)
-            .filter(|(_, count)| **count == 0)
-            .map(|(name, _)| name.as_str())
-            .collect()
+        self.categories.iter().zip(side).filter(|(_, count)| **count == 0).map(|(name, _)| name.as_str()).collect()
     }
 }

@@ -52,10 +52,7 @@ impl CountPair {
     /// When the rows differ in length or one counts nothing.
     pub fn new(reference: &[u64], current: &[u64]) -> Result<Self, CountsError> {
         if reference.len() != current.len() {
-            return Err(CountsError::LengthDiffers {
-                reference: reference.len(),
-                current: current.len(),
-            });
+            return Err(CountsError::LengthDiffers { reference: reference.len(), current: current.len() });
         }
         Ok(Self {
             reference: proportions(reference).ok_or(CountsError::EmptyReference)?,
@@ -108,10 +105,7 @@ impl CountPair {
 
     /// Returns the largest difference of a proportion.
     pub fn l_infinity(&self) -> f64 {
-        self.reference
-            .iter()
-            .zip(&self.current)
-            .fold(0.0, |most, (p, q)| most.max((p - q).abs()))
+        self.reference.iter().zip(&self.current).fold(0.0, |most, (p, q)| most.max((p - q).abs()))
     }
 
     fn js_divergence_nats(&self) -> f64 {
@@ -119,9 +113,7 @@ impl CountPair {
     }
 
     fn sum(&self, term: impl Fn(f64, f64) -> f64) -> f64 {
-        pairwise_by(self.reference.len(), &|at| {
-            term(self.reference[at], self.current[at])
-        })
+        pairwise_by(self.reference.len(), &|at| term(self.reference[at], self.current[at]))
     }
 }
 
@@ -152,10 +144,7 @@ fn jensen_shannon_term(p: f64, q: f64) -> f64 {
     let square = skew * skew;
     let bracket = if square < 1e-4 {
         // (1+d) ln(1+d) + (1-d) ln(1-d) loses half its digits for small d; the series to d^12 does not.
-        square
-            * (1.0
-                + square
-                    * (1.0 / 6.0 + square * (1.0 / 15.0 + square * (1.0 / 28.0 + square / 45.0))))
+        square * (1.0 + square * (1.0 / 6.0 + square * (1.0 / 15.0 + square * (1.0 / 28.0 + square / 45.0))))
     } else {
         x_ln_x(1.0 + skew) + x_ln_x(1.0 - skew)
     };
@@ -172,29 +161,14 @@ mod tests {
 
     #[test]
     fn empty_sides_are_refused() {
-        assert_eq!(
-            CountPair::new(&[0, 0], &[1, 0]),
-            Err(CountsError::EmptyReference)
-        );
-        assert_eq!(
-            CountPair::new(&[1, 0], &[0, 0]),
-            Err(CountsError::EmptyCurrent)
-        );
-        assert_eq!(
-            CountPair::new(&[1], &[1, 0]),
-            Err(CountsError::LengthDiffers {
-                reference: 1,
-                current: 2
-            })
-        );
+        assert_eq!(CountPair::new(&[0, 0], &[1, 0]), Err(CountsError::EmptyReference));
+        assert_eq!(CountPair::new(&[1, 0], &[0, 0]), Err(CountsError::EmptyCurrent));
+        assert_eq!(CountPair::new(&[1], &[1, 0]), Err(CountsError::LengthDiffers { reference: 1, current: 2 }));
     }
 
     #[test]
     fn the_series_meets_the_logarithms() {
-        let (below, above) = (
-            jensen_shannon_term(0.504_999, 0.495_001),
-            jensen_shannon_term(0.505_001, 0.494_999),
-        );
+        let (below, above) = (jensen_shannon_term(0.504_999, 0.495_001), jensen_shannon_term(0.505_001, 0.494_999));
         assert!((above / below - 1.000_8).abs() < 1e-6, "{below} {above}");
     }
 }

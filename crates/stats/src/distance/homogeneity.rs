@@ -54,19 +54,10 @@ pub fn homogeneity(reference: &[u64], current: &[u64]) -> Option<Homogeneity> {
     };
     let chi2 = sum(|observed, expected| (observed - expected) * (observed - expected) / expected);
     // Never negative in exact arithmetic.
-    let g = sum(|observed, expected| {
-        if observed == 0.0 {
-            0.0
-        } else {
-            2.0 * observed * (observed / expected).ln()
-        }
-    })
-    .max(0.0);
+    let g = sum(|observed, expected| if observed == 0.0 { 0.0 } else { 2.0 * observed * (observed / expected).ln() })
+        .max(0.0);
     let degrees_of_freedom = columns.len() as u64 - 1;
-    let smallest = columns
-        .iter()
-        .map(|(r, c)| r + c)
-        .fold(f64::INFINITY, f64::min);
+    let smallest = columns.iter().map(|(r, c)| r + c).fold(f64::INFINITY, f64::min);
     let (least_r, least_c) = table.of(smallest);
     Some(Homogeneity {
         chi2,
@@ -108,11 +99,7 @@ pub fn two_by_two(reference: [u64; 2], current: [u64; 2]) -> Option<TwoByTwo> {
             gap * gap / expected_r + gap * gap / expected_c
         })
         .sum();
-    Some(TwoByTwo {
-        chi2_yates,
-        chi2_yates_p: chi_square_tail(chi2_yates, 1),
-        fisher_p: fisher(reference, current),
-    })
+    Some(TwoByTwo { chi2_yates, chi2_yates_p: chi_square_tail(chi2_yates, 1), fisher_p: fisher(reference, current) })
 }
 
 /// Columns in which something occurs, if the tables are of one width with at least two such and no empty row.
@@ -121,12 +108,8 @@ fn occurring(reference: &[u64], current: &[u64]) -> Option<Vec<(f64, f64)>> {
         return None;
     }
     let both = reference.iter().zip(current);
-    let columns: Vec<_> = both
-        .filter(|(r, c)| 0 < **r || 0 < **c)
-        .map(|(r, c)| (*r as f64, *c as f64))
-        .collect();
-    let empty_row =
-        columns.iter().all(|(r, _)| *r == 0.0) || columns.iter().all(|(_, c)| *c == 0.0);
+    let columns: Vec<_> = both.filter(|(r, c)| 0 < **r || 0 < **c).map(|(r, c)| (*r as f64, *c as f64)).collect();
+    let empty_row = columns.iter().all(|(r, _)| *r == 0.0) || columns.iter().all(|(_, c)| *c == 0.0);
     (2 <= columns.len() && !empty_row).then_some(columns)
 }
 
@@ -138,18 +121,12 @@ struct Expected {
 
 impl Expected {
     fn new(columns: &[(f64, f64)]) -> Self {
-        Self {
-            reference: columns.iter().map(|it| it.0).sum(),
-            current: columns.iter().map(|it| it.1).sum(),
-        }
+        Self { reference: columns.iter().map(|it| it.0).sum(), current: columns.iter().map(|it| it.1).sum() }
     }
 
     fn of(&self, column: f64) -> (f64, f64) {
         let total = self.reference + self.current;
-        (
-            self.reference * column / total,
-            self.current * column / total,
-        )
+        (self.reference * column / total, self.current * column / total)
     }
 }
 
@@ -169,14 +146,8 @@ fn fisher(reference: [u64; 2], current: [u64; 2]) -> f64 {
     let share = column as f64 / (row + other_row) as f64;
     // Hypergeometric as a quotient of binomials, whose common denominator cancels in the ratio of the sums.
     let of = |hits: u64| {
-        let part = |hits: u64, trials: u64| {
-            probability(
-                hits,
-                trials,
-                trials as f64 * share,
-                trials as f64 * (1.0 - share),
-            )
-        };
+        let part =
+            |hits: u64, trials: u64| probability(hits, trials, trials as f64 * share, trials as f64 * (1.0 - share));
         part(hits, row) * part(column - hits, other_row)
     };
     let limit = of(reference[0]) * (1.0 + FISHER_TIE);
@@ -188,9 +159,5 @@ fn fisher(reference: [u64; 2], current: [u64; 2]) -> f64 {
             tail += it;
         }
     }
-    if total <= 0.0 {
-        0.0
-    } else {
-        (tail / total).min(1.0)
-    }
+    if total <= 0.0 { 0.0 } else { (tail / total).min(1.0) }
 }

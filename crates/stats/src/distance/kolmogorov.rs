@@ -74,10 +74,7 @@ pub(super) fn limit_tail(z: f64) -> f64 {
     // Both series are exact; each converges in a few terms on its side of 0.82.
     let sum = if z < 0.82 {
         let q = -PI * PI / (8.0 * z * z);
-        let theta: f64 = [1.0, 3.0, 5.0, 7.0, 9.0_f64]
-            .iter()
-            .map(|odd| (q * odd * odd).exp())
-            .sum();
+        let theta: f64 = [1.0, 3.0, 5.0, 7.0, 9.0_f64].iter().map(|odd| (q * odd * odd).exp()).sum();
         1.0 - (2.0 * PI).sqrt() / z * theta
     } else {
         let term = |k: f64| (-2.0 * k * k * z * z).exp();
@@ -110,11 +107,7 @@ fn one_sided_tail(n: u64, x: f64) -> f64 {
         .map(|v| {
             let mean_hits = v as f64 + size * x;
             let mean_misses = (n - v) as f64 - size * x;
-            if mean_misses <= 0.0 {
-                0.0
-            } else {
-                size * x / mean_hits * probability(v, n, mean_hits, mean_misses)
-            }
+            if mean_misses <= 0.0 { 0.0 } else { size * x / mean_hits * probability(v, n, mean_hits, mean_misses) }
         })
         .sum()
 }
@@ -157,9 +150,7 @@ fn durbin_start(m: usize, h: f64) -> Vec<f64> {
     for i in 1..=m {
         factorials[i] = factorials[i - 1] / i as f64;
     }
-    let mut edge: Vec<f64> = (1..=m)
-        .map(|i| (1.0 - h.powi(i as i32)) * factorials[i])
-        .collect();
+    let mut edge: Vec<f64> = (1..=m).map(|i| (1.0 - h.powi(i as i32)) * factorials[i]).collect();
     let corner = (2.0 * h - 1.0).max(0.0).powi(m as i32) - 2.0 * h.powi(m as i32);
     edge[m - 1] = (1.0 + corner) * factorials[m];
     let mut matrix = vec![0.0; m * m];
@@ -214,11 +205,7 @@ fn pomeranz(n: usize, x: f64) -> f64 {
         row
     };
     let size = n as f64;
-    let (outer, odd, even) = (
-        powers(g / size),
-        powers(2.0 * g / size),
-        powers((1.0 - 2.0 * g) / size),
-    );
+    let (outer, odd, even) = (powers(g / size), powers(2.0 * g / size), powers((1.0 - 2.0 * g) / size));
     let bounds = |i: usize| pomeranz_bounds(i as i64, n as i64, whole as i64, fraction);
     let (mut start, _) = bounds(0);
     let mut row = vec![1.0];
@@ -235,9 +222,7 @@ fn pomeranz(n: usize, x: f64) -> f64 {
         row = (low..=high)
             .map(|j| {
                 let terms = row.iter().enumerate().take_while(|(at, _)| start + at <= j);
-                terms
-                    .map(|(at, it)| it * factors.get(j - start - at).copied().unwrap_or(0.0))
-                    .sum()
+                terms.map(|(at, it)| it * factors.get(j - start - at).copied().unwrap_or(0.0)).sum()
             })
             .collect();
         start = low;
@@ -247,11 +232,7 @@ fn pomeranz(n: usize, x: f64) -> f64 {
             exponent -= BIG_EXPONENT;
         }
     }
-    let mut p = n
-        .checked_sub(start)
-        .and_then(|at| row.get(at))
-        .copied()
-        .unwrap_or(0.0);
+    let mut p = n.checked_sub(start).and_then(|at| row.get(at)).copied().unwrap_or(0.0);
     for i in 1..=n {
         if BIG < p.abs() {
             p /= BIG;
@@ -294,11 +275,7 @@ fn pelz_good(n: f64, x: f64) -> f64 {
         let q = (log_q * m2).exp();
         k[0] += q;
         k[1] += q * (-z2 + pi2 / 4.0 * m2);
-        k[2] += q
-            * (6.0 * z6
-                + 2.0 * z4
-                + (2.0 * z4 - 5.0 * z2) * pi2 / 4.0 * m2
-                + pi4 * (1.0 - 2.0 * z2) / 16.0 * m4);
+        k[2] += q * (6.0 * z6 + 2.0 * z4 + (2.0 * z4 - 5.0 * z2) * pi2 / 4.0 * m2 + pi4 * (1.0 - 2.0 * z2) / 16.0 * m4);
         k[3] += q
             * (-30.0 * z6 - 90.0 * z.powi(8)
                 + pi2 * (135.0 * z4 - 96.0 * z6) / 4.0 * m2

@@ -32,8 +32,7 @@ pub fn ks_statistic(reference: &Sample, current: &Sample) -> f64 {
 /// assert_eq!(wasserstein1(&of(&[0.0, 1.0]), &of(&[2.0, 3.0])), 2.0);
 /// ```
 pub fn wasserstein1(reference: &Sample, current: &Sample) -> f64 {
-    let span_overflows =
-        (reference.max().max(current.max()) - reference.min().min(current.min())).is_infinite();
+    let span_overflows = (reference.max().max(current.max()) - reference.min().min(current.min())).is_infinite();
     let scale = if span_overflows { SCALE } else { 1.0 };
     let mut areas = Vec::with_capacity(reference.n() + current.n());
     steps(reference, current, |at, gap, next| {
@@ -116,11 +115,7 @@ pub fn ks_p_exact(d: f64, n: usize, m: usize) -> Option<f64> {
     if reach == 0 {
         return Some(1.0);
     }
-    let p = if n == m {
-        outside_square(n, reach)
-    } else {
-        outside_band(longer, shorter, divisor, reach)
-    };
+    let p = if n == m { outside_square(n, reach) } else { outside_band(longer, shorter, divisor, reach) };
     // Rounding can pass 1 by a bit.
     Some(p.clamp(0.0, 1.0))
 }
@@ -131,20 +126,15 @@ fn effective_size(n: usize, m: usize) -> Option<f64> {
 }
 
 fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 {
-        a
-    } else {
-        greatest_common_divisor(b, a % b)
-    }
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 /// Share of paths in an n by n square that leave the diagonal by `reach` (reflection principle, as a Horner scheme).
 fn outside_square(n: usize, reach: usize) -> f64 {
     let mut p = 0.0;
     for k in (0..=n / reach).rev() {
-        let term: f64 = (0..reach)
-            .map(|j| (n as f64 - (k * reach) as f64 - j as f64) / (n + k * reach + j + 1) as f64)
-            .product();
+        let term: f64 =
+            (0..reach).map(|j| (n as f64 - (k * reach) as f64 - j as f64) / (n + k * reach + j + 1) as f64).product();
         p = term * (1.0 - p);
     }
     2.0 * p
@@ -160,8 +150,7 @@ fn outside_band(m: usize, n: usize, divisor: usize, reach: usize) -> f64 {
     let mut column: Vec<f64> = (0..=n).map(|y| f64::from(is_outside(0, y))).collect();
     let mut first_inside = 0;
     for x in 1..=m {
-        while first_inside <= n && first_inside * step_y < x * step_x && is_outside(x, first_inside)
-        {
+        while first_inside <= n && first_inside * step_y < x * step_x && is_outside(x, first_inside) {
             column[first_inside] = 1.0;
             first_inside += 1;
         }

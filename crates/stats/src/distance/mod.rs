@@ -6,7 +6,7 @@
 //!
 //! Small windows look far away by chance alone: [`psi_null_quantile`] says how far, and the p-values say how often.
 //!
-//! Definitions are those of numpy and scipy, field by field, as tested in `tests/oracle.rs`. Not here: thresholds, and
+//! Definitions are those of numpy and scipy, field by field, as tested in `tests/oracle/`. Not here: thresholds, and
 //! sketches that stand in for samples too large to keep.
 
 mod bins;
@@ -22,8 +22,6 @@ pub use bins::{Bins, BinsError};
 pub use categorical::{CategoryCounts, CategoryTable};
 pub use counts::{CountPair, CountsError, PROPORTION_FLOOR};
 pub use homogeneity::{Homogeneity, TwoByTwo, homogeneity, two_by_two};
-pub use ks::{
-    EXACT_UP_TO, ks_p_asymptotic, ks_p_exact, ks_p_kolmogorov_limit, ks_statistic, wasserstein1,
-};
+pub use ks::{EXACT_UP_TO, ks_p_asymptotic, ks_p_exact, ks_p_kolmogorov_limit, ks_statistic, wasserstein1};
 pub use null::psi_null_quantile;
 pub use sample::{NumericColumn, Sample};

@@ -38,8 +38,7 @@ pub fn psi_null_quantile(
     let (n, m) = (reference.iter().sum(), current.iter().sum());
     let mut values = Vec::with_capacity(n_replicates);
     for _ in 0..n_replicates {
-        let pair =
-            CountPair::new(&multinomial(rng, n, &pooled), &multinomial(rng, m, &pooled)).ok()?;
+        let pair = CountPair::new(&multinomial(rng, n, &pooled), &multinomial(rng, m, &pooled)).ok()?;
         values.push(pair.psi());
     }
     values.sort_by(f64::total_cmp);
@@ -51,11 +50,7 @@ fn multinomial(rng: &mut dyn Rng, n: u64, weights: &[u64]) -> Vec<u64> {
     let (mut rows, mut weight) = (n, weights.iter().sum::<u64>());
     let mut counts = Vec::with_capacity(weights.len());
     for it in weights {
-        let share = if weight == 0 {
-            0.0
-        } else {
-            *it as f64 / weight as f64
-        };
+        let share = if weight == 0 { 0.0 } else { *it as f64 / weight as f64 };
         let drawn = draw(rng, rows, share);
         counts.push(drawn);
         rows -= drawn;

@@ -93,16 +93,8 @@ impl Sample {
         // Moments first: their last bits depend on the order of the rows, and numpy's order is the given one.
         let (mean, std) = moments(&values);
         values.sort_by(f64::total_cmp);
-        let std = if values[0] == values[values.len() - 1] {
-            0.0
-        } else {
-            std
-        };
-        Some(Self {
-            sorted: values,
-            mean,
-            std,
-        })
+        let std = if values[0] == values[values.len() - 1] { 0.0 } else { std };
+        Some(Self { sorted: values, mean, std })
     }
 
     /// Returns the values, rising.
@@ -142,9 +134,7 @@ impl Sample {
 
     /// Returns the type-7 quantile (numpy's default); `None` unless `level` is in [0, 1].
     pub fn quantile(&self, level: f64) -> Option<f64> {
-        (0.0..=1.0)
-            .contains(&level)
-            .then(|| quantile_of_sorted(&self.sorted, level))
+        (0.0..=1.0).contains(&level).then(|| quantile_of_sorted(&self.sorted, level))
     }
 }
 
@@ -161,11 +151,7 @@ pub(crate) fn quantile_of_sorted(sorted: &[f64], level: f64) -> f64 {
         return low * (1.0 - share) + high * share;
     }
     // From the nearer end, as numpy does.
-    if 0.5 <= share {
-        high - step * (1.0 - share)
-    } else {
-        low + step * share
-    }
+    if 0.5 <= share { high - step * (1.0 - share) } else { low + step * share }
 }
 
 /// Mean and population standard deviation, in two passes.
@@ -174,9 +160,7 @@ fn moments(values: &[f64]) -> (f64, f64) {
     let largest = values.iter().fold(0.0_f64, |most, it| most.max(it.abs()));
     let scale = if SCALE_ABOVE < largest { SCALE } else { 1.0 };
     let mean = pairwise_by(n, &|at| values[at] * scale) / n as f64;
-    let variance = pairwise_by(n, &|at| {
-        (values[at] * scale - mean) * (values[at] * scale - mean)
-    }) / n as f64;
+    let variance = pairwise_by(n, &|at| (values[at] * scale - mean) * (values[at] * scale - mean)) / n as f64;
     (mean / scale, variance.sqrt() / scale)
 }
 

@@ -42,26 +42,14 @@ enum Kind {
     /// Of each row: is it positive, is it predicted positive.
     Classes(Vec<(f64, f64)>),
     /// Rows by rising score, with the ranges in that order that share one score.
-    Ranks {
-        order: Vec<usize>,
-        positive: Vec<bool>,
-        ties: Vec<Range<usize>>,
-    },
+    Ranks { order: Vec<usize>, positive: Vec<bool>, ties: Vec<Range<usize>> },
 }
 
 impl Measure {
     pub(super) fn new(metric: Metric, scored: &Scored) -> Self {
-        let rows = || {
-            scored
-                .labels()
-                .iter()
-                .copied()
-                .zip(scored.scores().iter().copied())
-        };
+        let rows = || scored.labels().iter().copied().zip(scored.scores().iter().copied());
         let kind = match metric {
-            Metric::Accuracy => {
-                Kind::RowMean(rows().map(|(y, s)| f64::from(y == class(s))).collect())
-            }
+            Metric::Accuracy => Kind::RowMean(rows().map(|(y, s)| f64::from(y == class(s))).collect()),
             Metric::LogLoss => Kind::RowMean(rows().map(|(y, s)| log_loss(y, s)).collect()),
             Metric::Brier => Kind::RowMean(rows().map(|(y, s)| (s - y) * (s - y)).collect()),
             Metric::Mae => Kind::RowMean(rows().map(|(y, s)| (s - y).abs()).collect()),
@@ -75,11 +63,7 @@ impl Measure {
             }
             Metric::Auc => ranks(scored),
         };
-        Self {
-            metric,
-            n_rows: scored.n_rows(),
-            kind,
-        }
+        Self { metric, n_rows: scored.n_rows(), kind }
     }
 
     /// Returns which metric this is.
@@ -114,10 +98,7 @@ impl Measure {
     pub fn row_losses(&self) -> Option<&[f64]> {
         match &self.kind {
             Kind::RowMean(losses) => Some(losses),
-            Kind::RootRowMean(_)
-            | Kind::Explained { .. }
-            | Kind::Classes(_)
-            | Kind::Ranks { .. } => None,
+            Kind::RootRowMean(_) | Kind::Explained { .. } | Kind::Classes(_) | Kind::Ranks { .. } => None,
         }
     }
 
@@ -126,24 +107,19 @@ impl Measure {
         if total.is_nan() || total <= 0.0 {
             return None;
         }
-        let mean =
-            |values: &[f64]| pairwise_by(self.n_rows, &|row| weight(row) * values[row]) / total;
+        let mean = |values: &[f64]| pairwise_by(self.n_rows, &|row| weight(row) * values[row]) / total;
         let value = match &self.kind {
             Kind::RowMean(losses) => Some(mean(losses)),
             Kind::RootRowMean(squares) => Some(mean(squares).sqrt()),
             Kind::Explained { squares, labels } => {
                 let center = mean(labels);
-                let spread = pairwise_by(self.n_rows, &|row| {
-                    weight(row) * (labels[row] - center) * (labels[row] - center)
-                }) / total;
+                let spread =
+                    pairwise_by(self.n_rows, &|row| weight(row) * (labels[row] - center) * (labels[row] - center))
+                        / total;
                 explained(total, mean(squares), spread)
             }
             Kind::Classes(rows) => Some(ratio_of_classes(self.metric, rows, weight)),
-            Kind::Ranks {
-                order,
-                positive,
-                ties,
-            } => area(order, positive, ties, weight),
+            Kind::Ranks { order, positive, ties } => area(order, positive, ties, weight),
         };
         value.filter(|it| it.is_finite())
     }
@@ -155,11 +131,7 @@ fn class(score: f64) -> f64 {
 
 fn log_loss(label: f64, score: f64) -> f64 {
     let clipped = score.clamp(LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP);
-    if label == 1.0 {
-        -clipped.ln()
-    } else {
-        -(-clipped).ln_1p()
-    }
+    if label == 1.0 { -clipped.ln() } else { -(-clipped).ln_1p() }
 }
 
 /// R2; one row has no variance to explain. Constant labels give 1 when met exactly and else 0, as in scikit-learn.
@@ -174,14 +146,14 @@ fn explained(total: f64, squares: f64, spread: f64) -> Option<f64> {
 }
 
 fn ratio_of_classes(metric: Metric, rows: &[(f64, f64)], weight: &impl Fn(usize) -> f64) -> f64 {
-    let sum = |term: fn(f64, f64) -> f64| {
-        pairwise_by(rows.len(), &|row| {
-            weight(row) * term(rows[row].0, rows[row].1)
-        })
-    };
-    let hits = sum(|label, class| label * class);
-    let positives = sum(|label, _| label);
-    let predicted = sum(|_, class| class);
+    // One pass; exact for weights that are counts, below 2^53.
+    let (mut hits, mut positives, mut predicted) = (0.0, 0.0, 0.0);
+    for (row, (label, class)) in rows.iter().enumerate() {
+        let it = weight(row);
+        hits += it * label * class;
+        positives += it * label;
+        predicted += it * class;
+    }
     let (part, whole) = match metric {
         Metric::Recall => (hits, positives),
         Metric::F1 => (2.0 * hits, positives + predicted),
@@ -201,10 +173,7 @@ fn ranks(scored: &Scored) -> Kind {
     let scores = scored.scores();
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
-    let positive = order
-        .iter()
-        .map(|row| scored.labels()[*row] == 1.0)
-        .collect();
+    let positive = order.iter().map(|row| scored.labels()[*row] == 1.0).collect();
     let mut ties = Vec::new();
     let mut start = 0;
     for end in 1..=order.len() {
@@ -213,20 +182,11 @@ fn ranks(scored: &Scored) -> Kind {
             start = end;
         }
     }
-    Kind::Ranks {
-        order,
-        positive,
-        ties,
-    }
+    Kind::Ranks { order, positive, ties }
 }
 
 /// Area under the ROC curve as the Mann-Whitney share. Weights that are counts make every sum here exact below 2^53.
-fn area(
-    order: &[usize],
-    positive: &[bool],
-    ties: &[Range<usize>],
-    weight: &impl Fn(usize) -> f64,
-) -> Option<f64> {
+fn area(order: &[usize], positive: &[bool], ties: &[Range<usize>], weight: &impl Fn(usize) -> f64) -> Option<f64> {
     let (mut below, mut positives, mut wins) = (0.0, 0.0, 0.0);
     for tie in ties {
         let (mut tied_positive, mut tied_negative) = (0.0, 0.0);
@@ -252,10 +212,7 @@ mod tests {
 
     #[track_caller]
     fn check_binary(metric: Metric, labels: &[f64], scores: &[f64], expected: Option<f64>) {
-        assert_eq!(
-            Scored::binary(labels, scores).unwrap().value(metric),
-            expected
-        );
+        assert_eq!(Scored::binary(labels, scores).unwrap().value(metric), expected);
     }
 
     #[test]
@@ -276,11 +233,7 @@ mod tests {
 
     #[test]
     fn constant_labels_follow_scikit_learn() {
-        let r2 = |labels: &[f64], scores: &[f64]| {
-            Scored::regression(labels, scores)
-                .unwrap()
-                .value(Metric::R2)
-        };
+        let r2 = |labels: &[f64], scores: &[f64]| Scored::regression(labels, scores).unwrap().value(Metric::R2);
         assert_eq!(r2(&[2.0, 2.0], &[2.0, 2.0]), Some(1.0));
         assert_eq!(r2(&[2.0, 2.0], &[2.0, 3.0]), Some(0.0));
         assert_eq!(r2(&[2.0], &[2.0]), None);

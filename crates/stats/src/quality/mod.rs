@@ -146,13 +146,9 @@ impl Metric {
     /// Returns the kind of label that the metric is for.
     pub const fn task(self) -> Task {
         match self {
-            Self::Accuracy
-            | Self::Precision
-            | Self::Recall
-            | Self::F1
-            | Self::Auc
-            | Self::LogLoss
-            | Self::Brier => Task::Binary,
+            Self::Accuracy | Self::Precision | Self::Recall | Self::F1 | Self::Auc | Self::LogLoss | Self::Brier => {
+                Task::Binary
+            }
             Self::Mae | Self::Rmse | Self::R2 => Task::Regression,
         }
     }
@@ -181,12 +177,7 @@ impl FromStr for Metric {
     type Err = UnknownMetric;
 
     fn from_str(name: &str) -> Result<Self, UnknownMetric> {
-        Self::ALL
-            .into_iter()
-            .find(|it| it.name() == name)
-            .ok_or_else(|| UnknownMetric {
-                name: name.to_owned(),
-            })
+        Self::ALL.into_iter().find(|it| it.name() == name).ok_or_else(|| UnknownMetric { name: name.to_owned() })
     }
 }
 

@@ -72,11 +72,7 @@ impl Scored {
     /// When the sides differ in length, are empty, or hold a value that is not finite.
     pub fn regression(labels: &[f64], predictions: &[f64]) -> Result<Self, ScoredError> {
         check_finite(labels, predictions)?;
-        Ok(Self {
-            task: Task::Regression,
-            labels: labels.to_vec(),
-            scores: predictions.to_vec(),
-        })
+        Ok(Self { task: Task::Regression, labels: labels.to_vec(), scores: predictions.to_vec() })
     }
 
     /// Checks and takes the rows of a binary task.
@@ -86,22 +82,12 @@ impl Scored {
     pub fn binary(labels: &[f64], scores: &[f64]) -> Result<Self, ScoredError> {
         check_finite(labels, scores)?;
         if let Some(row) = labels.iter().position(|it| *it != 0.0 && *it != 1.0) {
-            return Err(ScoredError::LabelNotBinary {
-                row,
-                label: labels[row],
-            });
+            return Err(ScoredError::LabelNotBinary { row, label: labels[row] });
         }
         if let Some(row) = scores.iter().position(|it| !(0.0..=1.0).contains(it)) {
-            return Err(ScoredError::ScoreNotProbability {
-                row,
-                score: scores[row],
-            });
+            return Err(ScoredError::ScoreNotProbability { row, score: scores[row] });
         }
-        Ok(Self {
-            task: Task::Binary,
-            labels: labels.to_vec(),
-            scores: scores.to_vec(),
-        })
+        Ok(Self { task: Task::Binary, labels: labels.to_vec(), scores: scores.to_vec() })
     }
 
     /// Checks and takes the rows of either task.
@@ -137,9 +123,7 @@ impl Scored {
 
     /// Prepares a metric for repeated weightings; `None` if it does not apply to the task.
     pub fn measure(&self, metric: Metric) -> Option<Measure> {
-        metric
-            .applies_to(self.task)
-            .then(|| Measure::new(metric, self))
+        metric.applies_to(self.task).then(|| Measure::new(metric, self))
     }
 
     /// Returns the metric of the rows as they are; `None` if it is undefined or does not apply.
@@ -150,10 +134,7 @@ impl Scored {
 
 fn check_finite(labels: &[f64], scores: &[f64]) -> Result<(), ScoredError> {
     if labels.len() != scores.len() {
-        return Err(ScoredError::LengthDiffers {
-            labels: labels.len(),
-            scores: scores.len(),
-        });
+        return Err(ScoredError::LengthDiffers { labels: labels.len(), scores: scores.len() });
     }
     if labels.is_empty() {
         return Err(ScoredError::Empty);
@@ -176,28 +157,10 @@ mod tests {
     fn bad_rows_are_refused_by_name() {
         let refused = |labels: &[f64], scores: &[f64]| Scored::binary(labels, scores).unwrap_err();
         assert_eq!(refused(&[], &[]), ScoredError::Empty);
-        assert_eq!(
-            refused(&[1.0], &[]),
-            ScoredError::LengthDiffers {
-                labels: 1,
-                scores: 0
-            }
-        );
-        assert_eq!(
-            refused(&[1.0, f64::NAN], &[0.5, 0.5]),
-            ScoredError::LabelNotFinite { row: 1 }
-        );
-        assert_eq!(
-            refused(&[1.0], &[f64::INFINITY]),
-            ScoredError::ScoreNotFinite { row: 0 }
-        );
-        assert_eq!(
-            refused(&[2.0], &[0.5]),
-            ScoredError::LabelNotBinary { row: 0, label: 2.0 }
-        );
-        assert_eq!(
-            refused(&[1.0], &[1.5]),
-            ScoredError::ScoreNotProbability { row: 0, score: 1.5 }
-        );
+        assert_eq!(refused(&[1.0], &[]), ScoredError::LengthDiffers { labels: 1, scores: 0 });
+        assert_eq!(refused(&[1.0, f64::NAN], &[0.5, 0.5]), ScoredError::LabelNotFinite { row: 1 });
+        assert_eq!(refused(&[1.0], &[f64::INFINITY]), ScoredError::ScoreNotFinite { row: 0 });
+        assert_eq!(refused(&[2.0], &[0.5]), ScoredError::LabelNotBinary { row: 0, label: 2.0 });
+        assert_eq!(refused(&[1.0], &[1.5]), ScoredError::ScoreNotProbability { row: 0, score: 1.5 });
     }
 }

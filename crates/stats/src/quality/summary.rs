@@ -29,20 +29,11 @@ pub struct Confusion {
 impl Confusion {
     /// Returns Matthews' correlation coefficient, 0 where it is undefined.
     pub fn mcc(self) -> f64 {
-        let [tn, fp, fn_, tp] = [
-            self.true_negatives,
-            self.false_positives,
-            self.false_negatives,
-            self.true_positives,
-        ]
-        .map(|it| it as f64);
+        let [tn, fp, fn_, tp] =
+            [self.true_negatives, self.false_positives, self.false_negatives, self.true_positives].map(|it| it as f64);
         // Roots are taken factor by factor, because the product of four counts can overflow the exact range.
         let scale = (tp + fp).sqrt() * (tp + fn_).sqrt() * (tn + fp).sqrt() * (tn + fn_).sqrt();
-        if scale == 0.0 {
-            0.0
-        } else {
-            ((tp * tn - fp * fn_) / scale).clamp(-1.0, 1.0)
-        }
+        if scale == 0.0 { 0.0 } else { ((tp * tn - fp * fn_) / scale).clamp(-1.0, 1.0) }
     }
 }
 
@@ -76,12 +67,7 @@ impl Scored {
         if self.task() != Task::Binary {
             return None;
         }
-        let mut table = Confusion {
-            true_negatives: 0,
-            false_positives: 0,
-            false_negatives: 0,
-            true_positives: 0,
-        };
+        let mut table = Confusion { true_negatives: 0, false_positives: 0, false_negatives: 0, true_positives: 0 };
         for (label, score) in self.labels().iter().zip(self.scores()) {
             match (*label == 1.0, CLASS_THRESHOLD <= *score) {
                 (false, false) => table.true_negatives += 1,
@@ -109,8 +95,7 @@ impl Scored {
             let below = negative[..false_alarms].partition_point(|it| *it < top);
             seen_false += false_alarms - below;
             false_alarms = below;
-            sum +=
-                new_hits as f64 / n_positive * (seen_hits as f64 / (seen_hits + seen_false) as f64);
+            sum += new_hits as f64 / n_positive * (seen_hits as f64 / (seen_hits + seen_false) as f64);
         }
         Some(sum)
     }
@@ -118,10 +103,7 @@ impl Scored {
     /// Returns the Kolmogorov-Smirnov distance between the scores of both classes; `None` without both.
     pub fn ks_score(&self) -> Option<f64> {
         let (negative, positive) = self.scores_by_class()?;
-        Some(ks_statistic(
-            &Sample::from_finite(negative)?,
-            &Sample::from_finite(positive)?,
-        ))
+        Some(ks_statistic(&Sample::from_finite(negative)?, &Sample::from_finite(positive)?))
     }
 
     /// Returns details of the errors; `None` unless the task is a regression.
@@ -131,17 +113,9 @@ impl Scored {
         }
         let n = self.n_rows();
         let (labels, scores) = (self.labels(), self.scores());
-        let absolute: Vec<f64> = labels
-            .iter()
-            .zip(scores)
-            .map(|(y, s)| (s - y).abs())
-            .collect();
+        let absolute: Vec<f64> = labels.iter().zip(scores).map(|(y, s)| (s - y).abs()).collect();
         let mean = |sum: f64| sum / n as f64;
-        let shares: Vec<f64> = absolute
-            .iter()
-            .zip(labels)
-            .map(|(e, y)| e / y.abs().max(f64::EPSILON))
-            .collect();
+        let shares: Vec<f64> = absolute.iter().zip(labels).map(|(e, y)| e / y.abs().max(f64::EPSILON)).collect();
         let sorted = Sample::from_finite(absolute.clone())?;
         Some(RegressionErrors {
             mse: mean(pairwise_by(n, &|row| absolute[row] * absolute[row])),
@@ -159,10 +133,7 @@ impl Scored {
         }
         let of = |class: f64| {
             let rows = self.labels().iter().zip(self.scores());
-            let mut scores: Vec<f64> = rows
-                .filter(|(y, _)| **y == class)
-                .map(|(_, s)| *s)
-                .collect();
+            let mut scores: Vec<f64> = rows.filter(|(y, _)| **y == class).map(|(_, s)| *s).collect();
             scores.sort_by(f64::total_cmp);
             scores
         };

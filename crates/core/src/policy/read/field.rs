@@ -66,11 +66,6 @@ impl<'a> Field<'a> {
         self.node.at
     }
 
-    /// Where in the document.
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
     pub(super) fn report(&self, log: &mut Log, message: String) {
         log.problems.push(Problem::new(self.node.at, &self.path, message));
     }
@@ -204,6 +199,10 @@ impl<'a> Field<'a> {
             if Meaning::of(text, *style) == Meaning::Number {
                 return Some(text);
             }
+            if Meaning::of(text, Style::Plain) == Meaning::Number {
+                self.report(log, format!("expected {expected}, found the text `{}`; remove the quotes", shown(text)));
+                return None;
+            }
             if let Some(percent) = text.strip_suffix('%').and_then(|it| it.trim_end().parse::<f64>().ok()).filter(|it| it.is_finite()) {
                 self.report(log, format!("expected {expected}, found `{}`; say `{}`", shown(text), percent / 100.0));
                 return None;
@@ -254,11 +253,11 @@ impl<'a> Field<'a> {
 
     /// Reads one of `words`; those `not_built` are refused by name.
     pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)], not_built: &[&str], log: &mut Log) -> Option<T> {
-        let text = self.scalar("a word", log)?;
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let text = self.scalar(&format!("one of `{}`", names.join("`, `")), log)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*value);
         }
-        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         if not_built.contains(&text) {
             let instead: Vec<String> = names.iter().map(|it| format!("`{it}`")).collect();
             let path = in_model(&self.path);

@@ -169,15 +169,13 @@ pub(super) fn read_promotion(field: Option<Field<'_>>, task: Option<Task>, log: 
     let section = field.section(&PROMOTION, log)?;
     let mode = section.optional("mode", log, |it, log| it.word(&PROMOTION_MODES, &[], log));
     let auto_promote = section.optional("auto_promote", log, |it, log| read_auto_promote(it, task, log));
-    match (mode, section.find("mode"), section.find("auto_promote")) {
-        (Some(Some(PromotionMode::Auto)), Some(mode), None) => {
-            mode.report(log, "`promotion.mode: auto` needs `promotion.auto_promote`, the bar for promotion without a person".to_owned());
-        }
-        (Some(Some(PromotionMode::Manual)), Some(_), Some(auto_promote)) => {
-            let message = "`promotion.auto_promote` contradicts `promotion.mode: manual`; remove one or say `mode: auto`";
-            auto_promote.report(log, message.to_owned());
-        }
-        _ => {}
+    let (stated, bar) = (section.find("mode"), section.find("auto_promote"));
+    if let (Some(Some(PromotionMode::Auto)), Some(stated), None) = (mode, &stated, &bar) {
+        stated.report(log, "`promotion.mode: auto` needs `promotion.auto_promote`, the bar for promotion without a person".to_owned());
+    }
+    if let (Some(Some(PromotionMode::Manual)), Some(bar)) = (mode, &bar) {
+        let message = "`promotion.auto_promote` contradicts `promotion.mode: manual`; remove one or say `mode: auto`";
+        bar.report(log, message.to_owned());
     }
     let approvals = section.or("approvals", DEFAULT_APPROVALS, log, |it, log| it.count(1..=MAX_APPROVALS, log));
     let expires = section.or("expires", expires, log, |it, log| it.span(Span::minutes(1)..=longest(), log));

@@ -19,6 +19,9 @@ const PIPELINE: Keys = Keys { built: &["definition", "parameters", "strategy", "
 const WINDOW: Keys = Keys { built: &["size", "hop", "lateness"], not_built: &[] };
 const TRAINING: Keys = Keys { built: &["window", "holdout"], not_built: &[] };
 
+/// The longest window; the shortest is an hour.
+const MAX_WINDOW_DAYS: i64 = 366;
+
 const DEFAULT_VARIANT: &str = "champion";
 const DEFAULT_TIMEOUT_HOURS: i64 = 2;
 
@@ -190,7 +193,7 @@ fn read_parameters(field: Field<'_>, log: &mut Log) -> Option<BTreeMap<String, S
 
 fn read_window(field: Field<'_>, log: &mut Log) -> Option<WindowPolicy> {
     let section = field.section(&WINDOW, log)?;
-    let size = section.required("size", log, |it, log| it.span(Span::hours(1)..=Span::days(366), log));
+    let size = section.required("size", log, |it, log| it.span(Span::hours(1)..=Span::days(MAX_WINDOW_DAYS), log));
     let hop = section.optional("hop", log, |it, log| it.span(Span::seconds(1)..=longest(), log).map(|hop| (hop, it)));
     let lateness = section.or("lateness", Span::ZERO, log, |it, log| it.span(Span::ZERO..=longest(), log));
     if let (Some(size), Some(Some((hop, field)))) = (size, &hop)

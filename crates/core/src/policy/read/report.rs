@@ -59,10 +59,16 @@ impl Problems {
         let lines: Vec<&str> = text.strip_prefix('\u{feff}').unwrap_or(text).split('\n').collect();
         let width = self.0.iter().map(|it| it.line.to_string().len()).max().unwrap_or_default();
         let mut out = String::new();
+        // A line may be long and hold many problems: it is taken apart once.
+        let mut current: (usize, Vec<char>) = (0, Vec::new());
         for problem in &self.0 {
             writeln!(out, "{file}:{problem}").expect("invariant: writing to a string succeeds");
-            if let Some(line) = lines.get(problem.line.saturating_sub(1)).filter(|it| !it.trim().is_empty()) {
-                let (source, caret) = excerpt(line, problem.column);
+            if current.0 != problem.line {
+                let line = lines.get(problem.line.saturating_sub(1)).copied().unwrap_or_default();
+                current = (problem.line, line.trim_end().chars().collect());
+            }
+            if !current.1.is_empty() {
+                let (source, caret) = excerpt(&current.1, problem.column);
                 writeln!(out, "{:>width$} | {source}\n{:>width$} | {caret}", problem.line, "").expect("invariant: writing to a string succeeds");
             }
         }
@@ -71,15 +77,15 @@ impl Problems {
 }
 
 /// The part of a line around a column, with a line that has a caret below it.
-fn excerpt(line: &str, column: usize) -> (String, String) {
-    let column = column.saturating_sub(1);
-    let start = if column <= SHOWN_AROUND { 0 } else { column - SHOWN_AROUND };
+fn excerpt(line: &[char], column: usize) -> (String, String) {
+    let column = column.saturating_sub(1).min(line.len());
+    let start = column.saturating_sub(SHOWN_AROUND);
+    let end = (start + 2 * SHOWN_AROUND).min(line.len());
     let mut source: String = if start == 0 { String::new() } else { "…".to_owned() };
     let indent = source.chars().count() + (column - start);
     // A control character would move the caret, or the terminal.
-    let shown = line.trim_end().chars().map(|it| if it.is_control() { ' ' } else { it });
-    source.extend(shown.skip(start).take(2 * SHOWN_AROUND));
-    if start + 2 * SHOWN_AROUND < line.trim_end().chars().count() {
+    source.extend(line[start..end].iter().map(|it| if it.is_control() { ' ' } else { *it }));
+    if end < line.len() {
         source.push('…');
     }
     (source, format!("{}^", " ".repeat(indent)))

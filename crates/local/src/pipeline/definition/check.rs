@@ -61,7 +61,9 @@ fn unknown_step(pointer: &str, name: &str) -> Problem {
 
 fn check_names(steps: &[Parsed], found: &mut Vec<Problem>) {
     for (index, step) in steps.iter().enumerate() {
-        let Some(first) = steps[..index].iter().find(|it| it.name == step.name && !it.name.is_empty()) else { continue };
+        let Some(first) = steps[..index].iter().find(|it| it.name == step.name && !it.name.is_empty()) else {
+            continue;
+        };
         let name = &step.name;
         let message = match (&first.branch, &step.branch) {
             (Some(inside), None) | (None, Some(inside)) => format!(
@@ -93,7 +95,11 @@ fn check_reference(
             }
             let mut known = Vec::new();
             leaves(&properties, "", &mut known);
-            problem(format!("step `{step}` ({}) has no property `{path}`; it has {}", target.type_name, known.join(", ")))
+            problem(format!(
+                "step `{step}` ({}) has no property `{path}`; it has {}",
+                target.type_name,
+                known.join(", ")
+            ))
         }
         Expression::JsonGet { source: JsonSource::PropertyFile { step, name }, .. } => {
             let Some(target) = known.get(step.as_str()) else { return Some(unknown_step(pointer, step)) };
@@ -147,7 +153,10 @@ fn check_operands(comparison: &Comparison, parameters: &[Parameter]) -> Option<P
     let problem = |message| Some(Problem { pointer: comparison.pointer.clone(), message });
     let has_order = match comparison.comparator {
         Comparator::Equals => false,
-        Comparator::GreaterThan | Comparator::GreaterThanOrEqualTo | Comparator::LessThan | Comparator::LessThanOrEqualTo => true,
+        Comparator::GreaterThan
+        | Comparator::GreaterThanOrEqualTo
+        | Comparator::LessThan
+        | Comparator::LessThanOrEqualTo => true,
     };
     if has_order && let Some(kind) = [left, right].into_iter().flatten().find(|it| !it.is_number()) {
         return problem(format!("a {} has no order; compare numbers or use `Equals`", kind.name()));
@@ -190,26 +199,23 @@ fn check_reach(step: &Parsed, known: &BTreeMap<&str, &Parsed>, found: &mut Vec<P
     }
 }
 
-/// Removes steps that wait for nothing until none is left; what remains waits for itself.
+/// Takes away steps that wait for nothing, and those that nothing waits for, until none can go: what remains waits for
+/// itself.
 fn check_cycles(steps: &[Parsed], found: &mut Vec<Problem>) {
-    let names: BTreeSet<&str> = steps.iter().map(|it| it.name.as_str()).collect();
-    let mut open: BTreeMap<&str, (&Parsed, BTreeSet<&str>)> = steps
-        .iter()
-        .map(|it| (it.name.as_str(), (it, dependencies(it).filter(|name| names.contains(name)).collect())))
-        .collect();
+    let mut open: BTreeMap<&str, &Parsed> = steps.iter().map(|it| (it.name.as_str(), it)).collect();
     loop {
-        let ready: Vec<&str> = open.iter().filter(|(_, (_, after))| after.is_empty()).map(|(name, _)| *name).collect();
-        if ready.is_empty() {
+        let waits: BTreeSet<(&str, &str)> = open
+            .iter()
+            .flat_map(|(name, step)| dependencies(step).map(|other| (*name, other)))
+            .filter(|(_, other)| open.contains_key(other))
+            .collect();
+        let before = open.len();
+        open.retain(|name, _| waits.iter().any(|it| it.0 == *name) && waits.iter().any(|it| it.1 == *name));
+        if open.len() == before {
             break;
         }
-        for name in ready {
-            open.remove(name);
-            open.values_mut().for_each(|(_, after)| {
-                after.remove(name);
-            });
-        }
     }
-    if let Some((first, _)) = open.values().min_by(|a, b| a.0.pointer.cmp(&b.0.pointer)) {
+    if let Some(first) = steps.iter().find(|it| open.contains_key(it.name.as_str())) {
         let cycle: Vec<&str> = open.keys().copied().collect();
         let message = format!("steps wait for each other: {}; remove a reference or a `DependsOn`", cycle.join(", "));
         found.push(Problem { pointer: first.pointer.clone(), message });
@@ -234,7 +240,10 @@ fn warn_parameters(parameters: &[Parameter], steps: &[Parsed], document: &Value,
             warn(format!("parameter `{name}` is not used; remove it or use it"));
         }
         if parameter.default.is_none() {
-            warn(format!("parameter `{name}` has no default, so a scheduled start of the pipeline fails; whoever starts it must give a value"));
+            warn(format!(
+                "parameter `{name}` has no default, so a scheduled start of the pipeline fails; \
+                 whoever starts it must give a value"
+            ));
         }
     }
 }

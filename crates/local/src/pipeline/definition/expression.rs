@@ -153,7 +153,10 @@ pub(super) fn read(node: &Node<'_>, found: &mut Vec<Problem>) -> Option<Expressi
                 return read_json_get(&json_get, found);
             }
             let name = node.members(found).first().map(|(key, _)| (*key).to_owned()).unwrap_or_default();
-            node.report(found, format!("function `{name}` is not interpreted locally yet; use `Std:Join` or `Std:JsonGet`"));
+            node.report(
+                found,
+                format!("function `{name}` is not interpreted locally yet; use `Std:Join` or `Std:JsonGet`"),
+            );
             None
         }
         Value::Object(_) | Value::Array(_) | Value::Null => {
@@ -179,7 +182,13 @@ fn read_get(node: &Node<'_>, found: &mut Vec<Problem>) -> Option<Expression> {
         Some(_) | None => None,
     };
     if expression.is_none() {
-        node.report(found, format!("reference `{text}` is not known; use `Parameters.<name>`, `Steps.<step>.<property>` or `Execution.PipelineExecutionId` and its like"));
+        node.report(
+            found,
+            format!(
+                "reference `{text}` is not known; use `Parameters.<name>`, `Steps.<step>.<property>` \
+             or `Execution.PipelineExecutionId` and its like"
+            ),
+        );
     }
     expression
 }

@@ -20,12 +20,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use refit_core::Digest;
 use serde_json::Value;
 
-use self::node::Node;
 pub(super) use self::check::skeleton;
 pub use self::expression::{ExecutionFact, Expression, JsonSource};
+use self::node::Node;
 pub use self::parameter::{Parameter, ParameterKind};
 pub use self::path::JsonPath;
-pub use self::step::{Comparator, Comparison, Folder, Processing, Program, PropertyFile, RegisterModel, StepKind, Training};
+pub use self::step::{
+    Comparator, Comparison, Folder, Processing, Program, PropertyFile, RegisterModel, StepKind, Training,
+};
 
 /// Something wrong with a definition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,9 +161,20 @@ fn read(json: &str) -> (Option<Definition>, LintReport) {
         list.dedup();
     }
     let steps = parsed.into_iter().map(Step::from_parsed).collect::<Option<Vec<_>>>();
-    // `Value` keeps its members sorted, so this text is canonical.
-    let digest = Digest::of_json(&document);
+    let digest = Digest::of_json(&canonical(document));
     (steps.map(|steps| Definition { parameters, steps, digest }), report)
+}
+
+/// The document with sorted keys, whichever map `serde_json` was built with.
+fn canonical(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<String, Value> = members.into_iter().collect();
+            Value::Object(sorted.into_iter().map(|(key, value)| (key, canonical(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(canonical).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
 }
 
 impl Step {

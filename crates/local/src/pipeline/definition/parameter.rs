@@ -63,9 +63,7 @@ impl ParameterKind {
         match self {
             ParameterKind::String => Some(text.into()),
             ParameterKind::Integer => text.parse::<i64>().ok().map(Value::from),
-            ParameterKind::Float => {
-                text.parse::<f64>().ok().and_then(serde_json::Number::from_f64).map(Value::Number)
-            }
+            ParameterKind::Float => text.parse::<f64>().ok().and_then(serde_json::Number::from_f64).map(Value::Number),
             ParameterKind::Boolean => text.to_ascii_lowercase().parse::<bool>().ok().map(Value::from),
         }
     }
@@ -99,7 +97,10 @@ pub(super) fn read(root: &Node<'_>, found: &mut Vec<Problem>) -> Vec<Parameter> 
         let kind = node.required_text("Type", found).and_then(|text| {
             let kind = ParameterKind::parse(&text);
             if kind.is_none() {
-                node.report(found, format!("parameter type `{text}` does not exist; use String, Integer, Float or Boolean"));
+                node.report(
+                    found,
+                    format!("parameter type `{text}` does not exist; use String, Integer, Float or Boolean"),
+                );
             }
             kind
         });
@@ -114,7 +115,9 @@ pub(super) fn read(root: &Node<'_>, found: &mut Vec<Problem>) -> Vec<Parameter> 
                 it.report(found, format!("{} is not a value of type {}", it.value, kind.name()));
             }
         }
-        if let Some(it) = default.as_ref().filter(|it| !allowed.is_empty() && allowed.iter().all(|one| one.value != it.value)) {
+        if let Some(it) =
+            default.as_ref().filter(|it| !allowed.is_empty() && allowed.iter().all(|one| one.value != it.value))
+        {
             it.report(found, format!("{} is not among `EnumValues`", it.value));
         }
         let allowed = allowed.iter().map(|it| it.value.clone()).collect();
@@ -124,7 +127,10 @@ pub(super) fn read(root: &Node<'_>, found: &mut Vec<Problem>) -> Vec<Parameter> 
 }
 
 /// The typed value of every declared parameter.
-pub(super) fn bind(declared: &[Parameter], given: &BTreeMap<String, String>) -> Result<BTreeMap<String, Value>, Vec<String>> {
+pub(super) fn bind(
+    declared: &[Parameter],
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Value>, Vec<String>> {
     let mut problems = Vec::new();
     for name in given.keys().filter(|name| declared.iter().all(|it| it.name != **name)) {
         problems.push(format!("parameter `{name}` is not declared by the pipeline"));

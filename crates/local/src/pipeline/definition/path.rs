@@ -21,7 +21,8 @@ impl JsonPath {
     /// # Errors
     /// Says what is wrong with the text.
     pub fn parse(text: &str) -> Result<JsonPath, String> {
-        let refuse = || format!("`{text}` is not a path; it looks like `metrics.mae.value`, `list[0]` or `list['name']`");
+        let refuse =
+            || format!("`{text}` is not a path; it looks like `metrics.mae.value`, `list[0]` or `list['name']`");
         let mut rest = text.strip_prefix("$.").unwrap_or(text);
         let mut hops = Vec::new();
         loop {

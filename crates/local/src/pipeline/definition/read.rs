@@ -14,15 +14,36 @@ use super::step::{
 };
 use super::{Branch, Problem};
 
-const AWS_PROCESSING: [&str; 6] = ["ProcessingResources", "RoleArn", "NetworkConfig", "Tags", "ExperimentConfig", "ProcessingJobName"];
+const AWS_PROCESSING: [&str; 6] =
+    ["ProcessingResources", "RoleArn", "NetworkConfig", "Tags", "ExperimentConfig", "ProcessingJobName"];
 const AWS_TRAINING: [&str; 18] = [
-    "ResourceConfig", "RoleArn", "VpcConfig", "Tags", "ExperimentConfig", "ProfilerConfig", "ProfilerRuleConfigurations",
-    "DebugHookConfig", "DebugRuleConfigurations", "DebugRuleEvaluationStatuses", "TensorBoardOutputConfig", "TrainingJobName",
-    "EnableNetworkIsolation", "EnableManagedSpotTraining", "EnableInterContainerTrafficEncryption", "RetryStrategy",
-    "InfraCheckConfig", "RemoteDebugConfig",
+    "ResourceConfig",
+    "RoleArn",
+    "VpcConfig",
+    "Tags",
+    "ExperimentConfig",
+    "ProfilerConfig",
+    "ProfilerRuleConfigurations",
+    "DebugHookConfig",
+    "DebugRuleConfigurations",
+    "DebugRuleEvaluationStatuses",
+    "TensorBoardOutputConfig",
+    "TrainingJobName",
+    "EnableNetworkIsolation",
+    "EnableManagedSpotTraining",
+    "EnableInterContainerTrafficEncryption",
+    "RetryStrategy",
+    "InfraCheckConfig",
+    "RemoteDebugConfig",
 ];
 const AWS_PACKAGE: [&str; 8] = [
-    "ModelPackageDescription", "ModelMetrics", "DriftCheckBaselines", "SkipModelValidation", "Tags", "Domain", "Task",
+    "ModelPackageDescription",
+    "ModelMetrics",
+    "DriftCheckBaselines",
+    "SkipModelValidation",
+    "Tags",
+    "Domain",
+    "Task",
     "MetadataProperties",
 ];
 
@@ -31,7 +52,8 @@ pub(super) fn read_steps(list: &Node<'_>, branch: Option<&Branch>, into: &mut Ve
     for node in list.elements(found) {
         let name = node.required_text("Name", found).unwrap_or_default();
         let type_name = node.required_text("Type", found).unwrap_or_default();
-        let is_valid = name.len() <= 64 && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_');
+        let is_valid =
+            name.len() <= 64 && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_');
         if !is_valid {
             node.report(found, format!("step name `{name}` is not valid; use 1 to 64 of `A-Z a-z 0-9 - _`"));
         }
@@ -47,7 +69,15 @@ pub(super) fn read_steps(list: &Node<'_>, branch: Option<&Branch>, into: &mut Ve
         }
         let kind = arguments.as_ref().and_then(|it| read_kind(&node, &type_name, it, found));
         let pointer = node.pointer.clone();
-        into.push(Parsed { name: name.clone(), type_name: type_name.clone(), pointer, kind, depends_on, uses, branch: branch.cloned() });
+        into.push(Parsed {
+            name: name.clone(),
+            type_name: type_name.clone(),
+            pointer,
+            kind,
+            depends_on,
+            uses,
+            branch: branch.cloned(),
+        });
         if type_name == "Condition" {
             for (key, taken) in [("IfSteps", true), ("ElseSteps", false)] {
                 if let Some(nested) = arguments.as_ref().and_then(|it| it.child(key)) {
@@ -75,7 +105,10 @@ fn read_envelope(node: &Node<'_>, found: &mut Vec<Problem>) {
 /// Accepts retries of AWS's own faults, which do not happen here; a step that fails here fails for a reason.
 fn read_retry_policy(policy: &Node<'_>, found: &mut Vec<Problem>) {
     let on_aws = [
-        "Step.SERVICE_FAULT", "Step.THROTTLING", "SageMaker.JOB_INTERNAL_ERROR", "SageMaker.CAPACITY_ERROR",
+        "Step.SERVICE_FAULT",
+        "Step.THROTTLING",
+        "SageMaker.JOB_INTERNAL_ERROR",
+        "SageMaker.CAPACITY_ERROR",
         "SageMaker.RESOURCE_LIMIT",
     ];
     policy.only(&["ExceptionType", "MaxAttempts", "ExpireAfterMin"], &["BackoffRate", "IntervalSeconds"], found);
@@ -114,7 +147,11 @@ fn collect_uses(node: &Node<'_>, uses: &mut Vec<(String, Expression)>, found: &m
 
 /// Reads a value whose own problems [`collect_uses`] reports.
 fn value(node: &Node<'_>, found: &mut Vec<Problem>) -> Option<Expression> {
-    if expression::is_expression(node.value) { expression::read(node, &mut Vec::new()) } else { expression::read(node, found) }
+    if expression::is_expression(node.value) {
+        expression::read(node, &mut Vec::new())
+    } else {
+        expression::read(node, found)
+    }
 }
 
 fn required(node: &Node<'_>, key: &str, found: &mut Vec<Problem>) -> Option<Expression> {
@@ -147,7 +184,13 @@ fn read_kind(step: &Node<'_>, type_name: &str, arguments: &Node<'_>, found: &mut
         }
         "" => None,
         other => {
-            step.report(found, format!("step type `{other}` is not interpreted locally yet; use Processing, Training, RegisterModel, Condition or Fail"));
+            step.report(
+                found,
+                format!(
+                    "step type `{other}` is not interpreted locally yet; \
+                 use Processing, Training, RegisterModel, Condition or Fail"
+                ),
+            );
             None
         }
     }
@@ -156,7 +199,12 @@ fn read_kind(step: &Node<'_>, type_name: &str, arguments: &Node<'_>, found: &mut
 fn read_program(arguments: &Node<'_>, image: &Node<'_>, found: &mut Vec<Problem>) -> Option<Program> {
     let entrypoint = values(image, "ContainerEntrypoint", found);
     if entrypoint.is_empty() {
-        image.report(found, "the image's own entrypoint is not interpreted locally yet; name the program in `ContainerEntrypoint`".to_owned());
+        image.report(
+            found,
+            "the image's own entrypoint is not interpreted locally yet; \
+             name the program in `ContainerEntrypoint`"
+                .to_owned(),
+        );
     }
     let stopping = arguments.child("StoppingCondition");
     if let Some(it) = &stopping {
@@ -182,17 +230,21 @@ fn check_folders(parent: &Node<'_>, folders: &[Folder], found: &mut Vec<Problem>
         if !paths.insert(local_path) {
             parent.report(found, format!("`{local_path}` is used twice; give each a folder of its own"));
         }
-        let is_inside = local_path.strip_prefix("/opt/ml/").is_some_and(|rest| {
-            rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
-        });
+        let is_inside = local_path
+            .strip_prefix("/opt/ml/")
+            .is_some_and(|rest| rest.split('/').all(|part| !part.is_empty() && part != "." && part != ".."));
         if !is_inside {
-            parent.report(found, format!("`{local_path}` is not a folder below `/opt/ml/`; put it under `/opt/ml/processing/`"));
+            parent.report(
+                found,
+                format!("`{local_path}` is not a folder below `/opt/ml/`; put it under `/opt/ml/processing/`"),
+            );
         }
     }
 }
 
 fn read_processing(step: &Node<'_>, arguments: &Node<'_>, found: &mut Vec<Problem>) -> Option<Processing> {
-    let interpreted = ["AppSpecification", "Environment", "StoppingCondition", "ProcessingInputs", "ProcessingOutputConfig"];
+    let interpreted =
+        ["AppSpecification", "Environment", "StoppingCondition", "ProcessingInputs", "ProcessingOutputConfig"];
     arguments.only(&interpreted, &AWS_PROCESSING, found);
     let image = arguments.required("AppSpecification", found)?;
     image.only(&["ContainerEntrypoint", "ContainerArguments"], &["ImageUri"], found);
@@ -245,7 +297,13 @@ fn read_property_files(step: &Node<'_>, outputs: &[Folder], found: &mut Vec<Prob
         let path = node.required_text("FilePath", found);
         let (Some(name), Some(output), Some(path)) = (name, output, path) else { continue };
         if !outputs.iter().any(|it| it.name == output) {
-            node.report(found, format!("property file `{name}` is in output `{output}`, which this step does not have; declare the output"));
+            node.report(
+                found,
+                format!(
+                    "property file `{name}` is in output `{output}`, which this step does not have; \
+                 declare the output"
+                ),
+            );
         }
         if files.iter().any(|it| it.name == name) {
             node.report(found, format!("property file `{name}` is declared twice; rename one"));
@@ -256,8 +314,14 @@ fn read_property_files(step: &Node<'_>, outputs: &[Folder], found: &mut Vec<Prob
 }
 
 fn read_training(arguments: &Node<'_>, found: &mut Vec<Problem>) -> Option<Training> {
-    let interpreted =
-        ["AlgorithmSpecification", "Environment", "StoppingCondition", "InputDataConfig", "OutputDataConfig", "HyperParameters"];
+    let interpreted = [
+        "AlgorithmSpecification",
+        "Environment",
+        "StoppingCondition",
+        "InputDataConfig",
+        "OutputDataConfig",
+        "HyperParameters",
+    ];
     arguments.only(&interpreted, &AWS_TRAINING, found);
     let image = arguments.required("AlgorithmSpecification", found)?;
     let on_aws = ["TrainingImage", "MetricDefinitions", "EnableSageMakerMetricsTimeSeries", "TrainingImageConfig"];
@@ -293,7 +357,8 @@ fn read_training(arguments: &Node<'_>, found: &mut Vec<Problem>) -> Option<Train
 }
 
 fn read_register(arguments: &Node<'_>, found: &mut Vec<Problem>) -> Option<RegisterModel> {
-    let interpreted = ["ModelPackageGroupName", "ModelApprovalStatus", "InferenceSpecification", "CustomerMetadataProperties"];
+    let interpreted =
+        ["ModelPackageGroupName", "ModelApprovalStatus", "InferenceSpecification", "CustomerMetadataProperties"];
     arguments.only(&interpreted, &AWS_PACKAGE, found);
     let group = required(arguments, "ModelPackageGroupName", found);
     let pending = Expression::Literal("PendingManualApproval".into());
@@ -330,7 +395,13 @@ fn read_comparison(node: &Node<'_>, found: &mut Vec<Problem>) -> Option<Comparis
         "LessThan" => Comparator::LessThan,
         "LessThanOrEqualTo" => Comparator::LessThanOrEqualTo,
         other => {
-            node.report(found, format!("condition `{other}` is not interpreted locally yet; use Equals, GreaterThan, GreaterThanOrEqualTo, LessThan or LessThanOrEqualTo"));
+            node.report(
+                found,
+                format!(
+                    "condition `{other}` is not interpreted locally yet; \
+                 use Equals, GreaterThan, GreaterThanOrEqualTo, LessThan or LessThanOrEqualTo"
+                ),
+            );
             return None;
         }
     };

@@ -1,7 +1,8 @@
 //! Runs one container's program as a child process, with a time limit, a log and a way to stop it.
 //!
-//! The child leads a process group of its own, so that what it started ends with it, as in a container. This module and
-//! nothing else in the local world waits in real time.
+//! The child leads a process group of its own, so that what it started ends with it, as in a container. A guard beside
+//! it ends the group when this process dies, so that no program of a dead execution writes into its successor. This
+//! module and nothing else in the local world waits in real time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -49,8 +50,7 @@ pub(super) enum End {
 
 /// Runs a program to its end and returns the last lines of its log too.
 pub(super) fn run(job: &Job<'_>, is_stopping: &dyn Fn() -> bool) -> io::Result<(End, String)> {
-    let (program, arguments) =
-        job.command.split_first().ok_or_else(|| io::Error::other("the entrypoint is empty"))?;
+    let (program, arguments) = job.command.split_first().ok_or_else(|| io::Error::other("the entrypoint is empty"))?;
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new(program);
     command.args(arguments).env_clear().current_dir(job.folder).process_group(0);
@@ -71,7 +71,13 @@ pub(super) fn run(job: &Job<'_>, is_stopping: &dyn Fn() -> bool) -> io::Result<(
         // Nobody listens any more when the log lagged too far behind.
         let _ = done.send(result);
     })?;
-    let end = wait(&mut child, job.limit, is_stopping);
+    let end = guard(&child).and_then(|mut guard| {
+        let end = wait(&mut child, job.limit, is_stopping);
+        // Before the group is gone, whose number may be given to another one.
+        guard.kill()?;
+        guard.wait()?;
+        end
+    });
     // In a container nothing survives the program.
     signal(&child, "KILL");
     if let Ok(result) = is_done.recv_timeout(LOG_LAG) {
@@ -97,6 +103,14 @@ fn wait(child: &mut Child, limit: Duration, is_stopping: &dyn Fn() -> bool) -> i
         }
         std::thread::sleep(POLL);
     }
+}
+
+/// Starts the guard: a shell that waits for the end of its input, which comes when this process dies.
+fn guard(child: &Child) -> io::Result<Child> {
+    let script = "read -r _; kill -s KILL -- -\"$1\"";
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script, "guard", &child.id().to_string()]).process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
 /// Asks the group to end, then ends it.
@@ -150,5 +164,23 @@ fn copy_log(mut from: PipeReader, mut log: File, tail: &Mutex<VecDeque<u8>>) -> 
             written = MAX_LOG_BYTES;
         }
         written += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_guard_ends_the_group_when_its_owner_is_gone() {
+        let mut child = Command::new("/bin/sleep").arg("63").process_group(0).spawn().expect("child");
+        let mut guard = guard(&child).expect("guard");
+        assert!(child.try_wait().expect("known").is_none());
+        // What the end of this process would do.
+        drop(guard.stdin.take());
+        assert_eq!(child.wait().expect("ended").signal(), Some(9));
+        guard.wait().expect("ended");
     }
 }

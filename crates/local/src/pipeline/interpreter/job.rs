@@ -36,6 +36,11 @@ pub(super) fn job_name(execution_id: &str, step: &str) -> String {
     format!("pipelines-{execution_id}-{}-{}", short.trim_matches('-'), &digest.hex()[..10])
 }
 
+/// The ARN of a step's job; `kind` is `processing-job` or `training-job`.
+pub(in crate::pipeline) fn job_arn(kind: &str, execution_id: &str, step: &str) -> String {
+    format!("arn:aws:sagemaker:us-east-1:000000000000:{kind}/{}", job_name(execution_id, step).to_lowercase())
+}
+
 impl Place<'_> {
     fn sandbox(&self) -> PathBuf {
         self.environment.folder.join(self.step)
@@ -47,7 +52,7 @@ impl Place<'_> {
     }
 
     fn arn(&self, kind: &str) -> String {
-        format!("arn:aws:sagemaker:us-east-1:000000000000:{kind}/{}", self.scope.job_name.to_lowercase())
+        job_arn(kind, &self.scope.context.execution_id, self.step)
     }
 
     fn make(&self, path: &str) -> Result<PathBuf, String> {
@@ -92,13 +97,16 @@ impl Place<'_> {
         let limit = limit.as_u64().ok_or_else(|| format!("MaxRuntimeInSeconds {limit} is not a whole number"))?;
         let log = self.environment.folder.join(format!("{}.log", self.step));
         let name = command.first().cloned().unwrap_or_default();
-        let job = Job { command, environment: variables, folder: &sandbox, log: &log, limit: Duration::from_secs(limit) };
+        let job =
+            Job { command, environment: variables, folder: &sandbox, log: &log, limit: Duration::from_secs(limit) };
         let (end, tail) = child::run(&job, self.environment.is_stopping)
             .map_err(|error| format!("entrypoint `{name}` could not be run: {error}"))?;
         let status = match end {
             End::Exited(status) if status.success() => return Ok(()),
             End::Stopped => return Err(StepEnd::Stopped),
-            End::TimedOut => return Err(with_tail(format!("stopped after {limit} s, its MaxRuntimeInSeconds"), &tail).into()),
+            End::TimedOut => {
+                return Err(with_tail(format!("stopped after {limit} s, its MaxRuntimeInSeconds"), &tail).into());
+            }
             End::Exited(status) => status,
         };
         let reason = read_reason(&self.inside(report))?;
@@ -146,8 +154,10 @@ impl Place<'_> {
         self.make("/opt/ml/input/config")?;
         let hyperparameters = self.scope.map(&training.hyperparameters)?;
         self.write_json("/opt/ml/input/config/hyperparameters.json", &json!(hyperparameters))?;
-        let channel = json!({"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"});
-        let channels: BTreeMap<&str, &Value> = training.channels.iter().map(|it| (it.name.as_str(), &channel)).collect();
+        let channel =
+            json!({"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"});
+        let channels: BTreeMap<&str, &Value> =
+            training.channels.iter().map(|it| (it.name.as_str(), &channel)).collect();
         self.write_json("/opt/ml/input/config/inputdataconfig.json", &json!(channels))?;
         self.write_json("/opt/ml/input/config/resourceconfig.json", &one_host())?;
         let arn = self.arn("training-job");

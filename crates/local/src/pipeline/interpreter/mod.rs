@@ -19,6 +19,7 @@ use refit_app::ports::{Clock, ExecutionStatus, Objects, StepState};
 use serde_json::Value;
 
 use self::job::Place;
+pub(super) use self::job::job_arn;
 use self::scope::Scope;
 pub(super) use self::transfer::{chain, wait};
 use super::definition::{Definition, RegisterModel, Step, StepKind, skeleton};
@@ -162,7 +163,10 @@ fn run_steps(
                 state.failure_reason = Some(reason.clone());
                 let reason = match step.kind {
                     StepKind::Fail(_) => reason,
-                    StepKind::Processing(_) | StepKind::Training(_) | StepKind::RegisterModel(_) | StepKind::Condition(_) => {
+                    StepKind::Processing(_)
+                    | StepKind::Training(_)
+                    | StepKind::RegisterModel(_)
+                    | StepKind::Condition(_) => {
                         format!("step `{}` failed: {reason}", step.name)
                     }
                 };
@@ -226,7 +230,12 @@ fn run_step(step: &Step, scope: &Scope<'_>, environment: &Environment<'_>) -> Re
 }
 
 /// Registers a package whose archive exists.
-fn register(step: &Step, model: &RegisterModel, scope: &Scope<'_>, environment: &Environment<'_>) -> Result<Value, String> {
+fn register(
+    step: &Step,
+    model: &RegisterModel,
+    scope: &Scope<'_>,
+    environment: &Environment<'_>,
+) -> Result<Value, String> {
     let uri = scope.uri(&model.model_data_url)?;
     wait(environment.objects.head(&uri)).map_err(|error| format!("model data: {}", chain(&error)))?;
     let registration = Registration {

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::transfer;
 use super::{Context, chain};
-use crate::pipeline::definition::{Comparator, Comparison, Definition, ExecutionFact, Expression, JsonPath, JsonSource, StepKind};
+use crate::pipeline::definition::{
+    Comparator, Comparison, Definition, ExecutionFact, Expression, JsonPath, JsonSource, StepKind,
+};
 
 /// The most that a JSON document may have; it is for a few numbers.
 const MAX_JSON_BYTES: u64 = 10 * 1024 * 1024;
@@ -79,7 +81,9 @@ impl Scope<'_> {
         };
         match (comparison.comparator, order) {
             (Comparator::Equals, Some(order)) => Ok(order == Ordering::Equal),
-            (Comparator::Equals, None) if left.is_string() == right.is_string() && left.is_boolean() == right.is_boolean() => {
+            (Comparator::Equals, None)
+                if left.is_string() == right.is_string() && left.is_boolean() == right.is_boolean() =>
+            {
                 Ok(left == right)
             }
             (Comparator::GreaterThan, Some(order)) => Ok(order == Ordering::Greater),
@@ -115,7 +119,8 @@ impl Scope<'_> {
             JsonSource::PropertyFile { step, name } => self.property_file(step, name)?,
         };
         let bytes = transfer::get(self.objects, &uri, MAX_JSON_BYTES)?;
-        let document: Value = serde_json::from_slice(&bytes).map_err(|error| format!("`{uri}` is not JSON: {error}"))?;
+        let document: Value =
+            serde_json::from_slice(&bytes).map_err(|error| format!("`{uri}` is not JSON: {error}"))?;
         match path.find(&document) {
             Some(value) if value.is_string() || value.is_number() || value.is_boolean() => Ok(value.clone()),
             Some(_) => Err(format!("`{path}` in `{uri}` is not a text, number or truth value")),
@@ -129,7 +134,8 @@ impl Scope<'_> {
         let Some(StepKind::Processing(processing)) = kind else { return Err(missing()) };
         let file = processing.property_files.iter().find(|it| it.name == name).ok_or_else(missing)?;
         let path = JsonPath::parse(&format!("ProcessingOutputConfig.Outputs['{}'].S3Output.S3Uri", file.output))?;
-        let folder = self.properties.get(step).and_then(|it| path.find(it)).and_then(Value::as_str).ok_or_else(missing)?;
+        let folder =
+            self.properties.get(step).and_then(|it| path.find(it)).and_then(Value::as_str).ok_or_else(missing)?;
         let folder: ObjectUri = folder.parse().map_err(|error: refit_core::NameError| chain(&error))?;
         folder.join(&file.path).map_err(|error| chain(&error))
     }

@@ -2,16 +2,19 @@
 //!
 //! An address stands for the object of that name, or else for all objects below it as a folder. SageMaker matches any
 //! key that begins with the text; a folder's end is kept here, so that `runs/r1` never brings `runs/r10` along.
+//! Inputs are copies and not links: what a program does to its inputs must not reach the store.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use refit_app::ports::{ObjectError, Objects};
+use refit_app::ports::{ObjectError, ObjectInfo, Objects};
 use refit_core::ObjectUri;
 
-/// The most that an object may have to be read at once: more than any file of a step, less than memory.
-const MAX_OBJECT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+/// How much of an object is in memory while it is copied.
+const PART_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Waits for a local port: its futures are ready when they are first polled.
 pub(in crate::pipeline) fn wait<F: Future>(future: F) -> F::Output {
@@ -40,9 +43,9 @@ pub(in crate::pipeline) fn chain(error: &dyn std::error::Error) -> String {
 pub(super) fn download(objects: &dyn Objects, uri: &ObjectUri, folder: &Path) -> Result<usize, String> {
     if !uri.key().is_empty() && !uri.key().ends_with('/') {
         match wait(objects.head(uri)) {
-            Ok(_) => {
+            Ok(info) => {
                 let name = uri.key().rsplit('/').next().unwrap_or_default();
-                return fetch(objects, uri, &folder.join(name)).map(|()| 1);
+                return fetch(objects, &info, &folder.join(name)).map(|()| 1);
             }
             Err(ObjectError::NotFound(_)) => {}
             Err(error) => return Err(chain(&error)),
@@ -56,7 +59,7 @@ pub(super) fn download(objects: &dyn Objects, uri: &ObjectUri, folder: &Path) ->
             let name = object.uri.key().strip_prefix(prefix.key()).unwrap_or_default();
             // A key that ends in a slash is a marker that some tools write for an empty folder.
             if !name.is_empty() && !name.ends_with('/') {
-                fetch(objects, &object.uri, &folder.join(name))?;
+                fetch(objects, &object, &folder.join(name))?;
                 count += 1;
             }
         }
@@ -112,12 +115,21 @@ fn folder_of(uri: &ObjectUri) -> String {
     if text.ends_with('/') { text } else { format!("{text}/") }
 }
 
-fn fetch(objects: &dyn Objects, uri: &ObjectUri, path: &Path) -> Result<(), String> {
-    let bytes = get(objects, uri, MAX_OBJECT_BYTES)?;
+/// Copies an object into a file, part by part.
+fn fetch(objects: &dyn Objects, info: &ObjectInfo, path: &Path) -> Result<(), String> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(|error| about(parent, &error))?;
     }
-    std::fs::write(path, bytes).map_err(|error| about(path, &error))
+    let mut file = File::create(path).map_err(|error| about(path, &error))?;
+    let mut begin = 0;
+    while begin < info.size {
+        let range = begin..info.size.min(begin + PART_BYTES);
+        let end = range.end;
+        let bytes = wait(objects.get_range(&info.uri, &info.etag, range)).map_err(|error| chain(&error))?;
+        file.write_all(&bytes).map_err(|error| about(path, &error))?;
+        begin = end;
+    }
+    Ok(())
 }
 
 /// All regular files below a folder, by name. A link is refused: on SageMaker it would point into the container.

@@ -1,0 +1,125 @@
+//! Where everything is stored (DESIGN section 4), and how items become documents.
+
+use jiff::Timestamp;
+use refit_core::{Digest, ModelId, ObjectUri, RunId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::AppError;
+use crate::ports::{DUE_SHARDS, Item, Key};
+
+/// The partition of what concerns all models.
+pub const FLEET: &str = "FLEET";
+
+/// The partition of a model's state.
+#[must_use]
+pub fn model_partition(model: &ModelId) -> String {
+    format!("MODEL#{model}")
+}
+
+/// The partition of a model's audit log: its own, so that IAM can deny updates and deletes.
+#[must_use]
+pub fn audit_partition(model: &ModelId) -> String {
+    format!("AUDIT#{model}")
+}
+
+/// The model whose audit log a partition is.
+#[must_use]
+pub fn model_of_audit_partition(partition: &str) -> Option<ModelId> {
+    partition.strip_prefix("AUDIT#")?.parse().ok()
+}
+
+/// A model's head.
+#[must_use]
+pub fn head_key(model: &ModelId) -> Key {
+    Key::new(&model_partition(model), "HEAD")
+}
+
+/// A run.
+#[must_use]
+pub fn run_key(run: &RunId) -> Key {
+    Key::new(&model_partition(&run.model()), &format!("RUN#{run}"))
+}
+
+/// A package.
+#[must_use]
+pub fn package_key(model: &ModelId, version: u64) -> Key {
+    Key::new(&model_partition(model), &format!("PACKAGE#{version:08}"))
+}
+
+/// A request for approval.
+#[must_use]
+pub fn approval_key(run: &RunId) -> Key {
+    Key::new(&model_partition(&run.model()), &format!("APPROVAL#{run}"))
+}
+
+/// The marker of a request that was handled.
+#[must_use]
+pub fn request_key(model: &ModelId, request_id: &str) -> Key {
+    Key::new(&model_partition(model), &format!("REQUEST#{}", Digest::of(request_id.as_bytes()).hex()))
+}
+
+/// A model's alarm clock. Not part of HEAD, so that looking again later is no change of state.
+#[must_use]
+pub fn look_key(model: &ModelId) -> Key {
+    Key::new(&format!("LOOK#{model}"), "LOOK")
+}
+
+/// The model whose alarm clock a key is.
+#[must_use]
+pub fn model_of_look(key: &Key) -> Option<ModelId> {
+    key.partition.strip_prefix("LOOK#")?.parse().ok()
+}
+
+/// How far a model's log is published.
+#[must_use]
+pub fn cursor_key(model: &ModelId) -> Key {
+    Key::new(&format!("CURSOR#{model}"), "CURSOR")
+}
+
+/// The partition of pointers to files with events on the day of `time`.
+#[must_use]
+pub fn window_partition(model: &ModelId, time: Timestamp) -> String {
+    format!("WIN#{model}#{}", time.strftime("%Y-%m-%d"))
+}
+
+/// The fleet's slots.
+#[must_use]
+pub fn slots_key() -> Key {
+    Key::new(FLEET, "SLOTS")
+}
+
+/// The pointer to the current policy.
+#[must_use]
+pub fn policy_key() -> Key {
+    Key::new(FLEET, "POLICY")
+}
+
+/// The due-index partition of a model.
+#[must_use]
+pub fn due_shard(model: &ModelId) -> u8 {
+    u8::try_from(Digest::of(model.as_ref().as_bytes()).seed() % u64::from(DUE_SHARDS)).unwrap_or(0)
+}
+
+/// An address in the state bucket.
+///
+/// # Panics
+/// Never: the parts are made of names and digests.
+#[must_use]
+pub fn state_uri(bucket: &str, parts: &[&str]) -> ObjectUri {
+    format!("s3://{bucket}/{}", parts.join("/")).parse().expect("invariant: names and digests make a valid address")
+}
+
+/// Reads an item's document.
+///
+/// # Errors
+/// [`AppError::Corrupt`].
+pub fn parse<T: DeserializeOwned>(item: &Item) -> Result<T, AppError> {
+    serde_json::from_str(&item.body).map_err(|error| AppError::Corrupt { key: item.key.clone(), source: error.into() })
+}
+
+/// Writes a document.
+#[must_use]
+pub fn to_body<T: Serialize>(document: &T) -> String {
+    serde_json::to_string(document).expect("invariant: own documents serialize")
+}

@@ -1,0 +1,190 @@
+//! What a run left behind (DESIGN section 5, training contract): read, checked against its manifest, measured.
+
+use std::collections::BTreeMap;
+
+use refit_core::evaluation::Evidence;
+use refit_core::package::{Package, PackageStatus};
+use refit_core::plan::{CandidateOutputs, OutputsProblem};
+use refit_core::policy::ModelPolicy;
+use refit_core::run::Run;
+use refit_core::{Digest, ObjectUri};
+use refit_data::{Frame, Kind, ReadOptions, Values};
+use serde::Deserialize;
+
+use super::MAX_FILE_BYTES;
+use super::quality::compare;
+use crate::error::AppError;
+use crate::ports::{ObjectError, Objects, PackageDescription, Ports};
+
+#[derive(Deserialize)]
+struct Manifest {
+    run_id: String,
+    files: BTreeMap<String, FileEntry>,
+    model: FileEntry,
+}
+
+#[derive(Deserialize)]
+struct FileEntry {
+    sha256: String,
+}
+
+/// A service failed, or the outputs are bad.
+enum Trouble {
+    App(AppError),
+    Outputs(OutputsProblem),
+}
+
+impl From<AppError> for Trouble {
+    fn from(error: AppError) -> Self {
+        Trouble::App(error)
+    }
+}
+
+fn bad(problem: impl Into<String>) -> Trouble {
+    Trouble::Outputs(OutputsProblem(problem.into()))
+}
+
+/// Reads and measures a run's outputs. The inner error is the pipeline's fault and ends the run.
+///
+/// # Errors
+/// A service's failure: the same call may work later.
+pub async fn read_outputs(
+    ports: &Ports,
+    policy: &ModelPolicy,
+    run: &Run,
+    package_arn: Option<&str>,
+    has_champion: bool,
+) -> Result<Result<CandidateOutputs, OutputsProblem>, AppError> {
+    match read(ports, policy, run, package_arn, has_champion).await {
+        Ok(outputs) => Ok(Ok(outputs)),
+        Err(Trouble::Outputs(problem)) => Ok(Err(problem)),
+        Err(Trouble::App(error)) => Err(error),
+    }
+}
+
+async fn read(
+    ports: &Ports,
+    policy: &ModelPolicy,
+    run: &Run,
+    package_arn: Option<&str>,
+    has_champion: bool,
+) -> Result<CandidateOutputs, Trouble> {
+    let request = run.request.as_ref().ok_or_else(|| bad("the run has no frozen request"))?;
+    let arn = package_arn.ok_or_else(|| bad("the execution succeeded but registered no model package"))?;
+    let description = ports.packages.describe(arn).await.map_err(AppError::from)?;
+    let objects = &*ports.objects;
+    let manifest_bytes = fetch(objects, &request.output, "manifest.json").await?;
+    let manifest: Manifest =
+        serde_json::from_slice(&manifest_bytes).map_err(|error| bad(format!("manifest.json does not parse: {error}")))?;
+    if manifest.run_id != run.id.to_string() {
+        return Err(bad(format!("manifest.json belongs to run {}, not {}", manifest.run_id, run.id)));
+    }
+    let evaluation = fetch(objects, &request.output, "evaluation.json").await?;
+    let predictions = fetch(objects, &request.output, "predictions.parquet").await?;
+    for (name, bytes) in [("evaluation.json", &evaluation), ("predictions.parquet", &predictions)] {
+        let expected = &manifest.files.get(name).ok_or_else(|| bad(format!("manifest.json does not list {name}")))?.sha256;
+        let found = Digest::of(bytes);
+        if found.hex() != expected.trim_start_matches("sha256:") {
+            return Err(bad(format!("{name} has digest {}, manifest.json says {expected}", found.hex())));
+        }
+    }
+    let model: ObjectUri = description.model_data_url.parse().map_err(|error| bad(format!("the package's model: {error}")))?;
+    let artifact = Digest::of(&fetch_uri(objects, &model).await?);
+    if artifact.hex() != manifest.model.sha256.trim_start_matches("sha256:") {
+        return Err(bad(format!("model archive {model} is not the one that was evaluated: its digest is {}", artifact.hex())));
+    }
+    check_valid(&evaluation)?;
+    let evidence = measure_predictions(policy, run, &predictions, has_champion)?;
+    let package = package(run, &description, model, artifact, &evidence)?;
+    Ok(CandidateOutputs { package, evidence })
+}
+
+async fn fetch(objects: &dyn Objects, output: &ObjectUri, name: &str) -> Result<Vec<u8>, Trouble> {
+    let uri = output.join(name).map_err(|error| bad(error.to_string()))?;
+    fetch_uri(objects, &uri).await
+}
+
+async fn fetch_uri(objects: &dyn Objects, uri: &ObjectUri) -> Result<Vec<u8>, Trouble> {
+    match objects.get(uri, MAX_FILE_BYTES).await {
+        Ok(object) => Ok(object.bytes),
+        Err(ObjectError::NotFound(uri)) => Err(bad(format!("{uri} is missing: the pipeline must write it"))),
+        Err(ObjectError::TooLarge { uri, size, limit }) => Err(bad(format!("{uri} has {size} bytes, more than {limit}"))),
+        Err(error) => Err(AppError::from(error).into()),
+    }
+}
+
+fn check_valid(evaluation: &[u8]) -> Result<(), Trouble> {
+    let document: serde_json::Value =
+        serde_json::from_slice(evaluation).map_err(|error| bad(format!("evaluation.json does not parse: {error}")))?;
+    match document.get("valid") {
+        Some(serde_json::Value::Bool(true)) => Ok(()),
+        Some(serde_json::Value::Bool(false)) => Err(bad(format!("evaluation.json says it is not valid: {}", document["problems"]))),
+        _ => Err(bad("evaluation.json does not say whether it is `valid`")),
+    }
+}
+
+fn measure_predictions(policy: &ModelPolicy, run: &Run, bytes: &[u8], has_champion: bool) -> Result<Evidence, Trouble> {
+    let mut columns = vec![("ts", Kind::Time), ("label", Kind::Numeric), ("candidate", Kind::Numeric)];
+    if has_champion {
+        columns.push(("champion", Kind::Numeric));
+    }
+    let frame = refit_data::read(&bytes, &ReadOptions::columns(&columns))
+        .map_err(|error| bad(format!("predictions.parquet: {}", crate::error::chain(&error))))?;
+    if frame.rows() == 0 {
+        return Err(bad("predictions.parquet has no rows"));
+    }
+    let times = times(&frame)?;
+    let labels = numbers(&frame, "label")?;
+    let candidate = numbers(&frame, "candidate")?;
+    let champion = if has_champion { Some(numbers(&frame, "champion")?) } else { None };
+    let metrics = compare(policy.task, &times, &labels, &candidate, champion.as_deref(), run.id.as_ref());
+    Ok(Evidence { rows: frame.rows() as u64, metrics, predictions: Digest::of(bytes) })
+}
+
+fn times(frame: &Frame) -> Result<Vec<i64>, Trouble> {
+    let Some(Values::Time(values)) = frame.find_column("ts").map(|it| &it.values) else {
+        return Err(bad("predictions.parquet has no time column `ts`"));
+    };
+    values.iter().copied().collect::<Option<Vec<i64>>>().ok_or_else(|| bad("predictions.parquet has rows without `ts`"))
+}
+
+/// A column without gaps. Non-finite values stay: they make every metric undefined, and gates fail closed.
+fn numbers(frame: &Frame, name: &str) -> Result<Vec<f64>, Trouble> {
+    let Some(Values::Numeric(values)) = frame.find_column(name).map(|it| &it.values) else {
+        return Err(bad(format!("predictions.parquet has no numeric column `{name}`")));
+    };
+    let missing = values.iter().filter(|it| it.is_none()).count();
+    if 0 < missing {
+        return Err(bad(format!("predictions.parquet has {missing} rows without `{name}`")));
+    }
+    Ok(values.iter().copied().flatten().collect())
+}
+
+fn package(
+    run: &Run,
+    description: &PackageDescription,
+    model: ObjectUri,
+    artifact: Digest,
+    evidence: &Evidence,
+) -> Result<Package, Trouble> {
+    let request = run.request.as_ref().ok_or_else(|| bad("the run has no frozen request"))?;
+    let mut metadata = description.metadata.clone();
+    metadata.insert("definition".to_owned(), request.definition_digest.to_string());
+    metadata.insert("definition_version".to_owned(), request.definition_version.to_string());
+    Ok(Package {
+        schema: Package::SCHEMA,
+        version: description.version,
+        arn: description.arn.clone(),
+        run: run.id.clone(),
+        model,
+        artifact,
+        train: request.train,
+        holdout: request.holdout,
+        quality: evidence.metrics.iter().filter_map(|(metric, it)| Some((*metric, it.candidate?))).collect(),
+        registered_at: description.created_at,
+        metadata,
+        status: PackageStatus::Candidate,
+        promoted_at: None,
+        replaced: None,
+    })
+}

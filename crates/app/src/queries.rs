@@ -1,0 +1,169 @@
+//! What people and reports ask: reads only.
+
+use refit_core::approval::Approval;
+use refit_core::audit::{AuditEntry, BrokenChain, ChainCheck};
+use refit_core::decision::DecisionRecord;
+use refit_core::model::{Head, Inconsistent, Model};
+use refit_core::package::Package;
+use refit_core::run::Run;
+use refit_core::trigger::Judgment;
+use refit_core::{Digest, ModelId, RunId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::documents::{approval_key, audit_partition, head_key, model_partition, parse};
+use crate::error::AppError;
+use crate::ports::{Key, Order, Query, Table};
+
+/// Items of one page; the pages are joined.
+const PAGE: usize = 500;
+
+async fn list<T: DeserializeOwned>(table: &dyn Table, partition: &str, prefix: &str) -> Result<Vec<T>, AppError> {
+    let mut documents = Vec::new();
+    let mut after = None;
+    loop {
+        let query = Query {
+            partition: partition.to_owned(),
+            prefix: prefix.to_owned(),
+            after: after.take(),
+            order: Order::Ascending,
+            limit: PAGE,
+        };
+        let page = table.query(&query).await?;
+        for item in &page.items {
+            documents.push(parse(item)?);
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(documents),
+        }
+    }
+}
+
+/// A model's head.
+///
+/// # Errors
+/// [`AppError::UnknownModel`] when it is not under watch.
+pub async fn get_head(table: &dyn Table, model: &ModelId) -> Result<Head, AppError> {
+    let item = table.get(&head_key(model)).await?.ok_or_else(|| AppError::UnknownModel(model.to_string()))?;
+    parse(&item)
+}
+
+/// A model's runs, oldest first.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn list_runs(table: &dyn Table, model: &ModelId) -> Result<Vec<Run>, AppError> {
+    list(table, &model_partition(model), "RUN#").await
+}
+
+/// A model's packages, oldest first.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn list_packages(table: &dyn Table, model: &ModelId) -> Result<Vec<Package>, AppError> {
+    list(table, &model_partition(model), "PACKAGE#").await
+}
+
+/// A model's requests for approval, oldest first.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn list_approvals(table: &dyn Table, model: &ModelId) -> Result<Vec<Approval>, AppError> {
+    list(table, &model_partition(model), "APPROVAL#").await
+}
+
+/// The request for approval of a run.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn find_approval(table: &dyn Table, run: &RunId) -> Result<Option<Approval>, AppError> {
+    table.get(&approval_key(run)).await?.as_ref().map(parse).transpose()
+}
+
+/// A model's judgments: drift by time, then performance by time.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn list_judgments(table: &dyn Table, model: &ModelId) -> Result<Vec<Judgment>, AppError> {
+    list(table, &model_partition(model), "JUDGMENT#").await
+}
+
+/// A model's decision records, oldest first.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn list_decisions(table: &dyn Table, model: &ModelId) -> Result<Vec<DecisionRecord>, AppError> {
+    list(table, &model_partition(model), "DECISION#").await
+}
+
+/// The decision record with this id.
+///
+/// # Errors
+/// [`AppError::NotFound`] when there is none.
+pub async fn get_decision(table: &dyn Table, id: &str) -> Result<DecisionRecord, AppError> {
+    let unknown = || AppError::NotFound(format!("there is no decision `{id}`: `refit history MODEL` lists them"));
+    let (model, seq) = DecisionRecord::parse_id(id).ok_or_else(unknown)?;
+    let key = Key::new(&model_partition(&model), &DecisionRecord::sort(seq));
+    parse(&table.get(&key).await?.ok_or_else(unknown)?)
+}
+
+/// A model's audit log, oldest first.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn list_audit(table: &dyn Table, model: &ModelId) -> Result<Vec<AuditEntry>, AppError> {
+    list(table, &audit_partition(model), "").await
+}
+
+/// A checked audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditReport {
+    /// How many entries.
+    pub entries: u64,
+    /// Whether the chain holds and the log adds up to the stored state.
+    pub verified: bool,
+    /// The hash of the last entry.
+    pub head: Digest,
+    /// What is wrong.
+    pub problems: Vec<String>,
+}
+
+/// Checks a model's log: the chain of hashes, its end, and that it adds up to what is stored.
+///
+/// # Errors
+/// A service's failure; a broken log is a report, not an error.
+pub async fn verify_audit(table: &dyn Table, model: &ModelId) -> Result<AuditReport, AppError> {
+    let entries = list_audit(table, model).await?;
+    let head = get_head(table, model).await?;
+    let mut check = ChainCheck::default();
+    let chained = entries.iter().try_for_each(|it| check.next(it)).and_then(|()| check.finish(head.audit_seq, &head.audit_hash));
+    let mut problems: Vec<String> = chained.err().iter().map(BrokenChain::to_string).collect();
+    match Model::fold(entries.iter().map(|it| &it.event)) {
+        Ok(Some(folded)) => problems.extend(differences(table, model, &folded, &head).await?),
+        Ok(None) => problems.push("the log is empty".to_owned()),
+        Err(error) => problems.push(describe(&error)),
+    }
+    Ok(AuditReport { entries: check.entries(), verified: problems.is_empty(), head: check.head().clone(), problems })
+}
+
+fn describe(error: &Inconsistent) -> String {
+    crate::error::chain(error)
+}
+
+/// Where the stored state is not what the log adds up to.
+async fn differences(table: &dyn Table, id: &ModelId, folded: &Model, head: &Head) -> Result<Vec<String>, AppError> {
+    let stored_runs = list_runs(table, id).await?.into_iter().map(|it| (it.id.clone(), it)).collect();
+    let stored_packages = list_packages(table, id).await?.into_iter().map(|it| (it.version, it)).collect();
+    let stored_approvals = list_approvals(table, id).await?.into_iter().map(|it| (it.run.clone(), it)).collect();
+    let stored_judgments = list_judgments(table, id).await?.into_iter().map(|it| (it.sort(), it)).collect();
+    let checks = [
+        ("HEAD", &folded.head == head),
+        ("the runs", folded.runs == stored_runs),
+        ("the packages", folded.packages == stored_packages),
+        ("the approvals", folded.approvals == stored_approvals),
+        ("the judgments", folded.judgments == stored_judgments),
+    ];
+    let wrong = checks.into_iter().filter(|(_, is_equal)| !is_equal);
+    Ok(wrong.map(|(what, _)| format!("the log does not add up to {what} as stored")).collect())
+}

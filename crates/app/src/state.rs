@@ -1,0 +1,273 @@
+//! Loads the part of a model's state that decisions read, and records facts: state and audit event in one transaction.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use refit_core::audit::AuditEntry;
+use refit_core::decision::DecisionRecord;
+use refit_core::model::{Head, Model};
+use refit_core::plan::{Record, Slots};
+use refit_core::{Digest, ModelId, RunId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::documents::{
+    approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse, request_key, run_key,
+    slots_key, to_body,
+};
+use crate::error::AppError;
+use crate::ports::{Due, Expect, Generation, Item, Key, Table, Token, Write};
+
+/// A model's state as it was read, with the generations that a write must find unchanged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The state.
+    pub model: Model,
+    /// The fleet's slots.
+    pub slots: Slots,
+    /// When the model is looked at next.
+    pub look_at: Option<Timestamp>,
+    generations: BTreeMap<Key, Generation>,
+}
+
+struct Reader<'a> {
+    table: &'a dyn Table,
+    generations: BTreeMap<Key, Generation>,
+}
+
+impl Reader<'_> {
+    async fn item(&mut self, key: &Key) -> Result<Option<Item>, AppError> {
+        let item = self.table.get(key).await?;
+        if let Some(item) = &item {
+            self.generations.insert(item.key.clone(), item.generation);
+        }
+        Ok(item)
+    }
+
+    async fn document<T: DeserializeOwned>(&mut self, key: &Key) -> Result<Option<T>, AppError> {
+        self.item(key).await?.as_ref().map(parse).transpose()
+    }
+}
+
+/// How much of a model a decision needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// HEAD, the active run with its approval and candidate, the champion and the one before.
+    Everything,
+    /// HEAD and the packages that a rollback touches: nothing else may stand in its way.
+    Rollback,
+}
+
+/// Loads a model; `None` when it is not under watch.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Option<Loaded>, AppError> {
+    let mut reader = Reader { table, generations: BTreeMap::new() };
+    let Some(head) = reader.document::<Head>(&head_key(id)).await? else { return Ok(None) };
+    let mut model = Model {
+        head,
+        runs: BTreeMap::new(),
+        packages: BTreeMap::new(),
+        approvals: BTreeMap::new(),
+        judgments: BTreeMap::new(),
+    };
+    let mut versions = vec![model.head.champion, model.head.previous_champion];
+    if let Some(rollback) = &model.head.active_rollback {
+        versions.extend([Some(rollback.from), Some(rollback.to)]);
+    }
+    let mut slots = Slots { schema: Slots::SCHEMA, holders: BTreeMap::new() };
+    if scope == Scope::Everything {
+        if let Some(run_id) = model.head.active_run.clone() {
+            if let Some(run) = reader.document::<refit_core::run::Run>(&run_key(&run_id)).await? {
+                versions.push(run.candidate);
+                model.runs.insert(run_id.clone(), run);
+            }
+            if let Some(approval) = reader.document(&approval_key(&run_id)).await? {
+                model.approvals.insert(run_id, approval);
+            }
+        }
+        if let Some(stored) = reader.document(&slots_key()).await? {
+            slots = stored;
+        }
+    }
+    for version in versions.into_iter().flatten() {
+        if !model.packages.contains_key(&version)
+            && let Some(package) = reader.document(&package_key(id, version)).await?
+        {
+            model.packages.insert(version, package);
+        }
+    }
+    let look_at = reader.item(&look_key(id)).await?.and_then(|it| it.due).map(|it| it.at);
+    Ok(Some(Loaded { model, slots, look_at, generations: reader.generations }))
+}
+
+fn expect(generations: &BTreeMap<Key, Generation>, key: &Key) -> Expect {
+    generations.get(key).map_or(Expect::Absent, |it| Expect::Generation(*it))
+}
+
+fn put<T: Serialize>(generations: &BTreeMap<Key, Generation>, key: Key, document: &T) -> Write {
+    Write::Put { expect: expect(generations, &key), key, body: to_body(document), due: None }
+}
+
+fn look_write(generations: &BTreeMap<Key, Generation>, model: &ModelId, at: Timestamp) -> Write {
+    let key = look_key(model);
+    let body = to_body(&serde_json::json!({ "schema": 1, "model": model }));
+    Write::Put { expect: expect(generations, &key), key, body, due: Some(Due { shard: due_shard(model), at }) }
+}
+
+/// A marker of a handled request, and what to answer when it comes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestMarker {
+    /// The request's id.
+    pub id: String,
+}
+
+/// What belongs to a record besides the fact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordContext<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The policy in force.
+    pub policy: &'a Digest,
+    /// When to look at the model again.
+    pub look_at: Timestamp,
+    /// The request that this record answers.
+    pub request_id: Option<&'a str>,
+}
+
+/// Records one fact: the changed documents, the audit entry, the decision record, the alarm clock and the slots in one
+/// transaction that fails if anything read has changed.
+///
+/// # Errors
+/// [`AppError::is_conflict`] when somebody else wrote first; nothing was written then.
+pub async fn record(table: &dyn Table, loaded: &Loaded, record: &Record, context: &RecordContext<'_>) -> Result<Model, AppError> {
+    let before = &loaded.model;
+    let id = &before.head.model;
+    let seq = before.head.audit_seq + 1;
+    let decision_id = DecisionRecord::id(id, seq);
+    let cause = match (&record.decision, record.fact.run().and_then(|run| before.runs.get(run))) {
+        (Some(_), _) => decision_id.clone(),
+        (None, Some(run)) => run.decision.clone(),
+        (None, None) => context.request_id.unwrap_or("refit").to_owned(),
+    };
+    let event = before.next_event(record.fact.clone(), record.actor.clone(), &cause, context.now);
+    let mut after = before.clone();
+    after.apply(&event)?;
+
+    let generations = &loaded.generations;
+    let mut writes = vec![put(generations, head_key(id), &after.head)];
+    writes.extend(changed(&before.runs, &after.runs).map(|(run, document)| put(generations, run_key(run), document)));
+    writes.extend(changed(&before.packages, &after.packages).map(|(version, document)| put(generations, package_key(id, *version), document)));
+    writes.extend(changed(&before.approvals, &after.approvals).map(|(run, document)| put(generations, approval_key(run), document)));
+    writes.extend(
+        changed(&before.judgments, &after.judgments)
+            .map(|(sort, document)| put(generations, Key::new(&model_partition(id), sort), document)),
+    );
+    if let Some(slots) = changed_slots(&loaded.slots, before, &after, context.now) {
+        writes.push(put(generations, slots_key(), &slots));
+    }
+    if let Some(decision) = &record.decision {
+        let document = DecisionRecord {
+            schema: DecisionRecord::SCHEMA,
+            id: decision_id,
+            model: id.clone(),
+            at: context.now,
+            kind: decision.kind,
+            actor: record.actor.clone(),
+            policy: context.policy.clone(),
+            champion: before.head.champion,
+            run: record.fact.run().cloned(),
+            outcome: decision.outcome.clone(),
+            reasons: decision.reasons.clone(),
+            inputs: decision.inputs.clone(),
+        };
+        writes.push(put(generations, Key::new(&model_partition(id), &DecisionRecord::sort(seq)), &document));
+    }
+    if let Some(request_id) = context.request_id {
+        writes.push(put(generations, request_key(id, request_id), &serde_json::json!({ "schema": 1, "seq": seq })));
+    }
+    let entry = AuditEntry::new(event);
+    let audit_key = Key::new(&audit_partition(id), &refit_core::audit::AuditEvent::sort(seq));
+    writes.push(Write::Put { key: audit_key, expect: Expect::Absent, body: to_body(&entry), due: None });
+    writes.push(look_write(generations, id, context.look_at));
+    table.transact(&transaction_token(&writes), &writes).await?;
+    tracing::info!(model.id = %id, audit.seq = seq, fact = record.fact.name(), "recorded {}", record.fact.name());
+    Ok(after)
+}
+
+/// Moves the alarm clock without touching the state; does nothing when it is right already or was moved meanwhile.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn reschedule(table: &dyn Table, loaded: &Loaded, look_at: Timestamp) -> Result<(), AppError> {
+    if loaded.look_at == Some(look_at) {
+        return Ok(());
+    }
+    let writes = [look_write(&loaded.generations, &loaded.model.head.model, look_at)];
+    match table.transact(&transaction_token(&writes), &writes).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.failure() == crate::ports::Failure::Conflict => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Begins the watch of a model: its first event.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn begin(table: &dyn Table, event: refit_core::audit::AuditEvent, look_at: Timestamp) -> Result<Model, AppError> {
+    let model = Model::begin(&event)?;
+    let id = model.head.model.clone();
+    let none = BTreeMap::new();
+    let audit_key = Key::new(&audit_partition(&id), &refit_core::audit::AuditEvent::sort(1));
+    let writes = [
+        put(&none, head_key(&id), &model.head),
+        Write::Put { key: audit_key, expect: Expect::Absent, body: to_body(&AuditEntry::new(event)), due: None },
+        look_write(&none, &id, look_at),
+    ];
+    table.transact(&transaction_token(&writes), &writes).await?;
+    Ok(model)
+}
+
+/// A token that is a pure function of the writes: the same transaction sent twice is one.
+#[must_use]
+pub fn transaction_token(writes: &[Write]) -> Token {
+    let text = format!("{writes:?}");
+    Token(Digest::of(text.as_bytes()).hex()[..36].to_owned())
+}
+
+fn changed<'a, K: Ord, V: PartialEq>(before: &'a BTreeMap<K, V>, after: &'a BTreeMap<K, V>) -> impl Iterator<Item = (&'a K, &'a V)> {
+    after.iter().filter(|(key, value)| before.get(key) != Some(value))
+}
+
+/// The slots after a fact, if it took or freed one. Which run holds one follows from its status alone.
+fn changed_slots(slots: &Slots, before: &Model, after: &Model, now: Timestamp) -> Option<Slots> {
+    let mut changed = slots.clone();
+    for (id, run) in &after.runs {
+        let held_before = before.runs.get(id).is_some_and(|it| it.status.holds_slot());
+        let holds = run.status.holds_slot();
+        if holds && !held_before {
+            changed.holders.insert(id.clone(), now);
+        } else if !holds && held_before {
+            changed.holders.remove(id);
+        }
+    }
+    (changed != *slots).then_some(changed)
+}
+
+/// Whether a request was handled before.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn was_handled(table: &dyn Table, model: &ModelId, request_id: &str) -> Result<bool, AppError> {
+    Ok(table.get(&request_key(model, request_id)).await?.is_some())
+}
+
+/// A run, wherever it stands.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn find_run(table: &dyn Table, id: &RunId) -> Result<Option<refit_core::run::Run>, AppError> {
+    table.get(&run_key(id)).await?.as_ref().map(parse).transpose()
+}

@@ -1,0 +1,234 @@
+//! Use cases, one file each, named like its function.
+//!
+//! All that move a model share one loop ([`drive`]): load, plan, then record a fact or perform a step, and again, until
+//! the plan is to wait. What was planned from stale state is refused by the table and planned anew.
+
+pub mod check_triggers;
+pub mod evaluate_candidate;
+pub mod policy;
+pub mod promote_model;
+pub mod publish_events;
+pub mod record_window;
+pub mod start_retraining;
+pub mod sweep;
+
+mod perform;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use refit_core::ModelId;
+use refit_core::audit::Fact;
+use refit_core::plan::{Plan, Record, Refusal, Step, WaitingOn, next_check, next_look};
+use refit_core::policy::{ModelPolicy, Policy};
+use refit_core::{Actor, Digest};
+use serde::Serialize;
+
+use crate::error::AppError;
+use crate::ports::Ports;
+use crate::settings::Settings;
+use crate::state::{Loaded, RecordContext, Scope, load, record, reschedule, was_handled};
+
+/// How often a plan is made anew after somebody else wrote first.
+const MAX_CONFLICTS: u32 = 5;
+/// Most records and steps of one invocation: far above what any path needs.
+const MAX_ROUNDS: u32 = 40;
+
+/// What a use case works with.
+#[derive(Clone)]
+pub struct Context {
+    /// The world.
+    pub ports: Ports,
+    /// The deployment.
+    pub settings: Settings,
+}
+
+impl Context {
+    /// The current time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+}
+
+/// What a use case did.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Outcome {
+    /// The facts it recorded, in order.
+    pub recorded: Vec<String>,
+    /// What it waits on now.
+    pub waiting_on: Option<WaitingOn>,
+    /// Why it refused, if it did.
+    pub refused: Option<String>,
+    /// Whether the request had been handled before.
+    pub was_handled: bool,
+}
+
+/// A policy as it applies to one model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InForce {
+    /// Its digest.
+    pub digest: Digest,
+    /// The whole.
+    pub policy: Policy,
+    /// The model's part.
+    pub model: ModelPolicy,
+}
+
+/// What a planner is asked with.
+pub struct Situation<'a> {
+    /// The state.
+    pub loaded: &'a Loaded,
+    /// The policy in force.
+    pub in_force: &'a InForce,
+    /// Steps performed since the last record.
+    pub performed: &'a [Step],
+    /// The time.
+    pub now: Timestamp,
+    /// Whether the request, if there is one, is still to be answered.
+    pub is_request_open: bool,
+}
+
+/// Collects what a plan needs beyond the state, and plans.
+#[async_trait]
+pub trait Planner: Send + Sync {
+    /// What comes next.
+    async fn plan(&self, context: &Context, situation: &Situation<'_>) -> Result<Plan, AppError>;
+
+    /// The request that the first record answers, if a person asked.
+    fn request_id(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// Drives one model until its plan is to wait.
+///
+/// # Errors
+/// See [`AppError`]; whatever was recorded before stays.
+pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Result<Outcome, AppError> {
+    let table = &*context.ports.table;
+    let mut outcome = Outcome::default();
+    let mut performed: Vec<Step> = Vec::new();
+    let mut conflicts = 0;
+    let mut request_id = planner.request_id();
+    if let Some(request) = request_id
+        && was_handled(table, id, request).await?
+    {
+        request_id = None;
+        outcome.was_handled = true;
+    }
+    for _ in 0..MAX_ROUNDS {
+        let loaded = load(table, id, Scope::Everything).await?.ok_or_else(|| AppError::UnknownModel(id.to_string()))?;
+        let now = context.now();
+        let in_force = policy::in_force(context, &loaded.model.head).await?;
+        let situation = Situation {
+            loaded: &loaded,
+            in_force: &in_force,
+            performed: &performed,
+            now,
+            is_request_open: request_id.is_some(),
+        };
+        let adopted = policy::plan_adoption(context, &loaded.model.head).await?;
+        let plan = match adopted {
+            Some(record) => Plan::Record(Box::new(record)),
+            None => planner.plan(context, &situation).await?,
+        };
+        let is_adoption = matches!(&plan, Plan::Record(it) if matches!(it.fact, Fact::PolicyAdopted { .. }));
+        let planned = match plan {
+            Plan::Record(planned) => *planned,
+            Plan::Perform(step) => match perform::perform(context, &loaded, &in_force, &step, now).await? {
+                perform::Performed::Done => {
+                    performed.push(step);
+                    continue;
+                }
+                perform::Performed::Learned(fact) => Record { fact, actor: Actor::refit(), decision: None },
+                perform::Performed::Wait { on, until } => {
+                    rest(context, &loaded, &in_force, &on, Some(until)).await?;
+                    outcome.waiting_on = Some(on);
+                    return Ok(outcome);
+                }
+            },
+            Plan::Wait { on, until } => {
+                rest(context, &loaded, &in_force, &on, until).await?;
+                outcome.waiting_on = Some(on);
+                return Ok(outcome);
+            }
+            Plan::Refuse(refusal) => {
+                outcome.refused = Some(explain_refusal(&refusal));
+                return Ok(outcome);
+            }
+        };
+        let answers = if is_adoption { None } else { request_id };
+        match record_planned(context, &loaded, &in_force, &planned, now, answers).await {
+            Ok(()) => {
+                outcome.recorded.push(planned.fact.name().to_owned());
+                performed.clear();
+                if !is_adoption {
+                    request_id = None;
+                }
+            }
+            Err(error) if error.is_conflict() => {
+                conflicts += 1;
+                if MAX_CONFLICTS < conflicts {
+                    return Err(AppError::Contended(id.to_string()));
+                }
+                performed.clear();
+                // The conflict may be the request's own marker, written by an earlier delivery.
+                if let Some(request) = request_id
+                    && was_handled(table, id, request).await?
+                {
+                    request_id = None;
+                    outcome.was_handled = true;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(AppError::Restless(id.to_string()))
+}
+
+fn explain_refusal(refusal: &Refusal) -> String {
+    refusal.to_string()
+}
+
+async fn record_planned(
+    context: &Context,
+    loaded: &Loaded,
+    in_force: &InForce,
+    planned: &Record,
+    now: Timestamp,
+    request_id: Option<&str>,
+) -> Result<(), AppError> {
+    let mut after = loaded.model.clone();
+    let event = after.next_event(planned.fact.clone(), planned.actor.clone(), "", now);
+    after.apply(&event)?;
+    let look_at = next_look(&after, &in_force.model, now);
+    let record_context = RecordContext { now, policy: &in_force.digest, look_at, request_id };
+    record(&*context.ports.table, loaded, planned, &record_context).await.map(|_| ())
+}
+
+/// Sets the alarm clock for the end of a wait.
+async fn rest(
+    context: &Context,
+    loaded: &Loaded,
+    in_force: &InForce,
+    on: &WaitingOn,
+    until: Option<Timestamp>,
+) -> Result<(), AppError> {
+    let check = next_check(&loaded.model.head, &in_force.model);
+    let look_at = match (on, until) {
+        // Another use case may still have something to do: its state decides, not this one's boredom.
+        (WaitingOn::Nothing | WaitingOn::NextCheck, _) => return Ok(()),
+        (_, Some(until)) => until.min(check),
+        (_, None) => check,
+    };
+    reschedule(&*context.ports.table, loaded, look_at).await
+}
+
+/// Performs the one kind of step that a rollback has.
+async fn perform_for_rollback(context: &Context, step: &Step) -> Result<(), AppError> {
+    let Step::Serve { endpoint, variant, package_arn } = step else {
+        return Err(AppError::Invalid("a rollback only changes what is served".to_owned()));
+    };
+    let variants = [crate::ports::Variant { name: variant.clone(), package_arn: package_arn.clone(), weight: 1.0 }];
+    Ok(context.ports.endpoints.ensure_variants(endpoint, &variants).await?)
+}

@@ -1,0 +1,126 @@
+//! Votes, notice, traffic, promotion; and the way back.
+
+use async_trait::async_trait;
+use refit_core::ModelId;
+use refit_core::plan::{
+    Plan, PromoteInputs, Record, RollbackRequest, Step, VoteRequest, WaitingOn, plan_promote, plan_rollback,
+    plan_rollback_request,
+};
+
+use super::publish_events::published_up_to;
+use super::{Context, Outcome, Planner, Situation, drive, explain_refusal, perform_for_rollback};
+use crate::error::AppError;
+use crate::ports::{EndpointError, EndpointStatus};
+use crate::state::{RecordContext, Scope, load, record, was_handled};
+
+/// A vote with the id that makes it count once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalRequest {
+    /// Names the request.
+    pub id: String,
+    /// What is decided.
+    pub vote: VoteRequest,
+}
+
+struct Promote<'a> {
+    request: Option<&'a ApprovalRequest>,
+}
+
+#[async_trait]
+impl Planner for Promote<'_> {
+    async fn plan(&self, context: &Context, situation: &Situation<'_>) -> Result<Plan, AppError> {
+        let model = &situation.loaded.model;
+        let published = published_up_to(context, &model.head.model).await?;
+        let serving = serving(context, &model.head.endpoint.name).await?;
+        Ok(plan_promote(&PromoteInputs {
+            model,
+            policy: &situation.in_force.model,
+            now: situation.now,
+            published,
+            serving: serving.as_deref(),
+            vote: self.request.filter(|_| situation.is_request_open).map(|it| &it.vote),
+            performed: situation.performed,
+        }))
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        self.request.map(|it| it.id.as_str())
+    }
+}
+
+/// The package that an endpoint serves alone.
+async fn serving(context: &Context, endpoint: &str) -> Result<Option<String>, AppError> {
+    match context.ports.endpoints.describe(endpoint).await {
+        Ok(state) if state.status == EndpointStatus::InService => match &state.variants[..] {
+            [only] => Ok(Some(only.package_arn.clone())),
+            _ => Ok(None),
+        },
+        Ok(_) | Err(EndpointError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Carries on the promotion or rollback of a model, after a vote if there is one.
+///
+/// # Errors
+/// See [`AppError`].
+#[tracing::instrument(name = "promote_model", skip_all, fields(model.id = %model))]
+pub async fn promote_model(context: &Context, model: &ModelId, request: Option<&ApprovalRequest>) -> Result<Outcome, AppError> {
+    drive(context, model, &Promote { request }).await
+}
+
+/// Takes the champion back. Looks at nothing but HEAD and two packages: a broken policy, run or approval is no obstacle.
+///
+/// # Errors
+/// See [`AppError`].
+#[tracing::instrument(name = "rollback_model", skip_all, fields(model.id = %model))]
+pub async fn rollback_model(
+    context: &Context,
+    model: &ModelId,
+    request_id: &str,
+    request: &RollbackRequest,
+) -> Result<Outcome, AppError> {
+    let table = &*context.ports.table;
+    let mut outcome = Outcome::default();
+    let mut performed: Vec<Step> = Vec::new();
+    for _ in 0..super::MAX_ROUNDS {
+        let loaded = load(table, model, Scope::Rollback).await?.ok_or_else(|| AppError::UnknownModel(model.to_string()))?;
+        let head = &loaded.model.head;
+        let is_open = !was_handled(table, model, request_id).await?;
+        outcome.was_handled |= !is_open && outcome.recorded.is_empty();
+        let plan = match (&head.active_rollback, is_open) {
+            (Some(_), _) => plan_rollback(&loaded.model, &performed),
+            (None, true) => plan_rollback_request(&loaded.model, request),
+            (None, false) => Plan::Wait { on: WaitingOn::Nothing, until: None },
+        };
+        let planned: Record = match plan {
+            Plan::Record(planned) => *planned,
+            Plan::Perform(step) => {
+                perform_for_rollback(context, &step).await?;
+                performed.push(step);
+                continue;
+            }
+            Plan::Wait { on, .. } => {
+                outcome.waiting_on = Some(on);
+                return Ok(outcome);
+            }
+            Plan::Refuse(refusal) => {
+                outcome.refused = Some(explain_refusal(&refusal));
+                return Ok(outcome);
+            }
+        };
+        let now = context.now();
+        let request_id = is_open.then_some(request_id);
+        // Due at once: whatever else the model was doing has to find out.
+        let record_context = RecordContext { now, policy: &head.policy.clone(), look_at: now, request_id };
+        match record(table, &loaded, &planned, &record_context).await {
+            Ok(_) => {
+                outcome.recorded.push(planned.fact.name().to_owned());
+                performed.clear();
+            }
+            Err(error) if error.is_conflict() => performed.clear(),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(AppError::Contended(model.to_string()))
+}

@@ -1,0 +1,111 @@
+//! Wakes whatever is due or overdue: the schedule, and the net below every lost event.
+
+use refit_core::ModelId;
+use refit_core::model::Model;
+use refit_core::plan::next_check;
+use refit_core::policy::ModelPolicy;
+use refit_core::run::RunStatus;
+use serde::Serialize;
+
+use super::publish_events::published_up_to;
+use super::{Context, policy};
+use crate::documents::model_of_look;
+use crate::error::{AppError, chain};
+use crate::ports::{DUE_SHARDS, DueItem, OutboundEvent};
+use crate::state::{Scope, load};
+
+/// The detail type of a wake-up.
+pub const WAKE_UP: &str = "Wake Up";
+/// Most models woken from one index partition in one sweep; the rest is woken by the next.
+const MAX_MODELS: usize = 1_000;
+
+/// What a sweep did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Swept {
+    /// The wake-ups sent, `<function> <model>`.
+    pub woken: Vec<String>,
+    /// Models that could not be looked at, with the reason.
+    pub failed: Vec<String>,
+}
+
+/// Wakes every model that is due.
+///
+/// # Errors
+/// See [`AppError`]; a single model's trouble does not stop the sweep.
+#[tracing::instrument(name = "sweep", skip_all)]
+pub async fn sweep(context: &Context) -> Result<Swept, AppError> {
+    let mut swept = Swept::default();
+    let now = context.now();
+    for shard in 0..DUE_SHARDS {
+        let mut after: Option<DueItem> = None;
+        loop {
+            let page = context.ports.table.list_due(shard, now, MAX_MODELS, after.as_ref()).await?;
+            for item in &page.items {
+                let Some(model) = model_of_look(&item.key) else { continue };
+                if let Err(error) = wake(context, &model, &mut swept).await {
+                    tracing::warn!(model.id = %model, "sweep could not wake a model: {}", chain(&error));
+                    swept.failed.push(format!("{model}: {}", chain(&error)));
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+    }
+    Ok(swept)
+}
+
+/// The functions that have something to do for a model, in the order of the loop.
+#[must_use]
+pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: jiff::Timestamp) -> Vec<&'static str> {
+    let mut due = Vec::new();
+    // What is not published yet wakes nobody: the publisher comes first.
+    if published < model.head.audit_seq {
+        due.push("publish-events");
+    }
+    if model.head.active_rollback.is_some() {
+        due.push("promote-model");
+    } else if let Some(run) = model.active_run() {
+        due.push(match run.status {
+            RunStatus::Requested | RunStatus::Queued | RunStatus::Starting => "start-retraining",
+            RunStatus::Training | RunStatus::Stopping | RunStatus::Evaluating => "evaluate-candidate",
+            RunStatus::AwaitingApproval
+            | RunStatus::Announced
+            | RunStatus::RollingOut
+            | RunStatus::Succeeded
+            | RunStatus::Rejected
+            | RunStatus::Failed
+            | RunStatus::Canceled
+            | RunStatus::TimedOut => "promote-model",
+        });
+    }
+    if next_check(&model.head, policy) <= now {
+        // A worker that was paused half-way may have set the endpoint back: look at each check, too.
+        if model.head.active_run.is_none() && model.head.champion.is_some() {
+            due.push("promote-model");
+        }
+        due.push("check-triggers");
+    }
+    due
+}
+
+async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), AppError> {
+    let Some(loaded) = load(&*context.ports.table, id, Scope::Everything).await? else { return Ok(()) };
+    let in_force = policy::in_force(context, &loaded.model.head).await?;
+    let published = published_up_to(context, id).await?;
+    let now = context.now();
+    for function in functions_due(&loaded.model, &in_force.model, published, now) {
+        let event = OutboundEvent {
+            dedupe_id: format!("wake-{function}-{id}-{now}"),
+            time: now,
+            detail_type: WAKE_UP.to_owned(),
+            detail: serde_json::json!({ "schemaVersion": 1, "model": id, "function": function }),
+        };
+        for result in context.ports.publisher.publish(&[event]).await {
+            result?;
+        }
+        swept.woken.push(format!("{function} {id}"));
+    }
+    Ok(())
+}

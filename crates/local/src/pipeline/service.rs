@@ -1,0 +1,392 @@
+//! Pipelines and their executions, stored so that they survive the process that runs them.
+//!
+//! Starting only records; [`LocalPipelines::run_to_end`] does the work, in whatever process calls it. When that process
+//! dies the execution is still `Executing`, and the next call runs it from its beginning: steps write the same outputs
+//! to the same places, and registering is idempotent. Two processes never run the same execution at once, which a file
+//! lock ensures that ends with its holder.
+
+use std::cell::Cell;
+use std::fs::{File, TryLockError};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use refit_app::ports::{
+    BoxError, Clock, Execution, ExecutionStatus, Objects, PipelineDescription, PipelineError, Pipelines, StartRequest,
+    StepState, TableError,
+};
+use refit_core::Digest;
+use serde::{Deserialize, Serialize};
+
+use super::definition::{Definition, Problem};
+use super::events::execution_id;
+use super::interpreter::{self, Context, Environment, Outcome, Programs};
+use super::packages::LocalPackages;
+use crate::store::{Database, Transaction};
+
+const PIPELINE: &str = "pipeline";
+const EXECUTION: &str = "pipeline-execution";
+const DISPLAY_NAME: &str = "pipeline-execution-name";
+/// How often a running step looks whether somebody asked to stop: the request may come from another process.
+const STOP_POLL: Duration = Duration::from_millis(200);
+
+/// Why a definition was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum DefineError {
+    /// It has problems.
+    #[error("pipeline definition has {} problems", .0.len())]
+    Problems(Vec<Problem>),
+    /// It could not be stored, or its execution not be run.
+    #[error("pipeline could not be stored or run")]
+    Pipeline(#[from] PipelineError),
+}
+
+/// A version of a pipeline's definition.
+#[derive(Serialize, Deserialize)]
+struct StoredVersion {
+    version: u64,
+    digest: Digest,
+    definition: String,
+}
+
+/// A pipeline; its last version is the newest.
+#[derive(Serialize, Deserialize)]
+struct StoredPipeline {
+    schema: u16,
+    name: String,
+    versions: Vec<StoredVersion>,
+}
+
+/// An execution and the request that it came from.
+#[derive(Serialize, Deserialize)]
+struct StoredExecution {
+    schema: u16,
+    key: String,
+    request: StartRequest,
+    execution: Execution,
+}
+
+/// The local counterpart of SageMaker Pipelines.
+pub struct LocalPipelines {
+    database: Database,
+    objects: Arc<dyn Objects>,
+    packages: LocalPackages,
+    clock: Arc<dyn Clock>,
+    executions: PathBuf,
+    programs: Programs,
+}
+
+impl LocalPipelines {
+    /// Pipelines in this database, whose steps work below the folder `executions`.
+    #[must_use]
+    pub fn new(
+        database: Database,
+        objects: Arc<dyn Objects>,
+        packages: LocalPackages,
+        clock: Arc<dyn Clock>,
+        executions: PathBuf,
+        programs: Programs,
+    ) -> LocalPipelines {
+        LocalPipelines { database, objects, packages, clock, executions, programs }
+    }
+
+    /// Stores a definition as the newest version of a pipeline, unless it already is one of its versions.
+    ///
+    /// # Errors
+    /// [`DefineError::Problems`] with everything that is wrong with the definition.
+    pub fn define(&self, name: &str, definition_json: &str) -> Result<PipelineDescription, DefineError> {
+        if !refit_core::is_name(name) {
+            return Err(PipelineError::Invalid(format!("`{name}` is not a pipeline's name")).into());
+        }
+        let definition = Definition::parse(definition_json).map_err(DefineError::Problems)?;
+        let digest = definition.digest();
+        let id = name.to_lowercase();
+        let version = self.transact(|transaction| {
+            let stored = match transaction.get_document(PIPELINE, &id)?.map(|body| parse(&id, &body)) {
+                Some(Err(error)) => return Ok(Err(error)),
+                Some(Ok(stored)) => Some(stored),
+                None => None,
+            };
+            let mut pipeline =
+                stored.unwrap_or_else(|| StoredPipeline { schema: 1, name: name.to_owned(), versions: Vec::new() });
+            if let Some(known) = pipeline.versions.iter().find(|it| it.digest == digest) {
+                return Ok(Ok(known.version));
+            }
+            let version = pipeline.versions.last().map_or(0, |it| it.version) + 1;
+            let definition = definition_json.to_owned();
+            pipeline.versions.push(StoredVersion { version, digest: digest.clone(), definition });
+            transaction.put_document(PIPELINE, &id, &to_json(&pipeline))?;
+            Ok(Ok(version))
+        })?;
+        Ok(PipelineDescription { name: name.to_owned(), version, digest, parameters: definition.parameters() })
+    }
+
+    /// The executions that have not ended, with the time of their start, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn list_open(&self) -> Result<Vec<(String, Timestamp)>, PipelineError> {
+        let mut open = Vec::new();
+        for (id, body) in self.database.list_documents(EXECUTION).map_err(unavailable)? {
+            let stored: StoredExecution = parse(&id, &body)?;
+            if !stored.execution.status.is_terminal() {
+                open.push((stored.execution.arn, stored.execution.started_at));
+            }
+        }
+        open.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
+        Ok(open)
+    }
+
+    /// Runs an execution to its end and tells `on_step` whenever a step's state changes; blocks meanwhile. Without
+    /// effect on an ended one.
+    ///
+    /// # Errors
+    /// [`PipelineError::Invalid`] when somebody else is running it now. A step that fails is not an error: the
+    /// execution says so.
+    pub fn run_to_end(&self, arn: &str, on_step: &mut dyn FnMut(&StepState)) -> Result<Execution, PipelineError> {
+        let stored = self.load(arn)?;
+        if stored.execution.status.is_terminal() {
+            return Ok(stored.execution);
+        }
+        let id = execution_id(arn);
+        let _lock = self.lock(id)?;
+        // Again, as whoever held the lock before may have ended it.
+        let stored = self.load(arn)?;
+        if stored.execution.status.is_terminal() {
+            return Ok(stored.execution);
+        }
+        if stored.execution.status == ExecutionStatus::Stopping {
+            let steps = stored.execution.steps;
+            return self.finish(arn, Outcome { status: ExecutionStatus::Stopped, failure_reason: None, steps });
+        }
+        let definition = self.definition(&stored.request)?;
+        self.change(arn, |execution| execution.steps.clear())?;
+        let mut failure = None;
+        let outcome = self.interpret(&definition, &stored, &mut |step| {
+            let saved =
+                self.change(arn, |execution| match execution.steps.iter_mut().find(|it| it.name == step.name) {
+                    Some(known) => known.clone_from(step),
+                    None => execution.steps.push(step.clone()),
+                });
+            if let Err(error) = saved {
+                failure.get_or_insert(error);
+            }
+            on_step(step);
+        });
+        match failure {
+            // Still open: the next call runs it again.
+            Some(error) => Err(error),
+            None => self.finish(arn, outcome),
+        }
+    }
+
+    fn interpret(
+        &self,
+        definition: &Definition,
+        stored: &StoredExecution,
+        on_step: &mut dyn FnMut(&StepState),
+    ) -> Outcome {
+        let arn = &stored.execution.arn;
+        let id = execution_id(arn);
+        let looked = Cell::new(None);
+        let is_stopping = || {
+            if looked.get().is_some_and(|at: Instant| at.elapsed() < STOP_POLL) {
+                return false;
+            }
+            looked.set(Some(Instant::now()));
+            // An unreadable state is no request to stop; the end of the step meets it again.
+            self.load(arn).is_ok_and(|it| it.execution.status == ExecutionStatus::Stopping)
+        };
+        let context = Context {
+            pipeline: stored.request.pipeline.clone(),
+            pipeline_arn: pipeline_arn(&stored.request.pipeline),
+            execution_arn: arn.clone(),
+            execution_id: id.to_owned(),
+            started_at: stored.execution.started_at,
+        };
+        let environment = Environment {
+            objects: &*self.objects,
+            packages: &self.packages,
+            clock: &*self.clock,
+            folder: self.executions.join(id),
+            programs: &self.programs,
+            is_stopping: &is_stopping,
+        };
+        interpreter::run(definition, &stored.request.parameters, &context, &environment, on_step)
+    }
+
+    /// Takes the right to run an execution; it ends with the file's handle, also when the process dies.
+    fn lock(&self, id: &str) -> Result<File, PipelineError> {
+        let io = |error: std::io::Error| PipelineError::Unavailable(Box::new(error));
+        std::fs::create_dir_all(&self.executions).map_err(io)?;
+        let file = File::create(self.executions.join(format!("{id}.lock"))).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                Err(PipelineError::Invalid(format!("execution `{id}` is being run already")))
+            }
+            Err(TryLockError::Error(error)) => Err(io(error)),
+        }
+    }
+
+    /// Records the end. An execution that was asked to stop ends stopped, even if it was done at that moment.
+    fn finish(&self, arn: &str, outcome: Outcome) -> Result<Execution, PipelineError> {
+        self.change(arn, |execution| {
+            execution.steps = outcome.steps;
+            if execution.status == ExecutionStatus::Stopping {
+                execution.status = ExecutionStatus::Stopped;
+            } else {
+                execution.status = outcome.status;
+                execution.failure_reason = outcome.failure_reason;
+            }
+        })
+    }
+
+    /// The definition that a request pins.
+    fn definition(&self, request: &StartRequest) -> Result<Definition, PipelineError> {
+        let pipeline = self.load_pipeline(&request.pipeline)?;
+        let version = pipeline.versions.iter().find(|it| it.version == request.version);
+        let version = version
+            .ok_or_else(|| PipelineError::NotFound(format!("{} version {}", request.pipeline, request.version)))?;
+        read_definition(&request.pipeline, &version.definition)
+    }
+
+    fn load_pipeline(&self, name: &str) -> Result<StoredPipeline, PipelineError> {
+        let id = name.to_lowercase();
+        let body = self.database.get_document(PIPELINE, &id).map_err(unavailable)?;
+        parse(&id, &body.ok_or_else(|| PipelineError::NotFound(name.to_owned()))?)
+    }
+
+    fn load(&self, arn: &str) -> Result<StoredExecution, PipelineError> {
+        let id = execution_id(arn);
+        let body = self.database.get_document(EXECUTION, id).map_err(unavailable)?;
+        let stored: Option<StoredExecution> = body.map(|body| parse(id, &body)).transpose()?;
+        stored.filter(|it| it.execution.arn == arn).ok_or_else(|| PipelineError::NotFound(arn.to_owned()))
+    }
+
+    /// Changes an execution that exists.
+    fn change(&self, arn: &str, change: impl FnOnce(&mut Execution)) -> Result<Execution, PipelineError> {
+        let id = execution_id(arn);
+        self.transact(|transaction| {
+            let Some(body) = transaction.get_document(EXECUTION, id)? else {
+                return Ok(Err(PipelineError::NotFound(arn.to_owned())));
+            };
+            let mut stored: StoredExecution = match parse(id, &body) {
+                Ok(stored) => stored,
+                Err(error) => return Ok(Err(error)),
+            };
+            change(&mut stored.execution);
+            stored.execution.changed_at = self.clock.now();
+            transaction.put_document(EXECUTION, id, &to_json(&stored))?;
+            Ok(Ok(stored.execution))
+        })
+    }
+
+    /// Runs `work` in a transaction; what it refuses, it refuses before it writes.
+    fn transact<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<Result<T, PipelineError>, TableError>,
+    ) -> Result<T, PipelineError> {
+        self.database.update(work).map_err(unavailable)?
+    }
+
+    fn start(&self, key: &str, request: &StartRequest) -> Result<String, PipelineError> {
+        let id = Digest::of_list(&["execution", key]).short().to_owned();
+        let now = self.clock.now();
+        let execution = Execution {
+            arn: format!("{}/execution/{id}", pipeline_arn(&request.pipeline)),
+            pipeline: request.pipeline.clone(),
+            display_name: request.display_name.clone(),
+            status: ExecutionStatus::Executing,
+            failure_reason: None,
+            started_at: now,
+            changed_at: now,
+            steps: Vec::new(),
+        };
+        let arn = execution.arn.clone();
+        let stored = StoredExecution { schema: 1, key: key.to_owned(), request: request.clone(), execution };
+        self.transact(|transaction| {
+            if let Some(body) = transaction.get_document(EXECUTION, &id)? {
+                return Ok(parse::<StoredExecution>(&id, &body).and_then(|known| {
+                    let is_same = known.key == key && known.request == *request;
+                    if is_same { Ok(known.execution.arn) } else { Err(PipelineError::KeyReused) }
+                }));
+            }
+            transaction.put_document(EXECUTION, &id, &to_json(&stored))?;
+            let name = display_id(&request.pipeline, &request.display_name);
+            transaction.put_document(DISPLAY_NAME, &name, &arn)?;
+            Ok(Ok(arn))
+        })
+    }
+}
+
+#[async_trait]
+impl Pipelines for LocalPipelines {
+    async fn describe(&self, pipeline: &str) -> Result<PipelineDescription, PipelineError> {
+        let stored = self.load_pipeline(pipeline)?;
+        let newest = stored.versions.last().ok_or_else(|| PipelineError::NotFound(pipeline.to_owned()))?;
+        let definition = read_definition(pipeline, &newest.definition)?;
+        let (version, digest) = (newest.version, newest.digest.clone());
+        Ok(PipelineDescription { name: stored.name, version, digest, parameters: definition.parameters() })
+    }
+
+    async fn ensure_started(&self, key: &str, request: &StartRequest) -> Result<String, PipelineError> {
+        if key.len() < 32 || 128 < key.len() {
+            return Err(PipelineError::Invalid("a start key has 32 to 128 characters".to_owned()));
+        }
+        let definition = self.definition(request)?;
+        definition.bind(&request.parameters).map_err(|problems| PipelineError::Invalid(problems.join("; ")))?;
+        self.start(key, request)
+    }
+
+    async fn find_by_display_name(&self, pipeline: &str, display_name: &str) -> Result<Option<String>, PipelineError> {
+        self.database.get_document(DISPLAY_NAME, &display_id(pipeline, display_name)).map_err(unavailable)
+    }
+
+    async fn observe(&self, arn: &str) -> Result<Execution, PipelineError> {
+        self.load(arn).map(|it| it.execution)
+    }
+
+    async fn stop(&self, arn: &str) -> Result<(), PipelineError> {
+        if self.load(arn)?.execution.status != ExecutionStatus::Executing {
+            return Ok(());
+        }
+        self.change(arn, |execution| {
+            if execution.status == ExecutionStatus::Executing {
+                execution.status = ExecutionStatus::Stopping;
+            }
+        })
+        .map(drop)
+    }
+}
+
+fn pipeline_arn(name: &str) -> String {
+    format!("arn:aws:sagemaker:us-east-1:000000000000:pipeline/{}", name.to_lowercase())
+}
+
+fn display_id(pipeline: &str, display_name: &str) -> String {
+    format!("{}/{display_name}", pipeline.to_lowercase())
+}
+
+fn read_definition(pipeline: &str, json: &str) -> Result<Definition, PipelineError> {
+    Definition::parse(json).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        PipelineError::Invalid(format!("definition of `{pipeline}`: {}", problems.join("; ")))
+    })
+}
+
+fn parse<T: serde::de::DeserializeOwned>(id: &str, body: &str) -> Result<T, PipelineError> {
+    serde_json::from_str(body)
+        .map_err(|error| PipelineError::Invalid(format!("stored document `{id}` does not parse: {error}")))
+}
+
+fn to_json<T: Serialize>(document: &T) -> String {
+    serde_json::to_string(document).expect("invariant: own documents serialize")
+}
+
+fn unavailable(error: TableError) -> PipelineError {
+    let cause: BoxError = Box::new(error);
+    PipelineError::Unavailable(cause)
+}
