@@ -8,7 +8,7 @@ use refit_app::queries::get_head;
 use refit_app::state::find_run;
 use refit_app::use_cases::check_triggers::{TriggerRequest, check_triggers};
 use refit_app::use_cases::evaluate_candidate::evaluate_candidate;
-use refit_app::use_cases::promote_model::{ApprovalRequest, promote_model, rollback_model};
+use refit_app::use_cases::promote_model::{ApprovalRequest, RollbackOrder, promote_model, rollback_model};
 use refit_app::use_cases::publish_events::publish_events;
 use refit_app::use_cases::record_window::record_window;
 use refit_app::use_cases::start_retraining::start_retraining;
@@ -183,7 +183,8 @@ async fn handle_promote_model(context: &Context, event: &Value) -> Result<Respon
         }
         Some(Ok(Request::Rollback { id, model, actor, reason, from })) => {
             let rollback = RollbackRequest { actor: Actor::person(&actor), reason, from };
-            return answer(rollback_model(context, &model, &id, &rollback).await.map(to_value));
+            let order = RollbackOrder { id, rollback };
+            return answer(rollback_model(context, &model, Some(&order)).await.map(to_value));
         }
         Some(Ok(Request::Trigger { .. })) => {
             return Ok(Response::refused("this function takes requests of kind `vote` or `rollback`"));
@@ -197,8 +198,7 @@ async fn handle_promote_model(context: &Context, event: &Value) -> Result<Respon
             let head = get_head(&*context.ports.table, &model).await;
             match head {
                 Ok(head) if head.active_rollback.is_some() => {
-                    let rollback = RollbackRequest { actor: Actor::refit(), reason: String::new(), from: None };
-                    answer(rollback_model(context, &model, "carry-on", &rollback).await.map(to_value))
+                    answer(rollback_model(context, &model, None).await.map(to_value))
                 }
                 Ok(_) => answer(promote_model(context, &model, None).await.map(to_value)),
                 Err(error) => answer(Err(error)),

@@ -1,5 +1,9 @@
 //! Refit on one machine: the same use cases and handlers over SQLite, files and child processes.
 
+pub mod clock;
 pub mod pipeline;
 pub mod replay;
+pub mod report;
+pub mod routing;
 pub mod store;
+pub mod world;

@@ -69,7 +69,16 @@ pub async fn promote_model(context: &Context, model: &ModelId, request: Option<&
     drive(context, model, &Promote { request }).await
 }
 
-/// Takes the champion back. Looks at nothing but HEAD and two packages: a broken policy, run or approval is no obstacle.
+/// A rollback with the id that makes it count once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RollbackOrder {
+    /// Names the request.
+    pub id: String,
+    /// What is asked.
+    pub rollback: RollbackRequest,
+}
+
+/// Takes the champion back, or carries on a rollback that was begun. Looks at nothing but HEAD and two packages: a broken policy, run or approval is no obstacle.
 ///
 /// # Errors
 /// See [`AppError`].
@@ -77,8 +86,7 @@ pub async fn promote_model(context: &Context, model: &ModelId, request: Option<&
 pub async fn rollback_model(
     context: &Context,
     model: &ModelId,
-    request_id: &str,
-    request: &RollbackRequest,
+    order: Option<&RollbackOrder>,
 ) -> Result<Outcome, AppError> {
     let table = &*context.ports.table;
     let mut outcome = Outcome::default();
@@ -86,12 +94,15 @@ pub async fn rollback_model(
     for _ in 0..super::MAX_ROUNDS {
         let loaded = load(table, model, Scope::Rollback).await?.ok_or_else(|| AppError::UnknownModel(model.to_string()))?;
         let head = &loaded.model.head;
-        let is_open = !was_handled(table, model, request_id).await?;
-        outcome.was_handled |= !is_open && outcome.recorded.is_empty();
-        let plan = match (&head.active_rollback, is_open) {
+        let open = match order {
+            Some(order) if was_handled(table, model, &order.id).await? => None,
+            order => order,
+        };
+        outcome.was_handled |= order.is_some() && open.is_none() && outcome.recorded.is_empty();
+        let plan = match (&head.active_rollback, open) {
             (Some(_), _) => plan_rollback(&loaded.model, &performed),
-            (None, true) => plan_rollback_request(&loaded.model, request),
-            (None, false) => Plan::Wait { on: WaitingOn::Nothing, until: None },
+            (None, Some(order)) => plan_rollback_request(&loaded.model, &order.rollback),
+            (None, None) => Plan::Wait { on: WaitingOn::Nothing, until: None },
         };
         let planned: Record = match plan {
             Plan::Record(planned) => *planned,
@@ -110,7 +121,8 @@ pub async fn rollback_model(
             }
         };
         let now = context.now();
-        let request_id = is_open.then_some(request_id);
+        let is_begun = head.active_rollback.is_some();
+        let request_id = open.filter(|_| !is_begun).map(|it| it.id.as_str());
         // Due at once: whatever else the model was doing has to find out.
         let record_context = RecordContext { now, policy: &head.policy.clone(), look_at: now, request_id };
         match record(table, &loaded, &planned, &record_context).await {

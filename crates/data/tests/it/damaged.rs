@@ -95,6 +95,7 @@ fn a_schema_may_not_claim_what_is_not_there() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test is about files")]
 fn the_content_decides_and_not_the_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("table.parquet");

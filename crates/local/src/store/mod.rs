@@ -13,7 +13,6 @@ mod memory_table;
 mod queue;
 mod sqlite_table;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;
 
 use std::path::PathBuf;

@@ -97,7 +97,6 @@ impl Bins {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::{Bins, BinsError};
 

@@ -165,7 +165,6 @@ fn moments(values: &[f64]) -> (f64, f64) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::{SCALE, Sample};
 

@@ -206,7 +206,6 @@ fn area(order: &[usize], positive: &[bool], ties: &[Range<usize>], weight: &impl
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use crate::quality::{Metric, Scored};
 

@@ -149,7 +149,6 @@ fn check_finite(labels: &[f64], scores: &[f64]) -> Result<(), ScoredError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::{Scored, ScoredError};
 

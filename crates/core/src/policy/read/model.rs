@@ -26,13 +26,16 @@ const DEFAULT_VARIANT: &str = "champion";
 const DEFAULT_TIMEOUT_HOURS: i64 = 2;
 
 /// The parameters by which Refit tells a pipeline execution what to do; a policy may not fix them.
-const CONTRACT: [&str; 10] = [
+const CONTRACT: [&str; 13] = [
     "RefitRunId",
     "TrainStart",
     "TrainEnd",
     "HoldoutStart",
     "HoldoutEnd",
     "ReferenceUri",
+    "CaptureUri",
+    "LabelsUri",
+    "ModelPackageGroup",
     "ChampionPackageArn",
     "ChampionModelUri",
     "OutputUri",

@@ -1,0 +1,79 @@
+//! Who gets an event of the bus: the one table that the real bus's rules, the local world and the tests follow.
+//!
+//! An event only wakes; what a function does with it depends on the state. So a target too many is harmless and a target
+//! too few is healed by the sweep.
+
+use refit_app::use_cases::sweep::WAKE_UP;
+use refit_handlers::Function;
+use serde_json::Value;
+
+/// The source of Refit's own events.
+pub const SOURCE: &str = "refit";
+
+/// The functions that an event is delivered to; none for an event that wakes nobody.
+#[must_use]
+pub fn targets(event: &Value) -> Vec<Function> {
+    let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+    let target = match (text("source"), text("detail-type")) {
+        (SOURCE, WAKE_UP) => event.pointer("/detail/function").and_then(Value::as_str).and_then(|it| it.parse().ok()),
+        (SOURCE, "Retraining Requested" | "Retraining Queued" | "Retraining Starting") => Some(Function::StartRetraining),
+        (SOURCE, "Retraining Succeeded") => Some(Function::EvaluateCandidate),
+        (
+            SOURCE,
+            "Approval Requested"
+            | "Promotion Announced"
+            | "Approval Approved"
+            | "Approval Declined"
+            | "Rollout Step Changed"
+            | "Rollback Started"
+            | "Rollback Performed"
+            | "Retraining Rejected",
+        ) => Some(Function::PromoteModel),
+        ("aws.sagemaker", "SageMaker Model Building Pipeline Execution Status Change") => Some(Function::EvaluateCandidate),
+        ("aws.s3", "Object Created") => Some(Function::RecordWindow),
+        ("aws.events", "Scheduled Event") => Some(Function::Sweep),
+        _ => None,
+    };
+    target.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(source: &str, detail_type: &str, expected: &[Function]) {
+        let event = json!({ "source": source, "detail-type": detail_type, "detail": { "model": "m" } });
+        assert_eq!(targets(&event), expected, "{source} {detail_type}");
+    }
+
+    #[test]
+    fn each_event_goes_where_its_work_is() {
+        check("refit", "Retraining Requested", &[Function::StartRetraining]);
+        check("refit", "Retraining Succeeded", &[Function::EvaluateCandidate]);
+        check("refit", "Rollback Performed", &[Function::PromoteModel]);
+        check("aws.s3", "Object Created", &[Function::RecordWindow]);
+        check("aws.events", "Scheduled Event", &[Function::Sweep]);
+        check("aws.sagemaker", "SageMaker Model Building Pipeline Execution Status Change", &[Function::EvaluateCandidate]);
+    }
+
+    #[test]
+    fn a_wake_up_goes_to_the_function_that_it_names() {
+        for function in Function::ALL {
+            let event = json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "function": function.name() } });
+            assert_eq!(targets(&event), [function]);
+        }
+        let unknown = json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "function": "nobody" } });
+        assert_eq!(targets(&unknown), []);
+    }
+
+    #[test]
+    fn other_events_wake_nobody() {
+        check("refit", "Model Promoted", &[]);
+        check("evil", "Retraining Requested", &[]);
+        assert_eq!(targets(&json!([])), []);
+        assert_eq!(targets(&json!({ "source": ["refit"], "detail-type": 7 })), []);
+    }
+}
