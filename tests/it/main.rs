@@ -1,1 +1,11 @@
-//! Placeholder.
+//! Tests of the whole: the walls between crates, names, licenses, and the handlers over the memory world.
+
+mod crash;
+mod events;
+mod invariants;
+mod layering;
+mod licenses;
+mod names;
+mod repo;
+mod support;
+mod support_events;

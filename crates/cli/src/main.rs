@@ -1,2 +1,33 @@
-//! Placeholder.
-fn main() {}
+//! The `refit` command: arguments to use cases to output.
+//!
+//! Data goes to stdout, everything else to stderr. Exit code 0 is yes, 1 a negative answer or a refusal, 2 bad input or a
+//! failure.
+
+mod arguments;
+mod commands;
+mod demo;
+mod output;
+mod state;
+mod story;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::Arguments;
+use crate::output::Exit;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    output::init_logs(arguments.verbose);
+    // The parquet decoder panics on some damaged files; its reader turns that into an error, which is enough to read.
+    std::panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
+    match commands::run(arguments) {
+        Ok(Exit::Yes) => ExitCode::SUCCESS,
+        Ok(Exit::No) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {}", output::causes(&error));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Refit on one machine: the same use cases and handlers over SQLite, files and child processes.
 
 pub mod clock;
+pub mod memory;
 pub mod pipeline;
 pub mod replay;
 pub mod report;

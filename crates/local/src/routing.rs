@@ -3,9 +3,10 @@
 //! An event only wakes; what a function does with it depends on the state. So a target too many is harmless and a target
 //! too few is healed by the sweep.
 
+use refit_app::ports::OutboundEvent;
 use refit_app::use_cases::sweep::WAKE_UP;
 use refit_handlers::Function;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The source of Refit's own events.
 pub const SOURCE: &str = "refit";
@@ -37,10 +38,17 @@ pub fn targets(event: &Value) -> Vec<Function> {
     target.into_iter().collect()
 }
 
+/// A published fact as the bus delivers it.
+#[must_use]
+pub fn envelope(event: &OutboundEvent) -> Value {
+    json!({
+        "version": "0", "id": event.dedupe_id, "source": SOURCE, "detail-type": event.detail_type, "time": event.time,
+        "detail": event.detail,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[track_caller]

@@ -12,7 +12,9 @@ use maud::{Markup, PreEscaped, html};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::drawing::DrawingAreaErrorKind;
-use plotters::prelude::{DrawingArea, IntoDrawingArea as _, IntoFont as _, RGBColor, SVGBackend, Text, TextStyle};
+use plotters::prelude::{
+    Color as _, DrawingArea, IntoDrawingArea as _, IntoFont as _, RGBColor, SVGBackend, Text, TextStyle,
+};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// What was served.
@@ -81,7 +83,7 @@ pub(super) fn draw(
 pub(super) fn text_style(pixels: i32, color: &RGBColor, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
     // The SVG backend divides the size by 1.24.
     let font = ("sans-serif", f64::from(px(pixels)) * 1.24).into_font();
-    TextStyle::from(font).color(color).pos(Pos::new(horizontal, vertical))
+    TextStyle { font, color: color.to_backend_color(), pos: Pos::new(horizontal, vertical) }
 }
 
 /// Writes a text at a place in units.
@@ -244,6 +246,13 @@ pub(super) fn value_range(values: impl Iterator<Item = f64>, floor: f64) -> Opti
     let (low, high) = range?;
     let air = if low < high { 0.08 * (high - low) } else { (0.1 * high.abs()).max(0.1) };
     Some((low - air).max(floor.min(low))..high + air)
+}
+
+/// A number beside an axis.
+pub(super) fn axis_number(value: f64) -> String {
+    let text = if 100.0 <= value.abs() { format!("{value:.0}") } else { format!("{value:.3}") };
+    let short = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if short == "-0" { "0".to_owned() } else { short.replace('-', "\u{2212}") }
 }
 
 /// Cuts a line where a value is missing.

@@ -246,14 +246,20 @@ pub(super) fn status(status: RunStatus) -> Markup {
     badge(tone, word)
 }
 
+/// A gate's verdict in a word.
+pub(super) fn verdict_name(verdict: Verdict) -> (Tone, &'static str) {
+    match verdict {
+        Verdict::Passed => (Tone::Good, "passed"),
+        Verdict::Failed => (Tone::Bad, "failed"),
+        Verdict::Inconclusive => (Tone::Unsure, "inconclusive"),
+        Verdict::Errored => (Tone::Bad, "errored"),
+    }
+}
+
 /// A gate's verdict.
 pub(super) fn verdict(verdict: Verdict) -> Markup {
-    match verdict {
-        Verdict::Passed => badge(Tone::Good, "passed"),
-        Verdict::Failed => badge(Tone::Bad, "failed"),
-        Verdict::Inconclusive => badge(Tone::Unsure, "inconclusive"),
-        Verdict::Errored => badge(Tone::Bad, "errored"),
-    }
+    let (tone, word) = verdict_name(verdict);
+    badge(tone, word)
 }
 
 /// What a window was found to be.

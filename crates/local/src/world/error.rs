@@ -20,6 +20,9 @@ pub enum WorldError {
         #[source]
         source: std::io::Error,
     },
+    /// Another process drives the world.
+    #[error("another process is working on state directory `{0}`; wait for it to end")]
+    InUse(PathBuf),
     /// A store cannot be opened.
     #[error("opening the state")]
     Open(#[from] OpenError),

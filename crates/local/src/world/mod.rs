@@ -9,6 +9,7 @@ mod executions;
 mod publisher;
 mod serving;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use refit_handlers::{Function, Response, handle};
 use serde_json::{Value, json};
 
 pub use error::WorldError;
+pub(crate) use publisher::OPERATOR;
 pub use publisher::{LocalPublisher, envelope};
 pub use serving::LocalEndpoints;
 
@@ -81,6 +83,17 @@ pub struct WorldOptions {
     pub execution_takes: SignedDuration,
     /// Who hears about what.
     pub notifications: Vec<Notification>,
+    /// What is going to be done with it.
+    pub access: Access,
+}
+
+/// What is going to be done with a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It is looked at; any number of processes may.
+    Read,
+    /// It is driven; one process may at a time.
+    Drive,
 }
 
 /// One machine as the world.
@@ -102,6 +115,8 @@ pub struct World {
     manual_clock: Option<ManualClock>,
     execution_takes: SignedDuration,
     runtime: tokio::runtime::Runtime,
+    /// Held, while the world is driven, by the open file.
+    _lock: Option<File>,
 }
 
 impl World {
@@ -112,6 +127,10 @@ impl World {
     pub fn open(options: &WorldOptions, begin: Option<Timestamp>) -> Result<World, WorldError> {
         let state = std::path::absolute(&options.state).map_err(|source| WorldError::state(&options.state, source))?;
         std::fs::create_dir_all(&state).map_err(|source| WorldError::state(&state, source))?;
+        let lock = match options.access {
+            Access::Read => None,
+            Access::Drive => Some(lock(&state)?),
+        };
         let database = Database::open(&state.join("state.sqlite"))?;
         let stored = database.get_document(CLOCK.0, CLOCK.1)?.and_then(|it| it.parse().ok());
         let manual_clock = stored.or(begin).map(ManualClock::new);
@@ -158,6 +177,7 @@ impl World {
             manual_clock,
             execution_takes: options.execution_takes,
             runtime,
+            _lock: lock,
         })
     }
 
@@ -176,6 +196,12 @@ impl World {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.context.now()
+    }
+
+    /// Whether time is virtual.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        self.manual_clock.is_some()
     }
 
     /// Moves the virtual clock, durably, before anything happens at that time. Never backwards.
@@ -354,5 +380,15 @@ impl World {
         };
         self.block_on(self.context.ports.publisher.alert(&alert)).map_err(refit_app::AppError::from)?;
         Ok(())
+    }
+}
+
+/// Keeps a second process from driving the same world.
+fn lock(state: &Path) -> Result<File, WorldError> {
+    let file = File::create(state.join("lock")).map_err(|source| WorldError::state(state, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(WorldError::InUse(state.to_owned())),
+        Err(std::fs::TryLockError::Error(source)) => Err(WorldError::state(state, source)),
     }
 }

@@ -17,7 +17,7 @@ use crate::store::Database;
 
 const ALERT: &str = "alert";
 /// Whom the local world shows requests for approval, when somebody sits at the desk.
-pub(super) const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";
 
 /// Publishes into the queue of the world.
 #[derive(Clone)]

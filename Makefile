@@ -1,0 +1,29 @@
+# Every target is a command that can be typed; `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build fmt clippy doc clean
+
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+
+demo:  ## Play the whole loop on bundled flight data, with a report at the end
+	cargo run --release -p refit-cli --locked -- demo
+
+test:  ## Run all checks: build, format, lints, tests, documentation
+	tools/test
+
+build:  ## Build every executable
+	cargo build --workspace --bins --locked
+
+fmt:  ## Format the code
+	cargo fmt --all
+
+clippy:  ## Run the lints
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+doc:  ## Build the documentation of the crates
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+clean:  ## Remove what was built, and the state of local worlds
+	cargo clean
+	rm -rf .refit

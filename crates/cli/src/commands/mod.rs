@@ -1,0 +1,49 @@
+//! One function for each command.
+
+mod audit;
+mod people;
+mod pipeline;
+mod replay;
+mod show;
+mod validate;
+
+use crate::arguments::{Arguments, AuditCommand, Command, PipelineCommand};
+use crate::output::Exit;
+
+pub(crate) use replay::{Playing, play};
+
+/// Runs a command.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    let format = arguments.output_format;
+    match arguments.command {
+        Command::Demo(arguments) => crate::demo::demo(&arguments, format),
+        Command::Replay(arguments) => replay::replay(&arguments, format),
+        Command::Validate { config } => validate::validate(&config, format),
+        Command::Status { model, state } => show::status(model.as_deref(), &state.state, format),
+        Command::Models { state } => show::models(&state.state, format),
+        Command::Runs { model, state } => show::runs(model.as_deref(), &state.state, format),
+        Command::Packages { model, state } => show::packages(model.as_deref(), &state.state, format),
+        Command::History { model, all, state } => show::history(model.as_deref(), all, &state.state, format),
+        Command::Explain { decision, state } => show::explain(&decision, &state.state, format),
+        Command::Trigger { model, reason, force, person, state } => {
+            people::trigger(&model, &reason, force, &person, &state.state, format)
+        }
+        Command::Approve(arguments) => people::vote(&arguments, "approve", format),
+        Command::Decline(arguments) => people::vote(&arguments, "decline", format),
+        Command::Rollback { model, reason, from, person, state } => {
+            people::rollback(&model, &reason, from, &person, &state.state, format)
+        }
+        Command::Audit(AuditCommand::Verify { model, state }) => audit::verify(model.as_deref(), &state.state, format),
+        Command::Pipeline(PipelineCommand::Lint { definition }) => pipeline::lint(&definition, format),
+        Command::Pipeline(PipelineCommand::Run { definition, parameters, objects, work }) => {
+            pipeline::run(&definition, &parameters, &objects, &work, format)
+        }
+        Command::Step(step) => match refit_steps::run(step) {
+            Ok(()) => Ok(Exit::Yes),
+            Err(error) => {
+                eprintln!("error: {}", refit_steps::with_causes(&error));
+                Ok(Exit::No)
+            }
+        },
+    }
+}

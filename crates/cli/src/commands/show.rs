@@ -1,0 +1,180 @@
+//! What is and what was: status, models, runs, packages, history, explain.
+
+use std::path::Path;
+
+use refit_app::queries;
+use refit_core::audit::{AuditEntry, Fact};
+use refit_core::model::Head;
+use refit_core::run::{Run, RunStatus};
+use refit_local::world::{Access, World};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::arguments::Format;
+use crate::output::{Exit, answer, table};
+use crate::state;
+use crate::story::tell_fact;
+
+fn dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |it| it.to_string())
+}
+
+#[derive(Serialize)]
+struct Status {
+    head: Head,
+    active_run: Option<Run>,
+    waits_on: String,
+    published: u64,
+    next_look_at: Option<jiff::Timestamp>,
+}
+
+fn read_status(world: &World, model: &refit_core::ModelId) -> anyhow::Result<Status> {
+    let table = &*world.context.ports.table;
+    let head = world.block_on(queries::get_head(table, model))?;
+    let loaded = world.block_on(refit_app::state::load(table, model, refit_app::state::Scope::Everything))?;
+    let published = world.block_on(refit_app::use_cases::publish_events::published_up_to(&world.context, model))?;
+    let active_run = loaded.as_ref().and_then(|it| it.model.active_run().cloned());
+    let approval = loaded.as_ref().and_then(|it| it.model.approvals.values().next().cloned());
+    let next_look_at = loaded.and_then(|it| it.look_at);
+    let waits_on = match (&active_run, &approval) {
+        (Some(run), Some(approval)) if run.status == RunStatus::AwaitingApproval => {
+            format!("{} waits for approval until {}: refit approve {} --basis {}", run.id, approval.expires_at, run.id, approval.basis)
+        }
+        (Some(run), _) => format!("{} is {}", run.id, run.status),
+        (None, _) => "the next check".to_owned(),
+    };
+    Ok(Status { head, active_run, waits_on, published, next_look_at })
+}
+
+/// `refit status`.
+pub(crate) fn status(model: Option<&str>, state: &Path, format: Format) -> anyhow::Result<Exit> {
+    let world = state::open(state, Access::Read)?;
+    let mut all = Vec::new();
+    for model in state::models(&world, model)? {
+        all.push(read_status(&world, &model)?);
+    }
+    answer(format, &json!({ "schema": 1, "now": world.now(), "models": all }), |_| {
+        let mut text = format!("now {}\n", world.now());
+        for it in &all {
+            let head = &it.head;
+            text.push_str(&format!(
+                "\n{}\n  champion    {}\n  before it   {}\n  waits on    {}\n  next look   {}\n  last check  {}\n  last run    {}\n",
+                head.model,
+                dash(head.champion.map(|it| format!("version {it}"))),
+                dash(head.previous_champion.map(|it| format!("version {it}"))),
+                it.waits_on,
+                dash(it.next_look_at),
+                head.checked_at,
+                dash(head.last_run_at),
+            ));
+            for judgment in [&head.performance, &head.drift].into_iter().flatten() {
+                text.push_str(&format!("  {:<11} {:?}: {} {}\n", judgment.kind.name(), judgment.verdict, judgment.window, judgment.reason));
+            }
+            if let Some(reason) = &head.frozen {
+                text.push_str(&format!("  frozen      promotion needs a person: {reason}\n"));
+            }
+            text.push_str(&format!("  audit log   {} entries, published up to {}\n", head.audit_seq, it.published));
+        }
+        text
+    })?;
+    Ok(Exit::Yes)
+}
+
+/// `refit models`.
+pub(crate) fn models(state: &Path, format: Format) -> anyhow::Result<Exit> {
+    let world = state::open(state, Access::Read)?;
+    let mut heads = Vec::new();
+    for model in state::models(&world, None)? {
+        heads.push(world.block_on(queries::get_head(&*world.context.ports.table, &model))?);
+    }
+    answer(format, &heads, |heads| {
+        let rows: Vec<Vec<String>> = heads
+            .iter()
+            .map(|it| vec![it.model.to_string(), dash(it.champion), dash(it.active_run.as_ref()), it.run_count.to_string(), it.checked_at.to_string()])
+            .collect();
+        table(&["MODEL", "CHAMPION", "ACTIVE RUN", "RUNS", "CHECKED AT"], &rows)
+    })?;
+    Ok(Exit::Yes)
+}
+
+/// `refit runs`.
+pub(crate) fn runs(model: Option<&str>, state: &Path, format: Format) -> anyhow::Result<Exit> {
+    let world = state::open(state, Access::Read)?;
+    let mut runs = Vec::new();
+    for model in state::models(&world, model)? {
+        runs.extend(world.block_on(queries::list_runs(&*world.context.ports.table, &model))?);
+    }
+    answer(format, &runs, |runs| {
+        let row = |run: &Run| {
+            let causes: Vec<&str> = run.causes.iter().map(|it| it.kind.name()).collect();
+            let reason = run.outcome.as_ref().map(|it| it.reason.clone());
+            vec![run.id.to_string(), run.requested_at.to_string(), causes.join(","), run.status.to_string(), dash(run.candidate), dash(reason)]
+        };
+        table(&["RUN", "REQUESTED AT", "CAUSES", "STATUS", "VERSION", "OUTCOME"], &runs.iter().map(row).collect::<Vec<_>>())
+    })?;
+    Ok(Exit::Yes)
+}
+
+/// `refit packages`.
+pub(crate) fn packages(model: Option<&str>, state: &Path, format: Format) -> anyhow::Result<Exit> {
+    let world = state::open(state, Access::Read)?;
+    let mut packages = Vec::new();
+    for model in state::models(&world, model)? {
+        packages.extend(world.block_on(queries::list_packages(&*world.context.ports.table, &model))?);
+    }
+    answer(format, &packages, |packages| {
+        let row = |it: &refit_core::package::Package| {
+            let quality: Vec<String> = it.quality.iter().map(|(metric, value)| format!("{} {:.3}", metric.name(), value.value)).collect();
+            let status = format!("{:?}", it.status).to_lowercase();
+            vec![it.run.model().to_string(), it.version.to_string(), status, it.run.to_string(), it.train.to_string(), quality.join(", "), dash(it.promoted_at)]
+        };
+        let rows: Vec<Vec<String>> = packages.iter().map(row).collect();
+        table(&["MODEL", "VERSION", "STATUS", "RUN", "TRAINED ON", "ON ITS HOLD-OUT", "PROMOTED AT"], &rows)
+    })?;
+    Ok(Exit::Yes)
+}
+
+/// `refit history`.
+pub(crate) fn history(model: Option<&str>, all: bool, state: &Path, format: Format) -> anyhow::Result<Exit> {
+    let world = state::open(state, Access::Read)?;
+    let mut entries: Vec<AuditEntry> = Vec::new();
+    for model in state::models(&world, model)? {
+        entries.extend(world.block_on(queries::list_audit(&*world.context.ports.table, &model))?);
+    }
+    let is_quiet = |it: &AuditEntry| matches!(&it.event.fact, Fact::TriggersChecked { .. });
+    let shown: Vec<&AuditEntry> = entries.iter().filter(|it| all || !is_quiet(it)).collect();
+    answer(format, &shown, |shown| {
+        let mut text = String::new();
+        for entry in shown {
+            let event = &entry.event;
+            let line = tell_fact(entry).unwrap_or_else(|| format!("{}  {}", event.at.strftime("%Y-%m-%d %H:%M"), event.fact.name().replace('_', " ")));
+            text.push_str(&format!("{:>5}  {line}  [{}; {}]\n", event.seq, event.actor, event.cause));
+        }
+        text
+    })?;
+    Ok(Exit::Yes)
+}
+
+/// `refit explain`.
+pub(crate) fn explain(decision: &str, state: &Path, format: Format) -> anyhow::Result<Exit> {
+    let world = state::open(state, Access::Read)?;
+    let record = world.block_on(queries::get_decision(&*world.context.ports.table, decision))?;
+    answer(format, &record, |record| {
+        let mut text = format!(
+            "{}  {}  {}\n{}\nasked by {}, policy {}, champion {}\n",
+            record.id,
+            record.at,
+            record.model,
+            record.outcome,
+            record.actor,
+            record.policy.short(),
+            dash(record.champion.map(|it| format!("version {it}"))),
+        );
+        for reason in &record.reasons {
+            text.push_str(&format!("  - {reason}\n"));
+        }
+        text.push_str("numbers: --output-format json\n");
+        text
+    })?;
+    Ok(Exit::Yes)
+}

@@ -1,0 +1,77 @@
+//! A table that remembers every transaction, and what the world had heard and served at that moment.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use refit_app::ports::{Clock, DueItem, DuePage, Item, Key, Page, Query, Table, TableError, Token, Variant, Write};
+use refit_local::clock::ManualClock;
+use refit_local::memory::{MODEL, MemoryEndpoints, MemoryPublisher, MemoryWorld};
+use refit_local::store::MemoryTable;
+
+/// One transaction that the table accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct Transaction {
+    pub(crate) writes: Vec<Write>,
+    pub(crate) at: Timestamp,
+    /// How many events were published before it, and how many alerts sent.
+    pub(crate) published: (usize, usize),
+    /// What the endpoint served.
+    pub(crate) serving: Vec<Variant>,
+}
+
+/// Watches a world's table.
+pub(crate) struct Recorder {
+    table: MemoryTable,
+    publisher: MemoryPublisher,
+    endpoints: MemoryEndpoints,
+    clock: ManualClock,
+    log: Mutex<Vec<Transaction>>,
+}
+
+impl Recorder {
+    /// Lets `world` work with a recorder around its table.
+    pub(crate) fn watch(world: &mut MemoryWorld) -> Arc<Recorder> {
+        let recorder = Arc::new(Recorder {
+            table: world.table.clone(),
+            publisher: world.publisher.clone(),
+            endpoints: world.endpoints.clone(),
+            clock: world.clock.clone(),
+            log: Mutex::default(),
+        });
+        world.watch_table(recorder.clone());
+        recorder
+    }
+
+    /// The transactions since this was asked last.
+    pub(crate) fn take(&self) -> Vec<Transaction> {
+        std::mem::take(&mut *self.log.lock().expect("no test panics while it records"))
+    }
+}
+
+#[async_trait]
+impl Table for Recorder {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
+        self.table.get(key).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Page, TableError> {
+        self.table.query(query).await
+    }
+
+    async fn transact(&self, token: &Token, writes: &[Write]) -> Result<(), TableError> {
+        self.table.transact(token, writes).await?;
+        let transaction = Transaction {
+            writes: writes.to_vec(),
+            at: self.clock.now(),
+            published: self.publisher.counts(),
+            serving: self.endpoints.variants(MODEL),
+        };
+        self.log.lock().expect("no test panics while it records").push(transaction);
+        Ok(())
+    }
+
+    async fn list_due(&self, shard: u8, until: Timestamp, limit: usize, after: Option<&DueItem>) -> Result<DuePage, TableError> {
+        self.table.list_due(shard, until, limit, after).await
+    }
+}

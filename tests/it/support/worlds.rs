@@ -1,0 +1,103 @@
+//! Worlds at well-known moments, made once and then copied.
+
+use std::sync::OnceLock;
+
+use jiff::{SignedDuration, Timestamp};
+use refit_handlers::Function;
+use refit_local::memory::{Delivered, Ending, MODEL, MemoryWorld, Outputs, Promotion, WorldSnapshot, policy};
+use serde_json::{Value, json};
+
+use super::checks::Checker;
+use super::record::Recorder;
+
+/// When every history begins: some hours after the day's check.
+pub(crate) fn beginning() -> Timestamp {
+    "2026-01-05T03:00:00Z".parse().expect("a constant time")
+}
+
+/// A world at rest, and the checker that has seen its history.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    pub(crate) world: WorldSnapshot,
+    pub(crate) checker: Checker,
+}
+
+/// Model `m` is watched and has no champion.
+pub(crate) fn watched() -> &'static Base {
+    static BASE: OnceLock<Base> = OnceLock::new();
+    BASE.get_or_init(|| build(Promotion::Manual, 0))
+}
+
+/// Version 1 is champion, promoted by hand.
+pub(crate) fn one_champion() -> &'static Base {
+    static BASE: OnceLock<Base> = OnceLock::new();
+    BASE.get_or_init(|| build(Promotion::Manual, 1))
+}
+
+/// Version 1 is champion; the next is promoted without a person if it is good enough.
+pub(crate) fn automatic() -> &'static Base {
+    static BASE: OnceLock<Base> = OnceLock::new();
+    BASE.get_or_init(|| build(Promotion::Automatic, 1))
+}
+
+/// Version 2 is champion, version 1 was before.
+pub(crate) fn two_champions() -> &'static Base {
+    static BASE: OnceLock<Base> = OnceLock::new();
+    BASE.get_or_init(|| build(Promotion::Manual, 2))
+}
+
+pub(crate) fn trigger(id: &str) -> Value {
+    json!({ "kind": "trigger", "id": id, "model": MODEL, "actor": "ann", "reason": "fresh data" })
+}
+
+pub(crate) fn vote(id: &str, run: u64, actor: &str, choice: &str) -> Value {
+    json!({ "kind": "vote", "id": id, "run": format!("{MODEL}-r{run:04}"), "actor": actor, "choice": choice })
+}
+
+pub(crate) fn rollback(id: &str) -> Value {
+    json!({ "kind": "rollback", "id": id, "model": MODEL, "actor": "bob", "reason": "complaints" })
+}
+
+/// Sends a person's request, which must be taken.
+#[track_caller]
+pub(crate) fn ask(world: &mut MemoryWorld, function: Function, request: &Value) {
+    match world.call(function, request) {
+        Delivered::Answered(response) => assert_eq!(response.outcome, "done", "{response:?}"),
+        other => panic!("{function}: {other:?}"),
+    }
+    world.drain();
+}
+
+/// Ends the one execution that is under way.
+#[track_caller]
+pub(crate) fn finish(world: &mut MemoryWorld, ending: &Ending) {
+    let open = world.pipelines.open();
+    assert_eq!(open.len(), 1, "one execution is under way");
+    world.pipelines.finish(&open[0], ending).expect("it has not ended");
+}
+
+/// Promotes the next version by hand.
+pub(crate) fn promote(world: &mut MemoryWorld, run: u64) {
+    ask(world, Function::CheckTriggers, &trigger(&format!("base-t{run}")));
+    finish(world, &Ending::Succeeded(Outputs::of_errors(9.0, 10.0)));
+    world.drain();
+    ask(world, Function::PromoteModel, &vote(&format!("base-v{run}"), run, "bob", "approve"));
+}
+
+fn build(promotion: Promotion, champions: u64) -> Base {
+    let mut world = MemoryWorld::new(beginning());
+    let recorder = Recorder::watch(&mut world);
+    let day = "2026-01-05T00:00:00Z".parse().expect("a constant time");
+    world.apply_policy(&policy(promotion), day).unwrap_done().expect("nothing fails");
+    world.drain();
+    for run in 1..=champions {
+        promote(&mut world, run);
+        // Labels of the next hours, so that there is a fresh hold-out.
+        world.clock.advance(SignedDuration::from_hours(2));
+    }
+    let mut checker = Checker::new();
+    checker.check(&world, &recorder.take()).expect("the base keeps every invariant");
+    checker.finish(&world).expect("the base keeps every invariant");
+    assert_eq!(world.dead_letters, [""; 0]);
+    Base { world: world.snapshot(), checker }
+}
