@@ -4,10 +4,12 @@
 //! ever was and not only those between two deliveries. Each violation begins with the invariant's id.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use refit_app::documents::{audit_partition, cursor_key, head_key, model_partition, slots_key};
 use refit_app::ports::{Key, Variant, Write};
 use refit_app::use_cases::publish_events::alert_of;
+use refit_core::approval::Approval;
 use refit_core::audit::{AuditEntry, ChainCheck, Fact};
 use refit_core::model::{Head, Model};
 use refit_core::package::{Package, PackageStatus};
@@ -38,10 +40,12 @@ macro_rules! ensure {
 pub(crate) struct Checker {
     model: ModelId,
     /// Every item as it was last written.
-    items: BTreeMap<Key, String>,
+    items: BTreeMap<Key, Arc<str>>,
+    /// The documents among them, parsed when they changed.
+    stored: Arc<Stored>,
     chain: ChainCheck,
-    folded: Option<Model>,
-    entries: Vec<AuditEntry>,
+    folded: Option<Arc<Model>>,
+    entries: Vec<Arc<AuditEntry>>,
     /// HEAD and what was served before each promotion, by the version that was promoted.
     before: BTreeMap<u64, (Head, Vec<Variant>)>,
     published: BTreeSet<String>,
@@ -51,11 +55,19 @@ pub(crate) struct Checker {
     cursor: u64,
 }
 
+#[derive(Debug, Clone, Default)]
+struct Stored {
+    runs: BTreeMap<RunId, Run>,
+    packages: BTreeMap<u64, Package>,
+    approvals: BTreeMap<RunId, Approval>,
+}
+
 impl Checker {
     pub(crate) fn new() -> Checker {
         Checker {
             model: MODEL.parse().expect("a constant name"),
             items: BTreeMap::new(),
+            stored: Arc::default(),
             chain: ChainCheck::default(),
             folded: None,
             entries: Vec::new(),
@@ -69,7 +81,7 @@ impl Checker {
     }
 
     /// The log so far.
-    pub(crate) fn entries(&self) -> &[AuditEntry] {
+    pub(crate) fn entries(&self) -> &[Arc<AuditEntry>] {
         &self.entries
     }
 
@@ -98,7 +110,7 @@ impl Checker {
         for write in &transaction.writes {
             match write {
                 Write::Put { key, body, .. } => {
-                    if self.items.get(key) != Some(body) {
+                    if self.items.get(key).map(|it| &**it) != Some(body.as_str()) {
                         changed.push((key, body));
                     }
                 }
@@ -117,17 +129,19 @@ impl Checker {
         for (key, body) in &logged {
             self.check_entry(key, body, head_before.as_ref(), transaction)?;
         }
-        for (key, body) in changed {
+        for (key, body) in &changed {
             self.check_run_change(key, body)?;
-            self.items.insert(key.clone(), body.to_owned());
+            self.items.insert((*key).clone(), Arc::from(*body));
         }
         if !logged.is_empty() {
             self.check_state(head_before.as_ref())?;
             self.check_last_fact(world, transaction)?;
         }
-        self.check_slots()?;
+        if changed.iter().any(|it| *it.0 == slots_key() || is_state(it.0)) {
+            self.check_slots()?;
+        }
         self.hear(world, transaction);
-        self.check_cursor()
+        if changed.iter().any(|it| *it.0 == cursor_key(&self.model)) { self.check_cursor() } else { Ok(()) }
     }
 
     /// U1, U2: the entry is the next one, was never there before, and fits the chain.
@@ -142,24 +156,35 @@ impl Checker {
             self.before.insert(*version, (head.clone(), served));
         }
         match &mut self.folded {
-            None => self.folded = Some(Model::begin(&entry.event).map_err(|error| Violation(format!("U3: {error}")))?),
-            Some(model) => model.apply(&entry.event).map_err(|error| Violation(format!("U3: {}", refit_app::chain(&error))))?,
+            None => self.folded = Some(Arc::new(Model::begin(&entry.event).map_err(|error| Violation(format!("U3: {error}")))?)),
+            Some(model) => Arc::make_mut(model).apply(&entry.event).map_err(|error| Violation(format!("U3: {}", refit_app::chain(&error))))?,
         }
         ensure!(entry.event.at <= transaction.at, "U2: entry {key} is dated after it was written");
-        self.entries.push(entry);
+        self.entries.push(Arc::new(entry));
         Ok(())
     }
 
     /// E3, T2: what has ended stays as it is, and a frozen request is never changed.
-    fn check_run_change(&self, key: &Key, body: &str) -> Checked {
-        if !key.sort.starts_with("RUN#") {
+    fn check_run_change(&mut self, key: &Key, body: &str) -> Checked {
+        if key.partition != model_partition(&self.model) {
             return Ok(());
         }
-        let Some(before) = self.document::<Run>(key)? else { return Ok(()) };
-        let after: Run = parse(key, body)?;
-        ensure!(!before.status.is_terminal(), "E3: run {} was {} and became {}", after.id, before.status, after.status);
-        ensure!(before.request.is_none() || before.request == after.request, "T2: the frozen request of {} changed", after.id);
-        ensure!(before.execution.is_none() || before.execution == after.execution, "T1: run {} changed its execution", after.id);
+        let stored = Arc::make_mut(&mut self.stored);
+        if key.sort.starts_with("PACKAGE#") {
+            let package: Package = parse(key, body)?;
+            stored.packages.insert(package.version, package);
+        } else if key.sort.starts_with("APPROVAL#") {
+            let approval: Approval = parse(key, body)?;
+            stored.approvals.insert(approval.run.clone(), approval);
+        } else if key.sort.starts_with("RUN#") {
+            let after: Run = parse(key, body)?;
+            if let Some(before) = stored.runs.get(&after.id) {
+                ensure!(!before.status.is_terminal(), "E3: run {} was {} and became {}", after.id, before.status, after.status);
+                ensure!(before.request.is_none() || before.request == after.request, "T2: the frozen request of {} changed", after.id);
+                ensure!(before.execution.is_none() || before.execution == after.execution, "T1: run {} changed its execution", after.id);
+            }
+            stored.runs.insert(after.id.clone(), after);
+        }
         Ok(())
     }
 
@@ -169,8 +194,7 @@ impl Checker {
         let last = before.map_or(0, |it| it.audit_seq);
         ensure!(head.audit_seq == last + 1, "P5: audit_seq went from {last} to {}", head.audit_seq);
         ensure!(head.audit_seq == self.entries.len() as u64, "U1: HEAD is at {}, the log at {}", head.audit_seq, self.entries.len());
-        let runs: BTreeMap<RunId, Run> = self.documents("RUN#", |it: &Run| it.id.clone())?;
-        let packages: BTreeMap<u64, Package> = self.documents("PACKAGE#", |it: &Package| it.version)?;
+        let Stored { runs, packages, approvals } = &*self.stored;
         let champions: Vec<u64> = packages.values().filter(|it| it.status == PackageStatus::Champion).map(|it| it.version).collect();
         let expected: Vec<u64> = head.champion.into_iter().collect();
         ensure!(champions == expected, "P1: HEAD names champion {:?}, packages say {champions:?}", head.champion);
@@ -179,18 +203,16 @@ impl Checker {
         ensure!(active == head.active_run.iter().collect::<Vec<_>>(), "L1: HEAD names run {:?}, runs say {active:?}", head.active_run);
         let folded = self.folded.as_ref().ok_or_else(|| Violation("U3: nothing was folded".to_owned()))?;
         ensure!(folded.head == head, "U3: the log adds up to another HEAD: {:?} is stored, {:?} expected", head, folded.head);
-        ensure!(folded.runs == runs, "U3: the log adds up to other runs");
-        ensure!(folded.packages == packages, "U3: the log adds up to other packages");
-        let approvals: BTreeMap<RunId, refit_core::approval::Approval> = self.documents("APPROVAL#", |it: &refit_core::approval::Approval| it.run.clone())?;
-        ensure!(folded.approvals == approvals, "U3: the log adds up to other approvals");
+        ensure!(&folded.runs == runs, "U3: the log adds up to other runs");
+        ensure!(&folded.packages == packages, "U3: the log adds up to other packages");
+        ensure!(&folded.approvals == approvals, "U3: the log adds up to other approvals");
         Ok(())
     }
 
     /// L1: slots are held by exactly the runs whose status holds one, and by no more than there are.
     fn check_slots(&self) -> Checked {
         let slots = self.document::<Slots>(&slots_key())?.unwrap_or_default();
-        let runs: BTreeMap<RunId, Run> = self.documents("RUN#", |it: &Run| it.id.clone())?;
-        let holders: BTreeSet<&RunId> = runs.values().filter(|it| it.status.holds_slot()).map(|it| &it.id).collect();
+        let holders: BTreeSet<&RunId> = self.stored.runs.values().filter(|it| it.status.holds_slot()).map(|it| &it.id).collect();
         let stored: BTreeSet<&RunId> = slots.holders.keys().collect();
         ensure!(stored == holders, "L1: slots are held by {stored:?}, runs that hold one are {holders:?}");
         ensure!(stored.len() <= 1, "L1: {} of 1 slots are held", stored.len());
@@ -293,13 +315,6 @@ impl Checker {
 
     fn document<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Violation> {
         self.items.get(key).map(|body| parse(key, body)).transpose()
-    }
-
-    fn documents<K: Ord, T: DeserializeOwned>(&self, prefix: &str, id: impl Fn(&T) -> K) -> Result<BTreeMap<K, T>, Violation> {
-        let partition = model_partition(&self.model);
-        let items = self.items.range(Key::new(&partition, prefix)..);
-        let items = items.take_while(|(key, _)| key.partition == partition && key.sort.starts_with(prefix));
-        items.map(|(key, body)| parse(key, body).map(|it| (id(&it), it))).collect()
     }
 }
 

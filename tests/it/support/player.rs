@@ -24,7 +24,7 @@ const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(6);
 const MAX_STEPS: usize = 2_000;
 
 /// Whether an event whose function failed or died comes again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Redelivery {
     /// It does, as Lambda does it.
     Again,
@@ -63,9 +63,10 @@ pub(crate) struct Player<'a> {
     sweeps: u32,
     redelivery: Redelivery,
     delivering: Delivering,
+    /// Whether the last thing that was done failed or died, so that it comes again.
+    has_failed: bool,
     /// Every delivery there was.
     pub(crate) seen: Vec<Delivery>,
-    /// Facts recorded, names of events: what the history did.
     pub(crate) checkpoints: Vec<Checkpoint>,
     is_recording: bool,
 }
@@ -92,6 +93,7 @@ impl<'a> Player<'a> {
             sweeps: 0,
             redelivery: Redelivery::Again,
             delivering: Delivering::InOrder,
+            has_failed: false,
             seen: Vec::new(),
             checkpoints: Vec::new(),
             is_recording: false,
@@ -108,7 +110,7 @@ impl<'a> Player<'a> {
         self
     }
 
-    /// Sweeps this often before each action, fault or none.
+    /// Remembers each moment between two steps.
     pub(crate) fn recording(mut self) -> Self {
         self.is_recording = true;
         self
@@ -144,6 +146,7 @@ impl<'a> Player<'a> {
 
     /// Does one thing; `false` at the end.
     pub(crate) fn tick(&mut self) -> Result<bool, Violation> {
+        self.has_failed = false;
         let is_playing = self.deliver_next() || self.heal() || self.act();
         self.verify()?;
         Ok(is_playing)
@@ -175,6 +178,7 @@ impl<'a> Player<'a> {
                 }
             }
             Delivered::Failed(_) | Delivered::Killed => {
+                self.has_failed = true;
                 if self.redelivery == Redelivery::Lost && !is_kept {
                     self.world.queue.pop_front();
                 }
@@ -235,6 +239,7 @@ impl<'a> Player<'a> {
         if is_done {
             self.action += 1;
         }
+        self.has_failed = !is_done;
         true
     }
 }
@@ -300,14 +305,22 @@ impl fmt::Display for Violation {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) calls: usize,
+    /// Faults that were injected.
     pub(crate) runs: usize,
+    /// Those whose aftermath was another than any before, and was played to its end.
+    pub(crate) played: usize,
     pub(crate) problems: Vec<String>,
 }
+
+/// What a fault leaves behind when its function does nothing more: the step it hit, and how many writes of that step were
+/// applied. Functions keep nothing in memory, so that equal aftermaths go on equally; each is played once.
+type Aftermath = (u64, usize, Redelivery);
 
 /// Plays the workflow with every fault at every call, with and without redelivery, and compares the ends.
 pub(crate) fn play_every_fault(workflow: &Workflow) -> Tally {
     let undisturbed = Undisturbed::play(workflow);
     let mut tally = Tally { calls: undisturbed.calls.len(), ..Tally::default() };
+    let mut known: BTreeSet<Aftermath> = BTreeSet::new();
     for call in &undisturbed.calls {
         for fault in Fault::ALL.into_iter().filter(|it| *it != Fault::Pause && it.applies_to(call)) {
             let kinds: &[Redelivery] = match fault {
@@ -316,21 +329,49 @@ pub(crate) fn play_every_fault(workflow: &Workflow) -> Tally {
             };
             for redelivery in kinds {
                 tally.runs += 1;
-                let at = At { index: call.index, fault };
-                let mut player = Player::resume(workflow, undisturbed.before(call.index), at).losing(*redelivery);
-                let problem = match player.play() {
-                    Err(violation) => Some(violation.to_string()),
-                    Ok(_) if player.injected() != 1 => Some("the fault was not injected".to_owned()),
-                    Ok(summary) if summary != undisturbed.summary => {
-                        Some(format!("another end:\n{summary:#?}\ninstead of\n{:#?}", undisturbed.summary))
-                    }
-                    Ok(_) => player.world.dead_letters.first().filter(|_| *redelivery == Redelivery::Again).cloned(),
-                };
+                let problem = play_fault(workflow, &undisturbed, call, fault, *redelivery, &mut known, &mut tally.played);
                 tally.problems.extend(problem.map(|it| format!("{}: {fault:?} at {call}, {redelivery:?}: {it}", workflow.name)));
             }
         }
     }
     tally
+}
+
+fn play_fault(
+    workflow: &Workflow,
+    undisturbed: &Undisturbed,
+    call: &Call,
+    fault: Fault,
+    redelivery: Redelivery,
+    known: &mut BTreeSet<Aftermath>,
+    played: &mut usize,
+) -> Option<String> {
+    let before = undisturbed.before(call.index);
+    let is_applied = matches!(fault, Fault::CrashAfter | Fault::UnavailableAfter | Fault::ConflictAfter);
+    let is_earlier = |it: &&Call| before.calls < it.index && it.index < call.index && it.is_write;
+    let writes = undisturbed.calls.iter().filter(is_earlier).count() + usize::from(is_applied);
+    let aftermath: Aftermath = (before.calls, writes, redelivery);
+    if matches!(fault, Fault::CrashBefore | Fault::CrashAfter) && known.contains(&aftermath) {
+        return None;
+    }
+    let mut player = Player::resume(workflow, before, At { index: call.index, fault }).losing(redelivery);
+    if let Err(violation) = player.tick() {
+        return Some(violation.to_string());
+    }
+    if player.injected() != 1 {
+        return Some("the fault was not injected".to_owned());
+    }
+    if player.has_failed && player.calls() == call.index && !known.insert(aftermath) {
+        return None;
+    }
+    *played += 1;
+    match player.play() {
+        Err(violation) => Some(violation.to_string()),
+        Ok(summary) if summary != undisturbed.summary => {
+            Some(format!("another end:\n{summary:#?}\ninstead of\n{:#?}", undisturbed.summary))
+        }
+        Ok(_) => player.world.dead_letters.first().filter(|_| redelivery == Redelivery::Again).cloned(),
+    }
 }
 
 /// The distinct first words of problems, for a short message.

@@ -14,7 +14,6 @@ mod pipelines;
 mod poll;
 mod publisher;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;
 mod world;
 

@@ -20,6 +20,9 @@ const SHOWN: usize = 24;
 /// One feature at one window.
 type Point<'a> = (i64, &'a FeatureJudgment);
 
+/// Reads one line's value.
+type Pick = fn(&FeatureJudgment) -> Option<f64>;
+
 /// The section.
 pub(super) fn section(report: &Report<'_>) -> Markup {
     let judgments: Vec<&Judgment> =
@@ -30,7 +33,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             h2 { "Drift of the features" }
             @if let Some(policy) = &report.policy.triggers.drift {
                 p.lead {
-                    "A feature has drifted from a distance of " (text::number(policy.threshold)) " on, if chance alone does not reach it. "
+                    "A feature has drifted from a distance of " (axis_number(policy.threshold)) " on, if chance alone does not reach it. "
                     "The data has drifted when " (text::percent(policy.share)) " of the features have."
                 }
             }
@@ -134,8 +137,7 @@ fn paint(report: &Report<'_>, points: &[Point<'_>], area: &Area<'_>) -> Painted 
         let ends = vec![(seconds(promotion.at), 0.0), (seconds(promotion.at), high)];
         chart.draw_series([PathElement::new(ends, GOOD.mix(0.45).stroke_width(size(1)))])?;
     }
-    let picks: [(plotters::prelude::RGBColor, i32, fn(&FeatureJudgment) -> Option<f64>); 3] =
-        [(CHANCE, 1, |it| it.chance), (LIMIT, 1, |it| Some(it.threshold)), (REFIT, 2, |it| it.value)];
+    let picks = [(CHANCE, 1, (|it| it.chance) as Pick), (LIMIT, 1, |it| Some(it.threshold)), (REFIT, 2, |it| it.value)];
     for (color, width, pick) in picks {
         for segment in segments(points.iter().map(|it| (it.0, pick(it.1)))) {
             if segment.len() == 1 {

@@ -34,8 +34,8 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
 fn alert_row(alert: &Alert) -> Markup {
     let (tone, kind) = match alert.kind {
         AlertKind::Failure => (Tone::Bad, "failure"),
-        AlertKind::Drift => (Tone::Unsure, "drift"),
-        AlertKind::Approval => (Tone::Unsure, "approval"),
+        AlertKind::Drift => (Tone::Plain, "drift"),
+        AlertKind::Approval => (Tone::Plain, "approval"),
         AlertKind::BeforePromotion => (Tone::Plain, "before promotion"),
         AlertKind::Promotion => (Tone::Good, "promotion"),
         AlertKind::Rollback => (Tone::Bad, "rollback"),

@@ -51,7 +51,7 @@ fn rule(policy: &PerformancePolicy) -> String {
         Direction::HigherIsBetter => "below",
         Direction::LowerIsBetter => "above",
     };
-    let floor = policy.floor.map(|it| format!("is {word} {}", text::number(it)));
+    let floor = policy.floor.map(|it| format!("is {word} {}", axis_number(it)));
     let conditions: Vec<String> = [drop, floor].into_iter().flatten().collect();
     if conditions.is_empty() {
         return format!("Windows are judged by {name}; the policy names no limit.");

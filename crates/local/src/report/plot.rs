@@ -146,14 +146,14 @@ impl TimeAxis {
         TimeAxis { start, end, ticks: found.0, format: found.1 }
     }
 
-    /// The ticks with their labels; the first, and each January, name the year.
+    /// The ticks with their labels; the first of each year names it, where days or months are told.
     pub(super) fn labels(&self) -> Vec<(i64, String)> {
         let mut last_year = None;
         let label = |tick: &i64| {
             let date = Timestamp::from_second(*tick).unwrap_or_default().to_zoned(TimeZone::UTC);
             let is_new = last_year.replace(date.year()) != Some(date.year());
             let text = date.strftime(self.format).to_string();
-            let has_year = self.format.contains("%Y");
+            let has_year = self.format.contains("%Y") || self.format.contains("%H");
             (*tick, if is_new && !has_year { format!("{text} {}", date.year()) } else { text })
         };
         self.ticks.iter().map(label).collect()

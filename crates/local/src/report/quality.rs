@@ -33,6 +33,9 @@ const NARROW: Layout = Layout { class: "plot narrow", width: 380, chart: 230, le
 /// The height of one lane of markers.
 const LANE: i32 = 24;
 
+/// The height of the dates below the plot.
+const DATES: i32 = 26;
+
 /// More points than this are a line without dots.
 const DOTS: usize = 80;
 
@@ -138,7 +141,9 @@ fn paint_lines_of_moments(
     for moment in moments.iter().filter(|it| matches!(it.kind, Kind::Promoted | Kind::RolledBack)) {
         let x = across(axis, layout, seconds(moment.at));
         let color = moment.kind.color().mix(0.45).stroke_width(size(1));
-        area.draw(&PathElement::new([(x, px(8)), (x, px(height - 4))], color))?;
+        // The dates between plot and lanes stay readable.
+        area.draw(&PathElement::new([(x, px(8)), (x, px(layout.chart - DATES))], color))?;
+        area.draw(&PathElement::new([(x, px(layout.chart)), (x, px(height - 4))], color))?;
     }
     Ok(())
 }
@@ -188,7 +193,7 @@ fn paint_chart(report: &Report<'_>, area: &Area<'_>, axis: &TimeAxis, layout: La
     let mut chart = ChartBuilder::on(&upper)
         .margin_top(size(8))
         .margin_right(size(layout.right))
-        .x_label_area_size(size(26))
+        .x_label_area_size(size(DATES))
         .y_label_area_size(size(layout.left))
         .build_cartesian_2d(axis.clone(), range.clone())?;
     let labels = axis.labels();
@@ -221,6 +226,9 @@ fn paint_chart(report: &Report<'_>, area: &Area<'_>, axis: &TimeAxis, layout: La
     paint_names(report, area, axis, layout, &range)
 }
 
+/// Points by time.
+type Line = Vec<(i64, f64)>;
+
 /// Reads one line's value.
 type Pick = fn(&QualityWindow) -> Option<f64>;
 
@@ -238,7 +246,7 @@ fn paint_names(report: &Report<'_>, area: &Area<'_>, axis: &TimeAxis, layout: La
         return Ok(());
     }
     let windows = &report.document.quality.windows;
-    let (top, bottom) = (8.0, f64::from(layout.chart - 26));
+    let (top, bottom) = (8.0, f64::from(layout.chart - DATES));
     let mut names: Vec<(f64, i64, &str, RGBColor)> = Vec::new();
     for (name, color, value) in [("never retrained", FROZEN, frozen as Pick), ("served (Refit)", REFIT, refit as Pick)]
     {
@@ -266,11 +274,11 @@ fn paint_names(report: &Report<'_>, area: &Area<'_>, axis: &TimeAxis, layout: La
 }
 
 /// The areas between the lines where the frozen one is worse, cut where they cross.
-fn worse_areas(windows: &[QualityWindow], direction: Direction) -> Vec<Vec<(i64, f64)>> {
+fn worse_areas(windows: &[QualityWindow], direction: Direction) -> Vec<Line> {
     let mut areas = Vec::new();
-    let (mut upper, mut lower): (Vec<(i64, f64)>, Vec<(i64, f64)>) = (Vec::new(), Vec::new());
+    let (mut upper, mut lower): (Line, Line) = (Vec::new(), Vec::new());
     let mut before: Option<(i64, f64, f64)> = None;
-    let mut close = |upper: &mut Vec<(i64, f64)>, lower: &mut Vec<(i64, f64)>| {
+    let mut close = |upper: &mut Line, lower: &mut Line| {
         if 1 < upper.len() {
             areas.push(upper.drain(..).chain(lower.drain(..).rev()).collect());
         }

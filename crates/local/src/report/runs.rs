@@ -86,15 +86,15 @@ fn bar(report: &Report<'_>, run: &Run, axis: &TimeAxis, labels: &[(i64, String)]
     let (from, to, until) = (place(axis, run.requested_at), place(axis, trained), place(axis, end));
     let told = format!("{}: {} to {}", text::run(&run.id), text::day(run.requested_at), text::day(end));
     html! {
-        svg height="22" role="img" aria-label=(text::visible(&told)) {
+        svg height="26" role="img" aria-label=(text::visible(&told)) {
             @for (time, _) in labels {
                 @let x = percent(100.0 * axis.share(*time));
-                line.grid x1=(x) x2=(x) y1="0" y2="22" {}
+                line.grid x1=(x) x2=(x) y1="0" y2="26" {}
             }
-            line.track x1="0" x2="100%" y1="11" y2="11" {}
-            rect.train x=(percent(from)) y="7" width=(percent((to - from).max(0.35))) height="8" {}
-            @if asked.is_some() { rect.wait x=(percent(to)) y="7.75" width=(percent((until - to).max(0.35))) height="6.5" {} }
-            svg x=(percent(until)) y="11" overflow="visible" {
+            line.track x1="0" x2="100%" y1="13" y2="13" {}
+            rect.train x=(percent(from)) y="9" width=(percent((to - from).max(0.35))) height="8" {}
+            @if asked.is_some() { rect.wait x=(percent(to)) y="9.75" width=(percent((until - to).max(0.35))) height="6.5" {} }
+            svg x=(percent(until)) y="13" overflow="visible" {
                 @match moments::ending(run.status) {
                     Some(kind) => (kind.shape()),
                     None if run.status.is_terminal() => path.mark.canceled d="M0-5V5" {},

@@ -102,13 +102,7 @@ fn evidence(report: &Report<'_>, evaluation: &Evaluation) -> Markup {
                     }
                 }
             }
-            p.key-line {
-                svg.interval viewBox="0 0 18 16" width="18" height="16" aria-hidden="true" { line.zero x1="9" x2="9" y1="1" y2="15" {} } "no change "
-                svg.interval viewBox="0 0 18 16" width="18" height="16" aria-hidden="true" { line.limit x1="9" x2="9" y1="3" y2="15" {} path.limit d="M9 7l-4-6h8z" {} }
-                "a gate's threshold "
-                svg.interval viewBox="0 0 26 16" width="26" height="16" aria-hidden="true" { line.range x1="1" x2="25" y1="8" y2="8" {} circle.value cx="13" cy="8" r="4.5" {} }
-                "improvement with its bounds; right is better"
-            }
+            @if evaluation.evidence.metrics.values().any(|it| !it.improvements.is_empty()) { (key()) }
         }
         h4 { "Gates " (text::verdict(evaluation.verdict)) }
         @if evaluation.gates.is_empty() { p { "The policy has no gates." } }
@@ -122,6 +116,18 @@ fn evidence(report: &Report<'_>, evaluation: &Evaluation) -> Markup {
                 " " (text::visible(&evaluation.auto_promotion.reason))
             }
         }
+    }
+}
+
+fn key() -> Markup {
+    html! {
+            p.key-line {
+                svg.interval viewBox="0 0 18 16" width="18" height="16" aria-hidden="true" { line.zero x1="9" x2="9" y1="1" y2="15" {} } "no change "
+                svg.interval viewBox="0 0 18 16" width="18" height="16" aria-hidden="true" { line.limit x1="9" x2="9" y1="3" y2="15" {} path.limit d="M9 7l-4-6h8z" {} }
+                "a gate's threshold "
+                svg.interval viewBox="0 0 26 16" width="26" height="16" aria-hidden="true" { line.range x1="1" x2="25" y1="8" y2="8" {} circle.value cx="13" cy="8" r="4.5" {} }
+                "improvement with its bounds; right is better"
+            }
     }
 }
 

@@ -282,7 +282,6 @@ impl Staged {
         let finish = |file: &mut File| {
             file.write_all(bytes)?;
             let metadata = date(file, now, floor)?;
-            file.sync_data()?;
             Ok(metadata)
         };
         match finish(&mut file) {

@@ -56,7 +56,7 @@ const SCRIPT: [Script; 12] = [
     (34, CauseKind::Age, RunStatus::Rejected, Some(OutcomeCode::ApprovalExpired), Some((8.5, 8.7)), Some(7)),
     (39, CauseKind::PerformanceDrop, RunStatus::Succeeded, Some(OutcomeCode::Promoted), Some((8.2, 10.1)), None),
     (45, CauseKind::Manual, RunStatus::Canceled, None, None, None),
-    (47, CauseKind::DataDrift, RunStatus::AwaitingApproval, None, Some((8.4, 8.6)), Some(3)),
+    (51, CauseKind::DataDrift, RunStatus::AwaitingApproval, None, Some((8.4, 8.6)), Some(3)),
 ];
 
 fn start() -> Timestamp {
@@ -81,7 +81,7 @@ fn uri(text: &str) -> ObjectUri {
     text.parse().expect("an address")
 }
 
-/// The sample under these names of model features and people.
+/// A year with every ending.
 pub(crate) fn year() -> Sample {
     let model: ModelId = "flight-time".parse().expect("a name");
     let policy = policy(&model);
@@ -102,6 +102,30 @@ pub(crate) fn year() -> Sample {
     history.head.audit_seq = history.audit.len() as u64;
     let alerts = alerts(&history);
     Sample { document: document(&history), history, policy, alerts }
+}
+
+/// A model under watch to which nothing has happened.
+pub(crate) fn empty() -> Sample {
+    let mut sample = year();
+    let head = head(&sample.history.head.model);
+    sample.history = History {
+        head,
+        runs: Vec::new(),
+        packages: Vec::new(),
+        approvals: Vec::new(),
+        judgments: Vec::new(),
+        decisions: Vec::new(),
+        audit: Vec::new(),
+    };
+    sample.alerts = Vec::new();
+    let mut document = document(&sample.history);
+    document.quality.windows = Vec::new();
+    document.quality.mean = QualityMean { frozen: None, refit: None };
+    document.rollbacks = Vec::new();
+    document.decisions = Vec::new();
+    document.quiet_checks = 0;
+    document.audit.verified = false;
+    Sample { document, ..sample }
 }
 
 fn policy(model: &ModelId) -> ModelPolicy {
@@ -413,7 +437,7 @@ fn judgments() -> Vec<Judgment> {
         quality: None,
     };
     let mut judgments = Vec::new();
-    for index in 0..48 {
+    for index in 0..52 {
         let features = FEATURES
             .iter()
             .enumerate()
@@ -423,7 +447,7 @@ fn judgments() -> Vec<Judgment> {
         let verdict = if 1 < drifted { WindowVerdict::Drifted } else { WindowVerdict::Stable };
         judgments.push(Judgment { features, verdict, ..base(JudgmentKind::Drift, index) });
     }
-    for index in 0..48 {
+    for index in 0..52 {
         let baseline = 8.6;
         let value = 8.5 + 1.4 * (index % 8) as f64 / 7.0 + 0.35 * noise(7, index);
         let worsening = (value - baseline) / baseline;
@@ -459,9 +483,9 @@ fn feature(name: &str, number: u64, index: i64) -> FeatureJudgment {
 }
 
 fn windows() -> Vec<QualityWindow> {
-    (0..48)
+    (0..52)
         .map(|index| {
-            let season = (index as f64 / 48.0 * std::f64::consts::PI).sin();
+            let season = (index as f64 / 52.0 * std::f64::consts::PI).sin();
             let frozen = 8.7 + 5.6 * season + 0.06 * index as f64 + 0.45 * noise(1, index);
             let refit = 8.5 + 0.9 * (index % 8) as f64 / 7.0 + 0.6 * season + 0.35 * noise(2, index);
             let rows = 1_900 + (noise(3, index) * 150.0) as u64;
@@ -498,7 +522,7 @@ fn document(history: &History) -> Document {
             digest: Digest::of(b"flights"),
             rows: 100_413,
             start: start(),
-            end: day(364),
+            end: day(392),
             warmup_end: day(28),
         },
         runs: history.run_summaries(),
