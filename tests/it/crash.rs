@@ -15,9 +15,22 @@ use super::support::workflows::{self, Workflow};
 fn check(workflow: &Workflow) {
     let started = std::time::Instant::now();
     let tally = play_every_fault(workflow);
-    println!("{}: {} calls, {} faults, {} aftermaths in {:?}", workflow.name, tally.calls, tally.runs, tally.played, started.elapsed());
+    println!(
+        "{}: {} calls, {} faults, {} aftermaths in {:?}",
+        workflow.name,
+        tally.calls,
+        tally.runs,
+        tally.played,
+        started.elapsed()
+    );
     let first = tally.problems.first().cloned().unwrap_or_default();
-    assert!(tally.problems.is_empty(), "{} of {} runs: {:#?}\n{first}", tally.problems.len(), tally.runs, classes(&tally.problems));
+    assert!(
+        tally.problems.is_empty(),
+        "{} of {} runs: {:#?}\n{first}",
+        tally.problems.len(),
+        tally.runs,
+        classes(&tally.problems)
+    );
     assert!(tally.calls * 2 < tally.runs, "every call has at least a crash and an outage");
 }
 

@@ -2,7 +2,9 @@
 
 use refit_core::model::Inconsistent;
 
-use crate::ports::{BoxError, EndpointError, Failure, Key, ObjectError, PackageError, PipelineError, PublishError, TableError};
+use crate::ports::{
+    BoxError, EndpointError, Failure, Key, ObjectError, PackageError, PipelineError, PublishError, TableError,
+};
 
 /// What to do about an error; the only thing that handlers, the API and the CLI branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +91,10 @@ impl AppError {
             AppError::Publish(error) => class_of(error.failure()),
             AppError::UnknownModel(_) | AppError::NotFound(_) | AppError::Invalid(_) => ErrorClass::Rejected,
             AppError::Contended(_) => ErrorClass::Conflict,
-            AppError::Corrupt { .. } | AppError::CorruptObject { .. } | AppError::Inconsistent(_) | AppError::Restless(_) => ErrorClass::Bug,
+            AppError::Corrupt { .. }
+            | AppError::CorruptObject { .. }
+            | AppError::Inconsistent(_)
+            | AppError::Restless(_) => ErrorClass::Bug,
         }
     }
 

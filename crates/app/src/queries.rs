@@ -137,7 +137,8 @@ pub async fn verify_audit(table: &dyn Table, model: &ModelId) -> Result<AuditRep
     let entries = list_audit(table, model).await?;
     let head = get_head(table, model).await?;
     let mut check = ChainCheck::default();
-    let chained = entries.iter().try_for_each(|it| check.next(it)).and_then(|()| check.finish(head.audit_seq, &head.audit_hash));
+    let chained =
+        entries.iter().try_for_each(|it| check.next(it)).and_then(|()| check.finish(head.audit_seq, &head.audit_hash));
     let mut problems: Vec<String> = chained.err().iter().map(BrokenChain::to_string).collect();
     match Model::fold(entries.iter().map(|it| &it.event)) {
         Ok(Some(folded)) => problems.extend(differences(table, model, &folded, &head).await?),

@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::documents::{
-    approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse, request_key, run_key,
-    slots_key, to_body,
+    approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse, request_key,
+    run_key, slots_key, to_body,
 };
 use crate::error::AppError;
 use crate::ports::{Due, Expect, Generation, Item, Key, Table, Token, Write};
@@ -141,7 +141,12 @@ pub struct RecordContext<'a> {
 ///
 /// # Errors
 /// [`AppError::is_conflict`] when somebody else wrote first; nothing was written then.
-pub async fn record(table: &dyn Table, loaded: &Loaded, record: &Record, context: &RecordContext<'_>) -> Result<Model, AppError> {
+pub async fn record(
+    table: &dyn Table,
+    loaded: &Loaded,
+    record: &Record,
+    context: &RecordContext<'_>,
+) -> Result<Model, AppError> {
     let before = &loaded.model;
     let id = &before.head.model;
     let seq = before.head.audit_seq + 1;
@@ -158,8 +163,14 @@ pub async fn record(table: &dyn Table, loaded: &Loaded, record: &Record, context
     let generations = &loaded.generations;
     let mut writes = vec![put(generations, head_key(id), &after.head)];
     writes.extend(changed(&before.runs, &after.runs).map(|(run, document)| put(generations, run_key(run), document)));
-    writes.extend(changed(&before.packages, &after.packages).map(|(version, document)| put(generations, package_key(id, *version), document)));
-    writes.extend(changed(&before.approvals, &after.approvals).map(|(run, document)| put(generations, approval_key(run), document)));
+    writes.extend(
+        changed(&before.packages, &after.packages)
+            .map(|(version, document)| put(generations, package_key(id, *version), document)),
+    );
+    writes.extend(
+        changed(&before.approvals, &after.approvals)
+            .map(|(run, document)| put(generations, approval_key(run), document)),
+    );
     writes.extend(
         changed(&before.judgments, &after.judgments)
             .map(|(sort, document)| put(generations, Key::new(&model_partition(id), sort), document)),
@@ -216,7 +227,11 @@ pub async fn reschedule(table: &dyn Table, loaded: &Loaded, look_at: Timestamp) 
 ///
 /// # Errors
 /// See [`AppError`].
-pub async fn begin(table: &dyn Table, event: refit_core::audit::AuditEvent, look_at: Timestamp) -> Result<Model, AppError> {
+pub async fn begin(
+    table: &dyn Table,
+    event: refit_core::audit::AuditEvent,
+    look_at: Timestamp,
+) -> Result<Model, AppError> {
     let model = Model::begin(&event)?;
     let id = model.head.model.clone();
     let none = BTreeMap::new();
@@ -237,7 +252,10 @@ pub fn transaction_token(writes: &[Write]) -> Token {
     Token(Digest::of(text.as_bytes()).hex()[..36].to_owned())
 }
 
-fn changed<'a, K: Ord, V: PartialEq>(before: &'a BTreeMap<K, V>, after: &'a BTreeMap<K, V>) -> impl Iterator<Item = (&'a K, &'a V)> {
+fn changed<'a, K: Ord, V: PartialEq>(
+    before: &'a BTreeMap<K, V>,
+    after: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (&'a K, &'a V)> {
     after.iter().filter(|(key, value)| before.get(key) != Some(value))
 }
 

@@ -84,7 +84,13 @@ fn script() -> Script {
             at(0.20, Action::DamageUpload),
             at(0.201, Action::Trigger { by: by("dana"), reason: by("the sales team asks for a fresh model") }),
             at(0.206, Action::RepairUpload),
-            at(0.60, Action::Rollback { by: by("sam"), reason: by("on call: complaints about arrival times since the last change") }),
+            at(
+                0.60,
+                Action::Rollback {
+                    by: by("sam"),
+                    reason: by("on call: complaints about arrival times since the last change"),
+                },
+            ),
             at(0.632, Action::Trigger { by: by("dana"), reason: by("August is quiet: is there anything to gain?") }),
         ],
         approver: Some((by("maria"), Span::hours(4))),

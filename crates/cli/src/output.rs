@@ -46,7 +46,11 @@ pub(crate) fn causes(error: &anyhow::Error) -> String {
 /// Writes an answer: the document as JSON, or what `text` makes of it.
 ///
 /// A reader that went away (`refit runs | head -1`) is no failure.
-pub(crate) fn answer<T: Serialize>(format: Format, document: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+pub(crate) fn answer<T: Serialize>(
+    format: Format,
+    document: &T,
+    text: impl FnOnce(&T) -> String,
+) -> anyhow::Result<()> {
     let mut out = match format {
         Format::Json => serde_json::to_string_pretty(document)?,
         Format::Text => text(document),
@@ -63,7 +67,9 @@ pub(crate) fn answer<T: Serialize>(format: Format, document: &T, text: impl FnOn
 /// A table with aligned columns; control characters are shown escaped.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let clean = |text: &str| -> String {
-        text.chars().flat_map(|it| if it.is_control() { it.escape_default().collect::<Vec<_>>() } else { vec![it] }).collect()
+        text.chars()
+            .flat_map(|it| if it.is_control() { it.escape_default().collect::<Vec<_>>() } else { vec![it] })
+            .collect()
     };
     let mut lines: Vec<Vec<String>> = vec![header.iter().map(|it| (*it).to_owned()).collect()];
     lines.extend(rows.iter().map(|row| row.iter().map(|it| clean(it)).collect()));

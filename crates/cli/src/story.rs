@@ -11,7 +11,9 @@ use refit_local::world::Moment;
 pub(crate) fn tell(moment: &Moment<'_>) -> Option<String> {
     match moment {
         Moment::Fact(entry) => tell_fact(entry),
-        Moment::Step { run, step, status } if *status == "Succeeded" => Some(format!("                    {run} {step} done")),
+        Moment::Step { run, step, status } if *status == "Succeeded" => {
+            Some(format!("                    {run} {step} done"))
+        }
         Moment::Trouble { function, why } => Some(format!("                    {function}: {why}")),
         Moment::Step { .. } | Moment::Time(_) => None,
     }
@@ -27,15 +29,25 @@ pub(crate) fn tell_fact(entry: &AuditEntry) -> Option<String> {
             let version = package.version;
             match next {
                 AfterEvaluation::AskApproval { .. } => {
-                    format!("{run} made version {version}, which waits for approval: {}", evaluation.auto_promotion.reason)
+                    format!(
+                        "{run} made version {version}, which waits for approval: {}",
+                        evaluation.auto_promotion.reason
+                    )
                 }
                 AfterEvaluation::Announce { .. } => {
-                    format!("{run} made version {version}, promoted without a person: {}", evaluation.auto_promotion.reason)
+                    format!(
+                        "{run} made version {version}, promoted without a person: {}",
+                        evaluation.auto_promotion.reason
+                    )
                 }
-                AfterEvaluation::Reject { outcome } => format!("{run} made version {version}, REJECTED: {}", outcome.reason),
+                AfterEvaluation::Reject { outcome } => {
+                    format!("{run} made version {version}, REJECTED: {}", outcome.reason)
+                }
             }
         }
-        Fact::ApprovalVoted { run, vote } => format!("{} votes on {run}: {:?}, \"{}\"", vote.by, vote.choice, vote.comment),
+        Fact::ApprovalVoted { run, vote } => {
+            format!("{} votes on {run}: {:?}, \"{}\"", vote.by, vote.choice, vote.comment)
+        }
         Fact::ModelPromoted { version, replaced, .. } => match replaced {
             Some(replaced) => format!("version {version} is champion, after version {replaced}"),
             None => format!("version {version} is the first champion"),
@@ -44,8 +56,12 @@ pub(crate) fn tell_fact(entry: &AuditEntry) -> Option<String> {
             let word = if *status == RunStatus::Failed { "FAILED" } else { status.name() };
             format!("{run} {word}: {}", outcome.reason)
         }
-        Fact::RollbackStarted { from, to, reason } => format!("{} takes version {from} back to {to}: {reason}", event.actor),
-        Fact::ModelRolledBack { from, to, .. } => format!("version {to} is champion again, {from} is rolled back; promotion needs a person now"),
+        Fact::RollbackStarted { from, to, reason } => {
+            format!("{} takes version {from} back to {to}: {reason}", event.actor)
+        }
+        Fact::ModelRolledBack { from, to, .. } => {
+            format!("version {to} is champion again, {from} is rolled back; promotion needs a person now")
+        }
         Fact::ModelWatched { .. } => format!("{} is under watch", event.model),
         Fact::PolicyAdopted { policy, .. } => format!("{} follows policy {}", event.model, policy.short()),
         Fact::RunStopping { run, .. } => format!("{run} is being stopped"),
@@ -80,7 +96,11 @@ pub(crate) fn summarize(document: &Document) -> String {
     let rows: u64 = quality.windows.iter().map(|it| it.rows).sum();
     let data = &document.data;
     let lines = [
-        format!("{name} over {rows} rows, {} to {}:", data.warmup_end.strftime("%Y-%m-%d"), data.end.strftime("%Y-%m-%d")),
+        format!(
+            "{name} over {rows} rows, {} to {}:",
+            data.warmup_end.strftime("%Y-%m-%d"),
+            data.end.strftime("%Y-%m-%d")
+        ),
         format!("  never retrained  {}", show(quality.mean.frozen)),
         format!("  kept fresh       {}  {}", show(quality.mean.refit), gain.unwrap_or_default()),
         format!(

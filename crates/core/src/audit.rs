@@ -390,7 +390,11 @@ impl ChainCheck {
     /// # Errors
     /// Says that it does not.
     pub fn finish(&self, seq: u64, hash: &Digest) -> Result<(), BrokenChain> {
-        if self.seq == seq && &self.hash == hash { Ok(()) } else { Err(BrokenChain::Tail { expected: seq, found: self.seq }) }
+        if self.seq == seq && &self.hash == hash {
+            Ok(())
+        } else {
+            Err(BrokenChain::Tail { expected: seq, found: self.seq })
+        }
     }
 
     /// How many entries were checked.

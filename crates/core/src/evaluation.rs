@@ -96,7 +96,13 @@ pub struct AutoPromotion {
 
 /// Judges the evidence by the gates and the bar for promotion without a person. Pure.
 #[must_use]
-pub fn evaluate(evidence: Evidence, gates: &[GatePolicy], auto: Option<&AutoPromote>, has_champion: bool, frozen: Option<&str>) -> Evaluation {
+pub fn evaluate(
+    evidence: Evidence,
+    gates: &[GatePolicy],
+    auto: Option<&AutoPromote>,
+    has_champion: bool,
+    frozen: Option<&str>,
+) -> Evaluation {
     let results: Vec<GateResult> = gates.iter().map(|gate| judge_gate(gate, &evidence, has_champion)).collect();
     let verdict = results.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Passed);
     let auto_promotion = judge_auto_promotion(auto, &evidence, verdict, has_champion, frozen);
@@ -118,7 +124,10 @@ fn judge_gate(gate: &GatePolicy, evidence: &Evidence, has_champion: bool) -> Gat
             Some(value) => {
                 let is_met = if is_minimum { limit <= value } else { value <= limit };
                 let word = if is_minimum { "at least" } else { "at most" };
-                (if is_met { Verdict::Passed } else { Verdict::Failed }, format!("{name} {value:.4}, {word} {limit} is needed"))
+                (
+                    if is_met { Verdict::Passed } else { Verdict::Failed },
+                    format!("{name} {value:.4}, {word} {limit} is needed"),
+                )
             }
         });
     }
@@ -136,7 +145,11 @@ fn judge_gate(gate: &GatePolicy, evidence: &Evidence, has_champion: bool) -> Gat
         });
     }
     let verdict = answers.iter().map(|it| it.0).max().unwrap_or(Verdict::Errored);
-    let reasons = if answers.is_empty() { vec!["the gate has no condition".to_owned()] } else { answers.into_iter().map(|it| it.1).collect() };
+    let reasons = if answers.is_empty() {
+        vec!["the gate has no condition".to_owned()]
+    } else {
+        answers.into_iter().map(|it| it.1).collect()
+    };
     GateResult { gate: gate.clone(), verdict, reasons }
 }
 
@@ -158,7 +171,13 @@ impl Relative {
     }
 }
 
-fn judge_relative(metric: Metric, mode: ImprovementMode, comparison: Option<&Comparison>, kind: Relative, limit: f64) -> Answer {
+fn judge_relative(
+    metric: Metric,
+    mode: ImprovementMode,
+    comparison: Option<&Comparison>,
+    kind: Relative,
+    limit: f64,
+) -> Answer {
     let name = metric.name();
     let Some(comparison) = comparison else {
         return (Verdict::Errored, format!("{name} was not measured"));
@@ -169,21 +188,36 @@ fn judge_relative(metric: Metric, mode: ImprovementMode, comparison: Option<&Com
     if comparison.candidate.is_none() {
         return (Verdict::Errored, format!("the candidate's {name} is undefined on the hold-out"));
     }
-    if let (Relative::MinImprovement | Relative::LowerBoundAbove, Some(best)) = (kind, best_possible(metric, mode, comparison))
+    if let (Relative::MinImprovement | Relative::LowerBoundAbove, Some(best)) =
+        (kind, best_possible(metric, mode, comparison))
         && best < limit
     {
-        return (Verdict::Errored, format!("impossible: {name} can improve by at most {best:.4} ({mode}), {limit} is asked"));
+        return (
+            Verdict::Errored,
+            format!("impossible: {name} can improve by at most {best:.4} ({mode}), {limit} is asked"),
+        );
     }
     let Some(improvement) = comparison.improvements.get(&mode).filter(|it| it.value.is_finite()) else {
         return (Verdict::Errored, format!("the {mode} improvement of {name} is undefined"));
     };
     let value = improvement.value;
     match kind {
-        Relative::MinImprovement => (passed_if(limit <= value), format!("{name} improved by {value:+.4} ({mode}), {limit:+} is needed")),
-        Relative::MaxRegression => (passed_if(-limit <= value), format!("{name} changed by {value:+.4} ({mode}), a loss of at most {limit} is allowed")),
+        Relative::MinImprovement => {
+            (passed_if(limit <= value), format!("{name} improved by {value:+.4} ({mode}), {limit:+} is needed"))
+        }
+        Relative::MaxRegression => (
+            passed_if(-limit <= value),
+            format!("{name} changed by {value:+.4} ({mode}), a loss of at most {limit} is allowed"),
+        ),
         Relative::LowerBoundAbove => match improvement.lower_bound.filter(|it| it.is_finite()) {
-            Some(bound) => (passed_if(limit < bound), format!("{name} improved by at least {bound:+.4} ({mode}, one-sided 95 %), above {limit:+} is needed")),
-            None => (Verdict::Inconclusive, format!("the hold-out has too few days for a bound on the improvement of {name}")),
+            Some(bound) => (
+                passed_if(limit < bound),
+                format!("{name} improved by at least {bound:+.4} ({mode}, one-sided 95 %), above {limit:+} is needed"),
+            ),
+            None => (
+                Verdict::Inconclusive,
+                format!("the hold-out has too few days for a bound on the improvement of {name}"),
+            ),
         },
     }
 }
@@ -225,7 +259,13 @@ pub fn improvement(metric: Metric, mode: ImprovementMode, champion: f64, candida
     (0.0 < scale && share.is_finite()).then_some(share)
 }
 
-fn judge_auto_promotion(auto: Option<&AutoPromote>, evidence: &Evidence, verdict: Verdict, has_champion: bool, frozen: Option<&str>) -> AutoPromotion {
+fn judge_auto_promotion(
+    auto: Option<&AutoPromote>,
+    evidence: &Evidence,
+    verdict: Verdict,
+    has_champion: bool,
+    frozen: Option<&str>,
+) -> AutoPromotion {
     let no = |reason: String| AutoPromotion { is_granted: false, reason };
     let Some(auto) = auto else { return no("the policy asks for a person".to_owned()) };
     if !has_champion {
@@ -264,7 +304,7 @@ mod tests {
     use super::*;
 
     fn evidence(metric: Metric, champion: Option<f64>, candidate: f64, bound: Option<f64>) -> Evidence {
-        let measured = |value| Measured { value, standard_error: Some(0.1), rows: 500 };
+        let measured = |value| Measured { value, standard_error: Some(0.1), rows: 500, blocks: 7 };
         let modes = [ImprovementMode::Relative, ImprovementMode::Absolute, ImprovementMode::ErrorReduction];
         let improvements = modes
             .into_iter()
@@ -282,7 +322,15 @@ mod tests {
     }
 
     fn gate(metric: Metric) -> GatePolicy {
-        GatePolicy { metric, min: None, max: None, min_improvement: None, max_regression: None, mode: ImprovementMode::Relative, lower_bound_above: None }
+        GatePolicy {
+            metric,
+            min: None,
+            max: None,
+            min_improvement: None,
+            max_regression: None,
+            mode: ImprovementMode::Relative,
+            lower_bound_above: None,
+        }
     }
 
     #[track_caller]
@@ -311,7 +359,11 @@ mod tests {
         ] {
             check(&gate, &evidence(Metric::Mae, Some(10.0), f64::NAN, Some(0.5)), Verdict::Errored);
         }
-        check(&GatePolicy { max: Some(1.0), ..gate(Metric::Mae) }, &Evidence { metrics: BTreeMap::new(), ..evidence(Metric::Mae, None, 1.0, None) }, Verdict::Errored);
+        check(
+            &GatePolicy { max: Some(1.0), ..gate(Metric::Mae) },
+            &Evidence { metrics: BTreeMap::new(), ..evidence(Metric::Mae, None, 1.0, None) },
+            Verdict::Errored,
+        );
     }
 
     #[test]
@@ -326,7 +378,9 @@ mod tests {
         ] {
             let found = improvement(metric, mode, champion, candidate);
             match (found, expected) {
-                (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-12, "{metric:?} {mode}: {found}"),
+                (Some(found), Some(expected)) => {
+                    assert!((found - expected).abs() < 1e-12, "{metric:?} {mode}: {found}")
+                }
                 (found, expected) => assert_eq!(found, expected),
             }
         }
@@ -342,7 +396,11 @@ mod tests {
         check(&GatePolicy { max_regression: Some(0.03), ..gate(Metric::Mae) }, &worse, Verdict::Failed);
         check(&GatePolicy { lower_bound_above: Some(0.0), ..gate(Metric::Mae) }, &better, Verdict::Passed);
         check(&GatePolicy { lower_bound_above: Some(0.0), ..gate(Metric::Mae) }, &worse, Verdict::Failed);
-        check(&GatePolicy { lower_bound_above: Some(0.0), ..gate(Metric::Mae) }, &evidence(Metric::Mae, Some(10.0), 9.0, None), Verdict::Inconclusive);
+        check(
+            &GatePolicy { lower_bound_above: Some(0.0), ..gate(Metric::Mae) },
+            &evidence(Metric::Mae, Some(10.0), 9.0, None),
+            Verdict::Inconclusive,
+        );
     }
 
     #[test]
@@ -353,9 +411,16 @@ mod tests {
 
     #[test]
     fn p4_a_person_is_needed_unless_the_policy_and_the_numbers_say_otherwise() {
-        let auto = AutoPromote { metric: Metric::Mae, mode: ImprovementMode::Relative, min_improvement: 0.05, lower_bound_above: 0.0 };
+        let auto = AutoPromote {
+            metric: Metric::Mae,
+            mode: ImprovementMode::Relative,
+            min_improvement: 0.05,
+            lower_bound_above: 0.0,
+        };
         let good = evidence(Metric::Mae, Some(10.0), 9.0, Some(0.05));
-        let granted = |auto: Option<&AutoPromote>, evidence: &Evidence, has_champion, frozen: Option<&str>| evaluate(evidence.clone(), &[], auto, has_champion, frozen).auto_promotion.is_granted;
+        let granted = |auto: Option<&AutoPromote>, evidence: &Evidence, has_champion, frozen: Option<&str>| {
+            evaluate(evidence.clone(), &[], auto, has_champion, frozen).auto_promotion.is_granted
+        };
         assert!(granted(Some(&auto), &good, true, None));
         assert!(!granted(None, &good, true, None));
         assert!(!granted(Some(&auto), &good, false, None));

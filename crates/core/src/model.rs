@@ -313,7 +313,8 @@ impl Model {
             }
             Fact::RollbackStarted { from, to, reason } => {
                 let by = event.actor.clone();
-                self.head.active_rollback = Some(Rollback { from: *from, to: *to, reason: reason.clone(), by, at: event.at });
+                self.head.active_rollback =
+                    Some(Rollback { from: *from, to: *to, reason: reason.clone(), by, at: event.at });
             }
             Fact::ModelRolledBack { from, to, .. } => self.roll_back(seq, *from, *to)?,
         }
@@ -384,7 +385,13 @@ impl Model {
         self.packages.get_mut(&version).ok_or_else(|| missing(seq, "package version", &version))
     }
 
-    fn promote(&mut self, event: &AuditEvent, run: &RunId, version: u64, replaced: Option<u64>) -> Result<(), Inconsistent> {
+    fn promote(
+        &mut self,
+        event: &AuditEvent,
+        run: &RunId,
+        version: u64,
+        replaced: Option<u64>,
+    ) -> Result<(), Inconsistent> {
         let seq = event.seq;
         if self.head.champion != replaced {
             return Err(Inconsistent::Misplaced(seq, event.fact.name()));
@@ -396,11 +403,8 @@ impl Model {
         package.status = PackageStatus::Champion;
         package.promoted_at = Some(event.at);
         package.replaced = replaced;
-        let outcome = Outcome {
-            at: event.at,
-            code: OutcomeCode::Promoted,
-            reason: format!("version {version} is champion"),
-        };
+        let outcome =
+            Outcome { at: event.at, code: OutcomeCode::Promoted, reason: format!("version {version} is champion") };
         self.end_run(seq, run, RunEvent::Promote, &outcome)?;
         self.head.champion = Some(version);
         self.head.previous_champion = replaced;

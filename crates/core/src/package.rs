@@ -35,6 +35,8 @@ pub struct Measured {
     pub standard_error: Option<f64>,
     /// How many rows it was measured on.
     pub rows: u64,
+    /// How many independent blocks the error rests on: days, or rows where there is only one day.
+    pub blocks: u64,
 }
 
 /// One version of a monitored model.

@@ -57,7 +57,9 @@ mod tests {
     fn windows_close_when_their_end_has_passed() {
         let time = |text: &str| text.parse::<Timestamp>().unwrap_or_else(|error| panic!("{error}"));
         let size = Span::days(1);
-        let closed = |after, until| Window::closed(size, time(after), time(until), 3).iter().map(|it| it.end.to_string()).collect::<Vec<_>>();
+        let closed = |after, until| {
+            Window::closed(size, time(after), time(until), 3).iter().map(|it| it.end.to_string()).collect::<Vec<_>>()
+        };
         assert_eq!(closed("2013-01-01T00:00:00Z", "2013-01-01T23:59:59Z"), Vec::<String>::new());
         assert_eq!(closed("2013-01-01T00:00:00Z", "2013-01-02T00:00:00Z"), ["2013-01-02T00:00:00Z"]);
         assert_eq!(closed("2013-01-01T12:00:00Z", "2013-01-09T00:00:00Z").len(), 3);

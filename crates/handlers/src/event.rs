@@ -103,7 +103,9 @@ mod tests {
 
     #[test]
     fn keys_are_decoded_once() {
-        for (text, expected) in [("a+b", "a b"), ("a%2Fb", "a/b"), ("a%252Fb", "a%2Fb"), ("%zz", "%zz"), ("%", "%"), ("ä", "ä")] {
+        for (text, expected) in
+            [("a+b", "a b"), ("a%2Fb", "a/b"), ("a%252Fb", "a%2Fb"), ("%zz", "%zz"), ("%", "%"), ("ä", "ä")]
+        {
             assert_eq!(percent_decode(text), expected);
         }
     }

@@ -112,9 +112,30 @@ fn to_value<T: Serialize>(it: T) -> Value {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum Request {
-    Trigger { id: String, model: ModelId, actor: String, reason: String, #[serde(default)] force: bool },
-    Vote { id: String, run: RunId, actor: String, choice: Choice, #[serde(default)] comment: String, basis: Option<Digest> },
-    Rollback { id: String, model: ModelId, actor: String, reason: String, from: Option<u64> },
+    Trigger {
+        id: String,
+        model: ModelId,
+        actor: String,
+        reason: String,
+        #[serde(default)]
+        force: bool,
+    },
+    Vote {
+        id: String,
+        run: RunId,
+        actor: String,
+        choice: Choice,
+        #[serde(default)]
+        comment: String,
+        basis: Option<Digest>,
+    },
+    Rollback {
+        id: String,
+        model: ModelId,
+        actor: String,
+        reason: String,
+        from: Option<u64>,
+    },
 }
 
 /// A request inside an event: an object with `kind`. `None` when the event is something else.

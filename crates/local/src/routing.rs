@@ -17,7 +17,9 @@ pub fn targets(event: &Value) -> Vec<Function> {
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
     let target = match (text("source"), text("detail-type")) {
         (SOURCE, WAKE_UP) => event.pointer("/detail/function").and_then(Value::as_str).and_then(|it| it.parse().ok()),
-        (SOURCE, "Retraining Requested" | "Retraining Queued" | "Retraining Starting") => Some(Function::StartRetraining),
+        (SOURCE, "Retraining Requested" | "Retraining Queued" | "Retraining Starting") => {
+            Some(Function::StartRetraining)
+        }
         (SOURCE, "Retraining Succeeded") => Some(Function::EvaluateCandidate),
         (
             SOURCE,
@@ -30,7 +32,9 @@ pub fn targets(event: &Value) -> Vec<Function> {
             | "Rollback Performed"
             | "Retraining Rejected",
         ) => Some(Function::PromoteModel),
-        ("aws.sagemaker", "SageMaker Model Building Pipeline Execution Status Change") => Some(Function::EvaluateCandidate),
+        ("aws.sagemaker", "SageMaker Model Building Pipeline Execution Status Change") => {
+            Some(Function::EvaluateCandidate)
+        }
         ("aws.s3", "Object Created") => Some(Function::RecordWindow),
         ("aws.events", "Scheduled Event") => Some(Function::Sweep),
         _ => None,
@@ -64,13 +68,18 @@ mod tests {
         check("refit", "Rollback Performed", &[Function::PromoteModel]);
         check("aws.s3", "Object Created", &[Function::RecordWindow]);
         check("aws.events", "Scheduled Event", &[Function::Sweep]);
-        check("aws.sagemaker", "SageMaker Model Building Pipeline Execution Status Change", &[Function::EvaluateCandidate]);
+        check(
+            "aws.sagemaker",
+            "SageMaker Model Building Pipeline Execution Status Change",
+            &[Function::EvaluateCandidate],
+        );
     }
 
     #[test]
     fn a_wake_up_goes_to_the_function_that_it_names() {
         for function in Function::ALL {
-            let event = json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "function": function.name() } });
+            let event =
+                json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "function": function.name() } });
             assert_eq!(targets(&event), [function]);
         }
         let unknown = json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "function": "nobody" } });

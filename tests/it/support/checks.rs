@@ -97,9 +97,15 @@ impl Checker {
     pub(crate) fn finish(&self, world: &MemoryWorld) -> Checked {
         self.check_executions(world)?;
         let report = poll(refit_app::queries::verify_audit(&world.table, &self.model)).unwrap_done();
-        let report = report.map_err(|error| Violation(format!("U3: the log cannot be verified: {}", refit_app::chain(&error))))?;
+        let report = report
+            .map_err(|error| Violation(format!("U3: the log cannot be verified: {}", refit_app::chain(&error))))?;
         ensure!(report.verified, "U3: {}", report.problems.join("; "));
-        ensure!(report.entries == self.entries.len() as u64, "U2: {} entries are stored, {} were written", report.entries, self.entries.len());
+        ensure!(
+            report.entries == self.entries.len() as u64,
+            "U2: {} entries are stored, {} were written",
+            report.entries,
+            self.entries.len()
+        );
         Ok(())
     }
 
@@ -123,7 +129,11 @@ impl Checker {
         let is_state = |key: &Key| key.partition == state && !key.sort.starts_with("REQUEST#");
         let states = changed.iter().filter(|it| is_state(it.0)).count();
         let logged: Vec<_> = changed.iter().copied().filter(|it| it.0.partition == log).collect();
-        ensure!(states == 0 || logged.len() == 1, "U1: {states} items of the model changed with {} audit entries", logged.len());
+        ensure!(
+            states == 0 || logged.len() == 1,
+            "U1: {states} items of the model changed with {} audit entries",
+            logged.len()
+        );
         ensure!(logged.len() <= 1, "U1: one transaction appended {} audit entries", logged.len());
         let head_before: Option<Head> = self.document(&head_key(&self.model))?;
         for (key, body) in &logged {
@@ -156,8 +166,13 @@ impl Checker {
             self.before.insert(*version, (head.clone(), served));
         }
         match &mut self.folded {
-            None => self.folded = Some(Arc::new(Model::begin(&entry.event).map_err(|error| Violation(format!("U3: {error}")))?)),
-            Some(model) => Arc::make_mut(model).apply(&entry.event).map_err(|error| Violation(format!("U3: {}", refit_app::chain(&error))))?,
+            None => {
+                self.folded =
+                    Some(Arc::new(Model::begin(&entry.event).map_err(|error| Violation(format!("U3: {error}")))?))
+            }
+            Some(model) => Arc::make_mut(model)
+                .apply(&entry.event)
+                .map_err(|error| Violation(format!("U3: {}", refit_app::chain(&error))))?,
         }
         ensure!(entry.event.at <= transaction.at, "U2: entry {key} is dated after it was written");
         self.entries.push(Arc::new(entry));
@@ -179,9 +194,23 @@ impl Checker {
         } else if key.sort.starts_with("RUN#") {
             let after: Run = parse(key, body)?;
             if let Some(before) = stored.runs.get(&after.id) {
-                ensure!(!before.status.is_terminal(), "E3: run {} was {} and became {}", after.id, before.status, after.status);
-                ensure!(before.request.is_none() || before.request == after.request, "T2: the frozen request of {} changed", after.id);
-                ensure!(before.execution.is_none() || before.execution == after.execution, "T1: run {} changed its execution", after.id);
+                ensure!(
+                    !before.status.is_terminal(),
+                    "E3: run {} was {} and became {}",
+                    after.id,
+                    before.status,
+                    after.status
+                );
+                ensure!(
+                    before.request.is_none() || before.request == after.request,
+                    "T2: the frozen request of {} changed",
+                    after.id
+                );
+                ensure!(
+                    before.execution.is_none() || before.execution == after.execution,
+                    "T1: run {} changed its execution",
+                    after.id
+                );
             }
             stored.runs.insert(after.id.clone(), after);
         }
@@ -190,19 +219,35 @@ impl Checker {
 
     /// P1, P5, L1, U1, U3: the stored state as a whole.
     fn check_state(&self, before: Option<&Head>) -> Checked {
-        let head: Head = self.document(&head_key(&self.model))?.ok_or_else(|| Violation("U1: there is no head".to_owned()))?;
+        let head: Head =
+            self.document(&head_key(&self.model))?.ok_or_else(|| Violation("U1: there is no head".to_owned()))?;
         let last = before.map_or(0, |it| it.audit_seq);
         ensure!(head.audit_seq == last + 1, "P5: audit_seq went from {last} to {}", head.audit_seq);
-        ensure!(head.audit_seq == self.entries.len() as u64, "U1: HEAD is at {}, the log at {}", head.audit_seq, self.entries.len());
+        ensure!(
+            head.audit_seq == self.entries.len() as u64,
+            "U1: HEAD is at {}, the log at {}",
+            head.audit_seq,
+            self.entries.len()
+        );
         let Stored { runs, packages, approvals } = &*self.stored;
-        let champions: Vec<u64> = packages.values().filter(|it| it.status == PackageStatus::Champion).map(|it| it.version).collect();
+        let champions: Vec<u64> =
+            packages.values().filter(|it| it.status == PackageStatus::Champion).map(|it| it.version).collect();
         let expected: Vec<u64> = head.champion.into_iter().collect();
         ensure!(champions == expected, "P1: HEAD names champion {:?}, packages say {champions:?}", head.champion);
         let active: Vec<&RunId> = runs.values().filter(|it| !it.status.is_terminal()).map(|it| &it.id).collect();
         ensure!(active.len() <= 1, "L1: {} runs are active", active.len());
-        ensure!(active == head.active_run.iter().collect::<Vec<_>>(), "L1: HEAD names run {:?}, runs say {active:?}", head.active_run);
+        ensure!(
+            active == head.active_run.iter().collect::<Vec<_>>(),
+            "L1: HEAD names run {:?}, runs say {active:?}",
+            head.active_run
+        );
         let folded = self.folded.as_ref().ok_or_else(|| Violation("U3: nothing was folded".to_owned()))?;
-        ensure!(folded.head == head, "U3: the log adds up to another HEAD: {:?} is stored, {:?} expected", head, folded.head);
+        ensure!(
+            folded.head == head,
+            "U3: the log adds up to another HEAD: {:?} is stored, {:?} expected",
+            head,
+            folded.head
+        );
         ensure!(&folded.runs == runs, "U3: the log adds up to other runs");
         ensure!(&folded.packages == packages, "U3: the log adds up to other packages");
         ensure!(&folded.approvals == approvals, "U3: the log adds up to other approvals");
@@ -212,7 +257,8 @@ impl Checker {
     /// L1: slots are held by exactly the runs whose status holds one, and by no more than there are.
     fn check_slots(&self) -> Checked {
         let slots = self.document::<Slots>(&slots_key())?.unwrap_or_default();
-        let holders: BTreeSet<&RunId> = self.stored.runs.values().filter(|it| it.status.holds_slot()).map(|it| &it.id).collect();
+        let holders: BTreeSet<&RunId> =
+            self.stored.runs.values().filter(|it| it.status.holds_slot()).map(|it| &it.id).collect();
         let stored: BTreeSet<&RunId> = slots.holders.keys().collect();
         ensure!(stored == holders, "L1: slots are held by {stored:?}, runs that hold one are {holders:?}");
         ensure!(stored.len() <= 1, "L1: {} of 1 slots are held", stored.len());
@@ -226,7 +272,10 @@ impl Checker {
         match &entry.event.fact {
             Fact::ModelPromoted { run, .. } => {
                 let run = folded.runs.get(run).ok_or_else(|| Violation(format!("U3: there is no run {run}")))?;
-                let announced = run.announced.as_ref().ok_or_else(|| Violation(format!("A2: {} was promoted without a notice", run.id)))?;
+                let announced = run
+                    .announced
+                    .as_ref()
+                    .ok_or_else(|| Violation(format!("A2: {} was promoted without a notice", run.id)))?;
                 let id = format!("{}-{}", self.model, announced.seq);
                 let heard = world.publisher.published()[..transaction.published.0].iter().any(|it| it.dedupe_id == id);
                 ensure!(
@@ -235,11 +284,20 @@ impl Checker {
                     run.id
                 );
                 let expected = self.expected_serving(&folded.head)?;
-                ensure!(Some(&transaction.serving) == expected.as_ref(), "P1: promoted while {:?} was served", transaction.serving);
+                ensure!(
+                    Some(&transaction.serving) == expected.as_ref(),
+                    "P1: promoted while {:?} was served",
+                    transaction.serving
+                );
             }
             Fact::ModelRolledBack { from, to, .. } => {
-                let (before, served) = self.before.get(from).ok_or_else(|| Violation(format!("R1: version {from} was never promoted")))?;
-                ensure!(before.champion == Some(*to), "R1: went back to {to}, before {from} it was {:?}", before.champion);
+                let (before, served) =
+                    self.before.get(from).ok_or_else(|| Violation(format!("R1: version {from} was never promoted")))?;
+                ensure!(
+                    before.champion == Some(*to),
+                    "R1: went back to {to}, before {from} it was {:?}",
+                    before.champion
+                );
                 ensure!(folded.head.champion == before.champion, "R1: champion is {:?}", folded.head.champion);
                 ensure!(
                     folded.head.previous_champion == before.previous_champion,
@@ -258,18 +316,22 @@ impl Checker {
     fn expected_serving(&self, head: &Head) -> Result<Option<Vec<Variant>>, Violation> {
         let Some(folded) = &self.folded else { return Ok(None) };
         let champion = head.champion.and_then(|it| folded.packages.get(&it));
-        Ok(champion.map(|it| vec![Variant { name: head.endpoint.variant.clone(), package_arn: it.arn.clone(), weight: 1.0 }]))
+        Ok(champion
+            .map(|it| vec![Variant { name: head.endpoint.variant.clone(), package_arn: it.arn.clone(), weight: 1.0 }]))
     }
 
     /// Remembers what was published and sent before the transaction.
     fn hear(&mut self, world: &MemoryWorld, transaction: &Transaction) {
         let (published, alerted) = transaction.published;
         if self.published_count < published {
-            self.published.extend(world.publisher.published()[self.published_count..published].iter().map(|it| it.dedupe_id.clone()));
+            self.published.extend(
+                world.publisher.published()[self.published_count..published].iter().map(|it| it.dedupe_id.clone()),
+            );
             self.published_count = published;
         }
         if self.alerted_count < alerted {
-            self.alerted.extend(world.publisher.alerts()[self.alerted_count..alerted].iter().map(|it| it.dedupe_id.clone()));
+            self.alerted
+                .extend(world.publisher.alerts()[self.alerted_count..alerted].iter().map(|it| it.dedupe_id.clone()));
             self.alerted_count = alerted;
         }
     }
@@ -279,14 +341,21 @@ impl Checker {
         let Some(cursor) = self.document::<serde_json::Value>(&cursor_key(&self.model))? else { return Ok(()) };
         let up_to = cursor["published"].as_u64().unwrap_or_default();
         ensure!(self.cursor <= up_to, "A1: the cursor went back from {} to {up_to}", self.cursor);
-        ensure!(up_to <= self.entries.len() as u64, "A1: the cursor is at {up_to}, the log ends at {}", self.entries.len());
+        ensure!(
+            up_to <= self.entries.len() as u64,
+            "A1: the cursor is at {up_to}, the log ends at {}",
+            self.entries.len()
+        );
         for seq in self.cursor + 1..=up_to {
             let id = format!("{}-{seq}", self.model);
             let is_parked = self.alerted.contains(&format!("{}-parked-{seq}", self.model));
             ensure!(is_parked || self.published.contains(&id), "A1: event {id} was passed over");
             let index = usize::try_from(seq - 1).expect("a log fits into memory");
             let alert = alert_of(&self.entries[index].event);
-            ensure!(is_parked || alert.is_none_or(|it| self.alerted.contains(&it.dedupe_id)), "A1: the alert of event {id} was not sent");
+            ensure!(
+                is_parked || alert.is_none_or(|it| self.alerted.contains(&it.dedupe_id)),
+                "A1: the alert of event {id} was not sent"
+            );
         }
         self.cursor = up_to;
         Ok(())
@@ -302,13 +371,19 @@ impl Checker {
             let stored = self.folded.as_ref().and_then(|it| it.runs.get(&run)).and_then(|it| it.request.as_ref());
             let stored = stored.ok_or_else(|| Violation(format!("T2: {run} was started without a stored request")))?;
             ensure!(
-                stored.parameters == request.parameters && stored.start_key == key && stored.definition_version == request.version,
+                stored.parameters == request.parameters
+                    && stored.start_key == key
+                    && stored.definition_version == request.version,
                 "T2: {run} was started with something else than is stored"
             );
         }
         let mut runs = BTreeSet::new();
         for (execution, _) in world.pipelines.executions() {
-            ensure!(runs.insert(execution.display_name.clone()), "T1: run {} has two executions", execution.display_name);
+            ensure!(
+                runs.insert(execution.display_name.clone()),
+                "T1: run {} has two executions",
+                execution.display_name
+            );
         }
         Ok(())
     }

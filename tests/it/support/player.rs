@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use jiff::SignedDuration;
 use refit_app::ErrorClass;
 use refit_handlers::Function;
-use refit_local::memory::faults::{At, Calm, Call, Fault, FaultPlan, Faults};
+use refit_local::memory::faults::{At, Call, Calm, Fault, FaultPlan, Faults};
 use refit_local::memory::{Delivered, Delivery, MemoryWorld, Ran, WorldSnapshot, policy, scheduled_event};
 
 use super::checks::{Checker, Violation};
@@ -73,7 +73,12 @@ pub(crate) struct Player<'a> {
 
 impl<'a> Player<'a> {
     pub(crate) fn new(workflow: &'a Workflow, plan: impl FaultPlan + 'static) -> Player<'a> {
-        let start = Checkpoint { calls: 0, world: workflow.base.world.clone(), checker: workflow.base.checker.clone(), action: 0 };
+        let start = Checkpoint {
+            calls: 0,
+            world: workflow.base.world.clone(),
+            checker: workflow.base.checker.clone(),
+            action: 0,
+        };
         Player::resume(workflow, &start, plan)
     }
 
@@ -114,6 +119,12 @@ impl<'a> Player<'a> {
     pub(crate) fn recording(mut self) -> Self {
         self.is_recording = true;
         self
+    }
+
+    /// Whether everything is done but the last action.
+    pub(crate) fn is_at_last_action(&mut self) -> bool {
+        self.world.pump();
+        self.world.queue.is_empty() && self.sweeps == 0 && self.action + 1 == self.workflow.actions.len()
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -329,8 +340,11 @@ pub(crate) fn play_every_fault(workflow: &Workflow) -> Tally {
             };
             for redelivery in kinds {
                 tally.runs += 1;
-                let problem = play_fault(workflow, &undisturbed, call, fault, *redelivery, &mut known, &mut tally.played);
-                tally.problems.extend(problem.map(|it| format!("{}: {fault:?} at {call}, {redelivery:?}: {it}", workflow.name)));
+                let problem =
+                    play_fault(workflow, &undisturbed, call, fault, *redelivery, &mut known, &mut tally.played);
+                tally
+                    .problems
+                    .extend(problem.map(|it| format!("{}: {fault:?} at {call}, {redelivery:?}: {it}", workflow.name)));
             }
         }
     }

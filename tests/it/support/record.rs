@@ -71,7 +71,13 @@ impl Table for Recorder {
         Ok(())
     }
 
-    async fn list_due(&self, shard: u8, until: Timestamp, limit: usize, after: Option<&DueItem>) -> Result<DuePage, TableError> {
+    async fn list_due(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        limit: usize,
+        after: Option<&DueItem>,
+    ) -> Result<DuePage, TableError> {
         self.table.list_due(shard, until, limit, after).await
     }
 }

@@ -44,6 +44,16 @@ fn without_times(value: &mut Value) {
 }
 
 impl Summary {
+    /// Whether everything in the log was published.
+    pub(crate) fn is_published(&self) -> bool {
+        self.is_published
+    }
+
+    /// The same end with everything published.
+    pub(crate) fn published(self) -> Summary {
+        Summary { is_published: true, ..self }
+    }
+
     pub(crate) fn of(world: &MemoryWorld) -> Summary {
         let model: ModelId = MODEL.parse().expect("a constant name");
         let table = &world.table;
@@ -59,7 +69,10 @@ impl Summary {
         let slots = body(&slots_key());
         Summary {
             head,
-            runs: runs.iter().map(|it| (it.id.to_string(), it.status, it.outcome.as_ref().map(|it| it.code), it.candidate)).collect(),
+            runs: runs
+                .iter()
+                .map(|it| (it.id.to_string(), it.status, it.outcome.as_ref().map(|it| it.code), it.candidate))
+                .collect(),
             packages: packages.iter().map(|it| (it.version, it.status)).collect(),
             registry: world.packages.list().into_iter().map(|it| (it.arn, it.approval)).collect(),
             approvals: approvals

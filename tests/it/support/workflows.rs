@@ -60,7 +60,13 @@ fn data(error: f64) -> [Action; 2] {
         let label = 100.0 + (hour % 7) as f64;
         let (input, output) = (format!("{{\"x\":{hour}}}"), format!("{{\"score\":{}}}", label + sign * error));
         let event_id = Digest::of(id.as_bytes()).short().to_owned();
-        let line = CaptureLine { event_id: &event_id, inference_id: Some(&id), time_micros: at, input: &input, output: &output };
+        let line = CaptureLine {
+            event_id: &event_id,
+            inference_id: Some(&id),
+            time_micros: at,
+            input: &input,
+            output: &output,
+        };
         capture.push_str(&write_capture_line(&line));
         labels.push_str(&write_ground_truth_line(&id, &Label::Number(label)));
     }
@@ -79,12 +85,20 @@ pub(crate) fn quiet_check() -> Workflow {
 /// Quality drops, a run is requested, its candidate is promoted without a person.
 pub(crate) fn drop_to_promotion() -> Workflow {
     let [capture, labels] = data(14.0);
-    Workflow { name: "performance drop", base: automatic(), actions: vec![capture, labels, hours(22), succeeds(4.0, 14.0)] }
+    Workflow {
+        name: "performance drop",
+        base: automatic(),
+        actions: vec![capture, labels, hours(22), succeeds(4.0, 14.0)],
+    }
 }
 
 pub(crate) fn manual_to_promotion() -> Workflow {
     let approve = ask(Function::PromoteModel, vote("v", 2, "bob", "approve"));
-    Workflow { name: "manual trigger and approval", base: one_champion(), actions: vec![check(), succeeds(4.0, 9.0), approve] }
+    Workflow {
+        name: "manual trigger and approval",
+        base: one_champion(),
+        actions: vec![check(), succeeds(4.0, 9.0), approve],
+    }
 }
 
 /// The first champion: nothing to compare with, nothing served yet.
@@ -113,7 +127,11 @@ pub(crate) fn execution_failed() -> Workflow {
 
 /// It succeeds and registers nothing.
 pub(crate) fn outputs_missing() -> Workflow {
-    Workflow { name: "missing outputs", base: one_champion(), actions: vec![check(), Action::Finish(Ending::SucceededEmpty)] }
+    Workflow {
+        name: "missing outputs",
+        base: one_champion(),
+        actions: vec![check(), Action::Finish(Ending::SucceededEmpty)],
+    }
 }
 
 pub(crate) fn execution_timed_out() -> Workflow {
@@ -122,7 +140,11 @@ pub(crate) fn execution_timed_out() -> Workflow {
 }
 
 pub(crate) fn rollback_when_idle() -> Workflow {
-    Workflow { name: "rollback during idle", base: two_champions(), actions: vec![ask(Function::PromoteModel, rollback("b"))] }
+    Workflow {
+        name: "rollback during idle",
+        base: two_champions(),
+        actions: vec![ask(Function::PromoteModel, rollback("b"))],
+    }
 }
 
 /// The champion is taken back while a candidate trains: the comparison no longer applies.

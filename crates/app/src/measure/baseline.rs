@@ -61,7 +61,11 @@ pub struct Baseline {
 ///
 /// # Errors
 /// See [`AppError`].
-pub(super) async fn ensure_baseline(objects: &dyn Objects, bucket: &str, policy: &ModelPolicy) -> Result<Option<Baseline>, AppError> {
+pub(super) async fn ensure_baseline(
+    objects: &dyn Objects,
+    bucket: &str,
+    policy: &ModelPolicy,
+) -> Result<Option<Baseline>, AppError> {
     let files = list_all(objects, &policy.data.reference).await?;
     if files.is_empty() {
         return Ok(None);
@@ -119,7 +123,8 @@ impl Baseline {
     /// Summarizes the reference.
     #[must_use]
     pub fn of(reference: &Frame) -> Baseline {
-        let features = reference.columns().iter().filter_map(|column| Some((column.name.clone(), summarize(column)?))).collect();
+        let features =
+            reference.columns().iter().filter_map(|column| Some((column.name.clone(), summarize(column)?))).collect();
         Baseline { schema: 1, rows: reference.rows() as u64, features }
     }
 

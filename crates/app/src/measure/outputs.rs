@@ -74,24 +74,29 @@ async fn read(
     let description = ports.packages.describe(arn).await.map_err(AppError::from)?;
     let objects = &*ports.objects;
     let manifest_bytes = fetch(objects, &request.output, "manifest.json").await?;
-    let manifest: Manifest =
-        serde_json::from_slice(&manifest_bytes).map_err(|error| bad(format!("manifest.json does not parse: {error}")))?;
+    let manifest: Manifest = serde_json::from_slice(&manifest_bytes)
+        .map_err(|error| bad(format!("manifest.json does not parse: {error}")))?;
     if manifest.run_id != run.id.to_string() {
         return Err(bad(format!("manifest.json belongs to run {}, not {}", manifest.run_id, run.id)));
     }
     let evaluation = fetch(objects, &request.output, "evaluation.json").await?;
     let predictions = fetch(objects, &request.output, "predictions.parquet").await?;
     for (name, bytes) in [("evaluation.json", &evaluation), ("predictions.parquet", &predictions)] {
-        let expected = &manifest.files.get(name).ok_or_else(|| bad(format!("manifest.json does not list {name}")))?.sha256;
+        let expected =
+            &manifest.files.get(name).ok_or_else(|| bad(format!("manifest.json does not list {name}")))?.sha256;
         let found = Digest::of(bytes);
         if found.hex() != expected.trim_start_matches("sha256:") {
             return Err(bad(format!("{name} has digest {}, manifest.json says {expected}", found.hex())));
         }
     }
-    let model: ObjectUri = description.model_data_url.parse().map_err(|error| bad(format!("the package's model: {error}")))?;
+    let model: ObjectUri =
+        description.model_data_url.parse().map_err(|error| bad(format!("the package's model: {error}")))?;
     let artifact = Digest::of(&fetch_uri(objects, &model).await?);
     if artifact.hex() != manifest.model.sha256.trim_start_matches("sha256:") {
-        return Err(bad(format!("model archive {model} is not the one that was evaluated: its digest is {}", artifact.hex())));
+        return Err(bad(format!(
+            "model archive {model} is not the one that was evaluated: its digest is {}",
+            artifact.hex()
+        )));
     }
     check_valid(&evaluation)?;
     let evidence = measure_predictions(policy, run, &predictions, has_champion)?;
@@ -108,7 +113,9 @@ async fn fetch_uri(objects: &dyn Objects, uri: &ObjectUri) -> Result<Vec<u8>, Tr
     match objects.get(uri, MAX_FILE_BYTES).await {
         Ok(object) => Ok(object.bytes),
         Err(ObjectError::NotFound(uri)) => Err(bad(format!("{uri} is missing: the pipeline must write it"))),
-        Err(ObjectError::TooLarge { uri, size, limit }) => Err(bad(format!("{uri} has {size} bytes, more than {limit}"))),
+        Err(ObjectError::TooLarge { uri, size, limit }) => {
+            Err(bad(format!("{uri} has {size} bytes, more than {limit}")))
+        }
         Err(error) => Err(AppError::from(error).into()),
     }
 }
@@ -118,7 +125,9 @@ fn check_valid(evaluation: &[u8]) -> Result<(), Trouble> {
         serde_json::from_slice(evaluation).map_err(|error| bad(format!("evaluation.json does not parse: {error}")))?;
     match document.get("valid") {
         Some(serde_json::Value::Bool(true)) => Ok(()),
-        Some(serde_json::Value::Bool(false)) => Err(bad(format!("evaluation.json says it is not valid: {}", document["problems"]))),
+        Some(serde_json::Value::Bool(false)) => {
+            Err(bad(format!("evaluation.json says it is not valid: {}", document["problems"])))
+        }
         _ => Err(bad("evaluation.json does not say whether it is `valid`")),
     }
 }

@@ -46,7 +46,14 @@ fn scored(task: Task, labels: &[f64], scores: &[f64]) -> Option<Scored> {
 /// The error is the larger of two: by resampling days, since rows of one day err together, and by resampling rows, since a
 /// few days say little about the spread between days.
 #[must_use]
-pub fn measure(task: Task, metric: Metric, times: &[i64], labels: &[f64], scores: &[f64], seed: &str) -> Option<Measured> {
+pub fn measure(
+    task: Task,
+    metric: Metric,
+    times: &[i64],
+    labels: &[f64],
+    scores: &[f64],
+    seed: &str,
+) -> Option<Measured> {
     let measure = scored(task, labels, scores)?.measure(stats_metric(metric))?;
     measured(&measure, times, seed)
 }
@@ -56,12 +63,15 @@ fn measured(measure: &Measure, times: &[i64], seed: &str) -> Option<Measured> {
     let mut rng = ChaCha8Rng::seed_from_u64(Digest::of_list(&["error", seed]).seed());
     let days: Vec<i64> = times.iter().map(|it| it.div_euclid(DAY_MICROS)).collect();
     let rows: Vec<i64> = (0i64..).take(times.len()).collect();
+    let n_days = days.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let blocks = if n_days < 2 { times.len() } else { n_days } as u64;
     let errors = [days, rows].into_iter().filter_map(|keys| {
         let bootstrap = BlockBootstrap::new(&keys).ok()?;
         bootstrap.replicates(&|weights| measure.weighted(weights), ERROR_REPLICATES, &mut rng).standard_error()
     });
-    let standard_error = errors.fold(None, |largest: Option<f64>, it| Some(largest.map_or(it, |largest| largest.max(it))));
-    Some(Measured { value, standard_error, rows: times.len() as u64 })
+    let standard_error =
+        errors.fold(None, |largest: Option<f64>, it| Some(largest.map_or(it, |largest| largest.max(it))));
+    Some(Measured { value, standard_error, rows: times.len() as u64, blocks })
 }
 
 /// Candidate and champion on the same rows, by every metric of the task; bounds by resampling days, seeded by the run.
@@ -84,7 +94,9 @@ pub fn compare(
             let measure_of = |it: &Option<Scored>| it.as_ref().and_then(|it| it.measure(stats_metric(metric)));
             let (candidate, champion) = (measure_of(&candidate), measure_of(&champion));
             let improvements = match (&candidate, &champion) {
-                (Some(candidate), Some(champion)) => improvements(metric, candidate, champion, bootstrap.as_ref(), seed),
+                (Some(candidate), Some(champion)) => {
+                    improvements(metric, candidate, champion, bootstrap.as_ref(), seed)
+                }
                 _ => BTreeMap::new(),
             };
             let comparison = Comparison {
@@ -113,9 +125,16 @@ fn improvements(
         let mut rng = ChaCha8Rng::seed_from_u64(Digest::of_list(&["improvement", seed]).seed());
         let replicates = bootstrap.map(|it| {
             let combine = |new: f64, old: f64| improvement(metric, mode, old, new);
-            it.paired(&|weights| candidate.weighted(weights), &|weights| champion.weighted(weights), &combine, REPLICATES, &mut rng)
+            it.paired(
+                &|weights| candidate.weighted(weights),
+                &|weights| champion.weighted(weights),
+                &combine,
+                REPLICATES,
+                &mut rng,
+            )
         });
-        let (lower_bound, upper_bound) = replicates.map_or((None, None), |it| (it.lower_bound(ALPHA), it.upper_bound(ALPHA)));
+        let (lower_bound, upper_bound) =
+            replicates.map_or((None, None), |it| (it.lower_bound(ALPHA), it.upper_bound(ALPHA)));
         improvements.insert(mode, Improvement { value, lower_bound, upper_bound });
     }
     improvements

@@ -57,7 +57,8 @@ pub async fn collect_windows(
         }
     }
     if let (Some(performance), Some(champion)) = (&policy.triggers.performance, model.champion()) {
-        let known = policy.data.label_maturity.before(policy.data.label_delay.before(policy.window.lateness.before(now)));
+        let known =
+            policy.data.label_maturity.before(policy.data.label_delay.before(policy.window.lateness.before(now)));
         // Rows that an earlier champion predicted say nothing about this one.
         let since = champion.promoted_at.unwrap_or(Timestamp::MIN);
         for window in Window::closed(size, head.performance_judged_until, known, MAX_WINDOWS) {
@@ -65,7 +66,8 @@ pub async fn collect_windows(
             let labels = read_labels(table, objects, policy, &window, now).await?;
             let joined = capture.map(|it| join(&it, &labels, since)).unwrap_or_default();
             let seed = format!("{}/{}/{}", policy.id, champion.version, window.end);
-            let measured = measure(policy.task, performance.metric, &joined.times, &joined.labels, &joined.scores, &seed);
+            let measured =
+                measure(policy.task, performance.metric, &joined.times, &joined.labels, &joined.scores, &seed);
             let rows = joined.times.len() as u64;
             collected.windows.push(WindowEvidence::Performance { window, rows, quality: QualityEvidence { measured } });
         }
@@ -138,13 +140,21 @@ async fn pointers(
 }
 
 /// The rows captured in a window; `None` without any file.
-async fn read_captures(table: &dyn Table, objects: &dyn Objects, policy: &ModelPolicy, window: &Window) -> Result<Option<Frame>, AppError> {
+async fn read_captures(
+    table: &dyn Table,
+    objects: &dyn Objects,
+    policy: &ModelPolicy,
+    window: &Window,
+) -> Result<Option<Frame>, AppError> {
     let features = feature_columns(&policy.data);
     let options = CaptureOptions { features: &features, score_key: &policy.data.prediction };
     let mut frames = Vec::new();
     for pointer in pointers(table, policy, window.start, window.end, FileKind::Capture).await? {
         let bytes = read_file(objects, &pointer).await?;
-        let corrupt = |error: refit_data::ReadError| AppError::CorruptObject { uri: pointer.uri.to_string(), source: error.into() };
+        let corrupt = |error: refit_data::ReadError| AppError::CorruptObject {
+            uri: pointer.uri.to_string(),
+            source: error.into(),
+        };
         frames.push(read_capture_with(&bytes, options).map_err(corrupt)?.frame);
     }
     if frames.is_empty() {

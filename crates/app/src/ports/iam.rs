@@ -23,7 +23,12 @@ pub const ACTIONS: &[(&str, &str, &[&str])] = &[
     (
         "endpoints",
         "ensure_variants",
-        &["sagemaker:CreateModel", "sagemaker:CreateEndpointConfig", "sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"],
+        &[
+            "sagemaker:CreateModel",
+            "sagemaker:CreateEndpointConfig",
+            "sagemaker:CreateEndpoint",
+            "sagemaker:UpdateEndpoint",
+        ],
     ),
     ("publisher", "publish", &["events:PutEvents"]),
     ("publisher", "alert", &["sns:Publish"]),

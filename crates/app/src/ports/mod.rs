@@ -17,9 +17,14 @@ pub use clock::Clock;
 pub use endpoints::{EndpointError, EndpointState, EndpointStatus, Endpoints, Variant};
 pub use objects::{Object, ObjectError, ObjectInfo, ObjectPage, Objects};
 pub use packages::{ApprovalStatus, PackageDescription, PackageError, Packages};
-pub use pipelines::{Execution, ExecutionStatus, PipelineDescription, PipelineError, Pipelines, StartRequest, StepState};
+pub use pipelines::{
+    Execution, ExecutionStatus, PipelineDescription, PipelineError, Pipelines, StartRequest, StepState,
+};
 pub use publisher::{Alert, AlertKind, OutboundEvent, PublishError, Publisher};
-pub use table::{DUE_SHARDS, Due, DueItem, DuePage, Expect, Generation, Item, Key, Order, Page, Query, Table, TableError, Token, Write};
+pub use table::{
+    DUE_SHARDS, Due, DueItem, DuePage, Expect, Generation, Item, Key, Order, Page, Query, Table, TableError, Token,
+    Write,
+};
 
 /// An error of a foreign library, kept as the cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

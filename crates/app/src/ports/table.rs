@@ -266,5 +266,11 @@ pub trait Table: Send + Sync {
     ///
     /// # Errors
     /// See [`TableError`].
-    async fn list_due(&self, shard: u8, until: Timestamp, limit: usize, after: Option<&DueItem>) -> Result<DuePage, TableError>;
+    async fn list_due(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        limit: usize,
+        after: Option<&DueItem>,
+    ) -> Result<DuePage, TableError>;
 }

@@ -51,6 +51,10 @@ impl Planner for Check<'_> {
 /// # Errors
 /// See [`AppError`].
 #[tracing::instrument(name = "check_triggers", skip_all, fields(model.id = %model))]
-pub async fn check_triggers(context: &Context, model: &ModelId, request: Option<&TriggerRequest>) -> Result<Outcome, AppError> {
+pub async fn check_triggers(
+    context: &Context,
+    model: &ModelId,
+    request: Option<&TriggerRequest>,
+) -> Result<Outcome, AppError> {
     drive(context, model, &Check { request }).await
 }

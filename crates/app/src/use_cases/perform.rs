@@ -46,8 +46,8 @@ pub(super) async fn perform(
             match context.ports.endpoints.ensure_variants(endpoint, &variants).await {
                 Ok(()) => Ok(Performed::Done),
                 Err(EndpointError::Updating(_)) => {
-                    let on = loaded.model.head.active_run.as_ref().map_or(WaitingOn::Nothing, |run| WaitingOn::Execution {
-                        arn: format!("endpoint {endpoint} for {run}"),
+                    let on = loaded.model.head.active_run.as_ref().map_or(WaitingOn::Nothing, |run| {
+                        WaitingOn::Execution { arn: format!("endpoint {endpoint} for {run}") }
                     });
                     Ok(Performed::Wait { on, until: POLL.after(now) })
                 }

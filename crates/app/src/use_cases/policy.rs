@@ -49,7 +49,13 @@ pub async fn apply(context: &Context, policy: &Policy, actor: &Actor, origin: Ti
     Ok(())
 }
 
-async fn watch(context: &Context, policy: &ModelPolicy, digest: &Digest, actor: &Actor, origin: Timestamp) -> Result<(), AppError> {
+async fn watch(
+    context: &Context,
+    policy: &ModelPolicy,
+    digest: &Digest,
+    actor: &Actor,
+    origin: Timestamp,
+) -> Result<(), AppError> {
     let table = &*context.ports.table;
     if load(table, &policy.id, Scope::Rollback).await?.is_some() {
         return Ok(());
@@ -107,7 +113,8 @@ pub async fn models(context: &Context) -> Result<Vec<ModelId>, AppError> {
 /// See [`AppError`].
 pub async fn in_force(context: &Context, head: &Head) -> Result<InForce, AppError> {
     let policy = read(context, &head.policy).await?;
-    let model = policy.find_model(&head.model).cloned().ok_or_else(|| AppError::UnknownModel(head.model.to_string()))?;
+    let model =
+        policy.find_model(&head.model).cloned().ok_or_else(|| AppError::UnknownModel(head.model.to_string()))?;
     Ok(InForce { digest: head.policy.clone(), policy, model })
 }
 

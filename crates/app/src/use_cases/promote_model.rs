@@ -65,7 +65,11 @@ async fn serving(context: &Context, endpoint: &str) -> Result<Option<String>, Ap
 /// # Errors
 /// See [`AppError`].
 #[tracing::instrument(name = "promote_model", skip_all, fields(model.id = %model))]
-pub async fn promote_model(context: &Context, model: &ModelId, request: Option<&ApprovalRequest>) -> Result<Outcome, AppError> {
+pub async fn promote_model(
+    context: &Context,
+    model: &ModelId,
+    request: Option<&ApprovalRequest>,
+) -> Result<Outcome, AppError> {
     drive(context, model, &Promote { request }).await
 }
 
@@ -92,7 +96,8 @@ pub async fn rollback_model(
     let mut outcome = Outcome::default();
     let mut performed: Vec<Step> = Vec::new();
     for _ in 0..super::MAX_ROUNDS {
-        let loaded = load(table, model, Scope::Rollback).await?.ok_or_else(|| AppError::UnknownModel(model.to_string()))?;
+        let loaded =
+            load(table, model, Scope::Rollback).await?.ok_or_else(|| AppError::UnknownModel(model.to_string()))?;
         let head = &loaded.model.head;
         let open = match order {
             Some(order) if was_handled(table, model, &order.id).await? => None,

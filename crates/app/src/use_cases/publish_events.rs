@@ -64,8 +64,13 @@ pub async fn publish_events(context: &Context, model: &ModelId) -> Result<Publis
         let (up_to, generation) = cursor(context, model).await?;
         published.up_to = up_to;
         let after = (0 < up_to).then(|| refit_core::audit::AuditEvent::sort(up_to));
-        let query =
-            Query { partition: audit_partition(model), prefix: String::new(), after, order: Order::Ascending, limit: BATCH };
+        let query = Query {
+            partition: audit_partition(model),
+            prefix: String::new(),
+            after,
+            order: Order::Ascending,
+            limit: BATCH,
+        };
         let page = table.query(&query).await?;
         let entries = page.items.iter().map(parse).collect::<Result<Vec<AuditEntry>, AppError>>()?;
         let Some(last) = entries.last() else { return Ok(published) };

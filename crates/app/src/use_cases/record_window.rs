@@ -108,7 +108,9 @@ pub async fn record_window(context: &Context, uri: &ObjectUri) -> Result<Recorde
     let object = match objects.get(uri, MAX_FILE_BYTES).await {
         Ok(object) => object,
         Err(ObjectError::NotFound(_)) => return Ok(Recorded::Gone),
-        Err(error @ ObjectError::TooLarge { .. }) => return refuse(context, model, uri, &info.etag, error.to_string()).await,
+        Err(error @ ObjectError::TooLarge { .. }) => {
+            return refuse(context, model, uri, &info.etag, error.to_string()).await;
+        }
         Err(error) => return Err(error.into()),
     };
     let pointer = WindowPointer {
@@ -167,7 +169,8 @@ fn describe_capture(model: &ModelPolicy, bytes: &[u8], mut pointer: WindowPointe
     let Some(Values::Time(times)) = frame.find_column("ts").map(|it| &it.values) else {
         return Err("it has no event times".to_owned());
     };
-    let moments: Vec<Timestamp> = times.iter().flatten().filter_map(|it| Timestamp::from_microsecond(*it).ok()).collect();
+    let moments: Vec<Timestamp> =
+        times.iter().flatten().filter_map(|it| Timestamp::from_microsecond(*it).ok()).collect();
     let (Some(first), Some(last)) = (moments.iter().min(), moments.iter().max()) else {
         return Err("it has no rows with an event time".to_owned());
     };
@@ -202,7 +205,13 @@ fn time_of_path(key: &str) -> Option<Timestamp> {
 }
 
 /// Tells people about a damaged file; nothing is taken in.
-async fn refuse(context: &Context, model: &ModelPolicy, uri: &ObjectUri, etag: &str, reason: String) -> Result<Recorded, AppError> {
+async fn refuse(
+    context: &Context,
+    model: &ModelPolicy,
+    uri: &ObjectUri,
+    etag: &str,
+    reason: String,
+) -> Result<Recorded, AppError> {
     tracing::warn!(model.id = %model.id, object.uri = %uri, "refused a data file: {reason}");
     let alert = Alert {
         dedupe_id: format!("file-{}", Digest::of_list(&[&uri.to_string(), etag]).short()),

@@ -18,7 +18,9 @@ impl Planner for Start {
         let is_requested = model.active_run().is_some_and(|it| it.status == RunStatus::Requested);
         let described = if is_requested {
             match context.ports.pipelines.describe(&situation.in_force.model.pipeline_name()).await {
-                Ok(it) => Some(Ok(DeclaredPipeline { version: it.version, digest: it.digest, parameters: it.parameters })),
+                Ok(it) => {
+                    Some(Ok(DeclaredPipeline { version: it.version, digest: it.digest, parameters: it.parameters }))
+                }
                 Err(error @ (PipelineError::NotFound(_) | PipelineError::Invalid(_))) => Some(Err(error.to_string())),
                 Err(error) => return Err(error.into()),
             }

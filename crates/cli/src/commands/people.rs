@@ -24,7 +24,14 @@ fn request_id(person: &PersonArguments, world: &World) -> String {
 }
 
 /// `refit trigger`.
-pub(crate) fn trigger(model: &str, reason: &str, force: bool, person: &PersonArguments, state: &Path, format: Format) -> anyhow::Result<Exit> {
+pub(crate) fn trigger(
+    model: &str,
+    reason: &str,
+    force: bool,
+    person: &PersonArguments,
+    state: &Path,
+    format: Format,
+) -> anyhow::Result<Exit> {
     let world = state::open(state, Access::Drive)?;
     let model = state::models(&world, Some(model))?.remove(0);
     let event = json!({
@@ -45,7 +52,14 @@ pub(crate) fn vote(arguments: &VoteArguments, choice: &str, format: Format) -> a
 }
 
 /// `refit rollback`.
-pub(crate) fn rollback(model: &str, reason: &str, from: Option<u64>, person: &PersonArguments, state: &Path, format: Format) -> anyhow::Result<Exit> {
+pub(crate) fn rollback(
+    model: &str,
+    reason: &str,
+    from: Option<u64>,
+    person: &PersonArguments,
+    state: &Path,
+    format: Format,
+) -> anyhow::Result<Exit> {
     let world = state::open(state, Access::Drive)?;
     let model = state::models(&world, Some(model))?.remove(0);
     let event = json!({
@@ -67,7 +81,9 @@ fn ask(world: &World, function: Function, event: &Value, format: Format) -> anyh
     while is_working(world)? {
         match world.next_time()?.filter(|it| *it <= until) {
             Some(next) if world.now() < next && !world.is_virtual() => {
-                std::thread::sleep(next.duration_since(world.now()).unsigned_abs().min(std::time::Duration::from_secs(1)));
+                std::thread::sleep(
+                    next.duration_since(world.now()).unsigned_abs().min(std::time::Duration::from_secs(1)),
+                );
             }
             Some(next) => world.move_clock(next, &mut observer)?,
             None => break,
@@ -104,7 +120,8 @@ fn report(response: &Response, format: Format) -> anyhow::Result<Exit> {
     let refused = outcome["refused"].as_str().map(str::to_owned);
     let document = json!({ "schema": 1, "outcome": outcome });
     answer(format, &document, |_| {
-        let recorded: Vec<&str> = outcome["recorded"].as_array().map(|it| it.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
+        let recorded: Vec<&str> =
+            outcome["recorded"].as_array().map(|it| it.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
         match &refused {
             Some(why) => format!("refused: {why}"),
             None if outcome["was_handled"] == true => "done before: the same request was handled already".to_owned(),

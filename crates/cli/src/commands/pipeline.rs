@@ -41,14 +41,24 @@ pub(crate) fn lint(definition: &Path, format: Format) -> anyhow::Result<Exit> {
             text.push_str(&format!("warning: {name}#{warning}\n"));
         }
         let word = if report.problems.is_empty() { "valid" } else { "not valid" };
-        text.push_str(&format!("{name} is {word}: {} problems, {} warnings\n", report.problems.len(), report.warnings.len()));
+        text.push_str(&format!(
+            "{name} is {word}: {} problems, {} warnings\n",
+            report.problems.len(),
+            report.warnings.len()
+        ));
         text
     })?;
     Ok(if report.problems.is_empty() { Exit::Yes } else { Exit::No })
 }
 
 /// Runs a definition; a failed execution is a negative answer.
-pub(crate) fn run(definition: &Path, parameters: &[String], objects: &Path, work: &Path, format: Format) -> anyhow::Result<Exit> {
+pub(crate) fn run(
+    definition: &Path,
+    parameters: &[String],
+    objects: &Path,
+    work: &Path,
+    format: Format,
+) -> anyhow::Result<Exit> {
     let text = read(definition)?;
     let mut values = BTreeMap::new();
     for parameter in parameters {
@@ -59,7 +69,8 @@ pub(crate) fn run(definition: &Path, parameters: &[String], objects: &Path, work
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = Arc::new(FileObjects::open(objects, Arc::clone(&clock))?);
-    let mut on_step = |step: &refit_app::ports::StepState| eprintln!("{:<12} {}", step.status.to_lowercase(), step.name);
+    let mut on_step =
+        |step: &refit_app::ports::StepState| eprintln!("{:<12} {}", step.status.to_lowercase(), step.name);
     let execution = pipeline::run_definition(&text, &values, store, work, &programs()?, clock, &mut on_step)
         .map_err(refit_local::world::WorldError::from)?;
     answer(format, &execution, |execution| {

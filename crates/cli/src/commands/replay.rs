@@ -26,7 +26,8 @@ pub(crate) fn replay(arguments: &ReplayArguments, format: Format) -> anyhow::Res
     }
     let folder = arguments.config.parent().unwrap_or(Path::new("."));
     let path = folder.join(&model.pipeline.definition);
-    let definition = std::fs::read_to_string(&path).with_context(|| format!("reading definition `{}`", path.display()))?;
+    let definition =
+        std::fs::read_to_string(&path).with_context(|| format!("reading definition `{}`", path.display()))?;
     let rows = read_rows(&arguments.data, model)?;
     let warmup = arguments.warmup.as_deref().map(str::parse::<Span>).transpose()?;
     let after = arguments.approve_after.parse::<Span>()?;
@@ -60,7 +61,10 @@ pub(crate) fn play(plan: &ReplayPlan, playing: &Playing<'_>) -> anyhow::Result<D
     let span = times.end.duration_since(times.warmup_end).as_secs().unsigned_abs();
     // Draws on a terminal only; a pipe stays silent.
     let bar = ProgressBar::new(span);
-    bar.set_style(ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} %").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} %")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     let mut observer = |moment: Moment<'_>| {
         if let Moment::Time(time) = &moment {
             bar.set_position(time.duration_since(times.warmup_end).as_secs().max(0).unsigned_abs());

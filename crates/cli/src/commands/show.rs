@@ -38,7 +38,10 @@ fn read_status(world: &World, model: &refit_core::ModelId) -> anyhow::Result<Sta
     let next_look_at = loaded.and_then(|it| it.look_at);
     let waits_on = match (&active_run, &approval) {
         (Some(run), Some(approval)) if run.status == RunStatus::AwaitingApproval => {
-            format!("{} waits for approval until {}: refit approve {} --basis {}", run.id, approval.expires_at, run.id, approval.basis)
+            format!(
+                "{} waits for approval until {}: refit approve {} --basis {}",
+                run.id, approval.expires_at, run.id, approval.basis
+            )
         }
         (Some(run), _) => format!("{} is {}", run.id, run.status),
         (None, _) => "the next check".to_owned(),
@@ -68,7 +71,13 @@ pub(crate) fn status(model: Option<&str>, state: &Path, format: Format) -> anyho
                 dash(head.last_run_at),
             ));
             for judgment in [&head.performance, &head.drift].into_iter().flatten() {
-                text.push_str(&format!("  {:<11} {:?}: {} {}\n", judgment.kind.name(), judgment.verdict, judgment.window, judgment.reason));
+                text.push_str(&format!(
+                    "  {:<11} {:?}: {} {}\n",
+                    judgment.kind.name(),
+                    judgment.verdict,
+                    judgment.window,
+                    judgment.reason
+                ));
             }
             if let Some(reason) = &head.frozen {
                 text.push_str(&format!("  frozen      promotion needs a person: {reason}\n"));
@@ -90,7 +99,15 @@ pub(crate) fn models(state: &Path, format: Format) -> anyhow::Result<Exit> {
     answer(format, &heads, |heads| {
         let rows: Vec<Vec<String>> = heads
             .iter()
-            .map(|it| vec![it.model.to_string(), dash(it.champion), dash(it.active_run.as_ref()), it.run_count.to_string(), it.checked_at.to_string()])
+            .map(|it| {
+                vec![
+                    it.model.to_string(),
+                    dash(it.champion),
+                    dash(it.active_run.as_ref()),
+                    it.run_count.to_string(),
+                    it.checked_at.to_string(),
+                ]
+            })
             .collect();
         table(&["MODEL", "CHAMPION", "ACTIVE RUN", "RUNS", "CHECKED AT"], &rows)
     })?;
@@ -108,9 +125,19 @@ pub(crate) fn runs(model: Option<&str>, state: &Path, format: Format) -> anyhow:
         let row = |run: &Run| {
             let causes: Vec<&str> = run.causes.iter().map(|it| it.kind.name()).collect();
             let reason = run.outcome.as_ref().map(|it| it.reason.clone());
-            vec![run.id.to_string(), run.requested_at.to_string(), causes.join(","), run.status.to_string(), dash(run.candidate), dash(reason)]
+            vec![
+                run.id.to_string(),
+                run.requested_at.to_string(),
+                causes.join(","),
+                run.status.to_string(),
+                dash(run.candidate),
+                dash(reason),
+            ]
         };
-        table(&["RUN", "REQUESTED AT", "CAUSES", "STATUS", "VERSION", "OUTCOME"], &runs.iter().map(row).collect::<Vec<_>>())
+        table(
+            &["RUN", "REQUESTED AT", "CAUSES", "STATUS", "VERSION", "OUTCOME"],
+            &runs.iter().map(row).collect::<Vec<_>>(),
+        )
     })?;
     Ok(Exit::Yes)
 }
@@ -124,9 +151,18 @@ pub(crate) fn packages(model: Option<&str>, state: &Path, format: Format) -> any
     }
     answer(format, &packages, |packages| {
         let row = |it: &refit_core::package::Package| {
-            let quality: Vec<String> = it.quality.iter().map(|(metric, value)| format!("{} {:.3}", metric.name(), value.value)).collect();
+            let quality: Vec<String> =
+                it.quality.iter().map(|(metric, value)| format!("{} {:.3}", metric.name(), value.value)).collect();
             let status = format!("{:?}", it.status).to_lowercase();
-            vec![it.run.model().to_string(), it.version.to_string(), status, it.run.to_string(), it.train.to_string(), quality.join(", "), dash(it.promoted_at)]
+            vec![
+                it.run.model().to_string(),
+                it.version.to_string(),
+                status,
+                it.run.to_string(),
+                it.train.to_string(),
+                quality.join(", "),
+                dash(it.promoted_at),
+            ]
         };
         let rows: Vec<Vec<String>> = packages.iter().map(row).collect();
         table(&["MODEL", "VERSION", "STATUS", "RUN", "TRAINED ON", "ON ITS HOLD-OUT", "PROMOTED AT"], &rows)
@@ -147,7 +183,9 @@ pub(crate) fn history(model: Option<&str>, all: bool, state: &Path, format: Form
         let mut text = String::new();
         for entry in shown {
             let event = &entry.event;
-            let line = tell_fact(entry).unwrap_or_else(|| format!("{}  {}", event.at.strftime("%Y-%m-%d %H:%M"), event.fact.name().replace('_', " ")));
+            let line = tell_fact(entry).unwrap_or_else(|| {
+                format!("{}  {}", event.at.strftime("%Y-%m-%d %H:%M"), event.fact.name().replace('_', " "))
+            });
             text.push_str(&format!("{:>5}  {line}  [{}; {}]\n", event.seq, event.actor, event.cause));
         }
         text

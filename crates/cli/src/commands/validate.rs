@@ -14,7 +14,9 @@ pub(crate) fn validate(config: &Path, format: Format) -> anyhow::Result<Exit> {
     let policy = read_policy(config)?;
     let models: Vec<_> = policy.models.iter().map(|it| it.id.to_string()).collect();
     let document = json!({ "schema": 1, "valid": true, "policy": policy.digest(), "models": models });
-    answer(format, &document, |_| format!("{} is valid: {} (policy {})", config.display(), models.join(", "), policy.digest().short()))?;
+    answer(format, &document, |_| {
+        format!("{} is valid: {} (policy {})", config.display(), models.join(", "), policy.digest().short())
+    })?;
     Ok(Exit::Yes)
 }
 

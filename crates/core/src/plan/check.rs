@@ -10,7 +10,9 @@ use crate::decision::DecisionKind;
 use crate::model::{Head, Model};
 use crate::names::RunId;
 use crate::policy::ModelPolicy;
-use crate::trigger::{Cause, CauseKind, Finding, FindingOutcome, Judgment, JudgmentKind, WindowEvidence, WindowVerdict, judge};
+use crate::trigger::{
+    Cause, CauseKind, Finding, FindingOutcome, Judgment, JudgmentKind, WindowEvidence, WindowVerdict, judge,
+};
 
 /// A person's request to retrain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,10 +139,15 @@ fn find(inputs: &CheckInputs<'_>, judgments: &[Judgment]) -> Vec<Finding> {
         add(CauseKind::DataDrift, outcome, reason);
     }
     if let Some(max) = triggers.age {
-        let since = inputs.model.champion().map(|it| head.last_run_at.map_or(it.registered_at, |last| last.max(it.registered_at)));
+        let since = inputs
+            .model
+            .champion()
+            .map(|it| head.last_run_at.map_or(it.registered_at, |last| last.max(it.registered_at)));
         let (outcome, reason) = match since {
             None => (FindingOutcome::Inconclusive, "there is no champion yet".to_owned()),
-            Some(since) if max.after(since) <= inputs.now => (FindingOutcome::Fired, format!("the last retraining was at {since}, more than {max} ago")),
+            Some(since) if max.after(since) <= inputs.now => {
+                (FindingOutcome::Fired, format!("the last retraining was at {since}, more than {max} ago"))
+            }
             Some(since) => (FindingOutcome::Quiet, format!("the last retraining was at {since}, within {max}")),
         };
         add(CauseKind::Age, outcome, reason);

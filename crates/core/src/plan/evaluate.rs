@@ -91,7 +91,13 @@ fn plan_observed(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
         let stop = Step::StopExecution { execution: arn.clone() };
         return if execution.status.is_terminal() {
             let took = run.deadline.map_or_else(String::new, |it| format!(" and was still training at {it}"));
-            end(run, now, RunStatus::TimedOut, OutcomeCode::TimedOut, format!("the execution took longer than {}{took}", inputs.policy.pipeline.timeout))
+            end(
+                run,
+                now,
+                RunStatus::TimedOut,
+                OutcomeCode::TimedOut,
+                format!("the execution took longer than {}{took}", inputs.policy.pipeline.timeout),
+            )
         } else if inputs.performed.contains(&stop) {
             wait(POLL.after(now))
         } else {
@@ -104,9 +110,17 @@ fn plan_observed(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
             let reason = execution.failure.clone().unwrap_or_else(|| "the service gives no reason".to_owned());
             end(run, now, RunStatus::Failed, OutcomeCode::ExecutionFailed, reason)
         }
-        ExecutionStatus::Stopped => end(run, now, RunStatus::Canceled, OutcomeCode::ExecutionStopped, "the execution was stopped outside of Refit".to_owned()),
+        ExecutionStatus::Stopped => end(
+            run,
+            now,
+            RunStatus::Canceled,
+            OutcomeCode::ExecutionStopped,
+            "the execution was stopped outside of Refit".to_owned(),
+        ),
         ExecutionStatus::Executing | ExecutionStatus::Stopping => match run.deadline {
-            Some(deadline) if deadline <= now => Record::carried_out(Fact::RunStopping { run: run.id.clone(), because: StopReason::Timeout }),
+            Some(deadline) if deadline <= now => {
+                Record::carried_out(Fact::RunStopping { run: run.id.clone(), because: StopReason::Timeout })
+            }
             Some(deadline) => wait(deadline.min(POLL.after(now))),
             None => wait(POLL.after(now)),
         },
@@ -118,7 +132,15 @@ fn plan_judged(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     let outputs = match inputs.outputs {
         Some(Ok(outputs)) => outputs,
         Some(Err(problem)) => return end(run, now, RunStatus::Failed, OutcomeCode::InvalidOutputs, problem.0.clone()),
-        None => return end(run, now, RunStatus::Failed, OutcomeCode::InvalidOutputs, "the outputs were not read".to_owned()),
+        None => {
+            return end(
+                run,
+                now,
+                RunStatus::Failed,
+                OutcomeCode::InvalidOutputs,
+                "the outputs were not read".to_owned(),
+            );
+        }
     };
     let head = &inputs.model.head;
     let champion = inputs.model.champion();
@@ -127,7 +149,13 @@ fn plan_judged(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
         let reason = "the champion changed while the candidate was trained: the comparison no longer applies";
         return end(run, now, RunStatus::Rejected, OutcomeCode::BasisChanged, reason.to_owned());
     }
-    let evaluation = evaluate(outputs.evidence.clone(), &inputs.policy.gates, promotion.auto_promote.as_ref(), champion.is_some(), head.frozen.as_deref());
+    let evaluation = evaluate(
+        outputs.evidence.clone(),
+        &inputs.policy.gates,
+        promotion.auto_promote.as_ref(),
+        champion.is_some(),
+        head.frozen.as_deref(),
+    );
     let (outcome, next) = follow(inputs, run, outputs, &evaluation, champion);
     if let AfterEvaluation::Reject { .. } = next {
         let reject = Step::SetApproval { package_arn: outputs.package.arn.clone(), is_approved: false };
@@ -141,7 +169,8 @@ fn plan_judged(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
         .flat_map(|gate| gate.reasons.iter().map(move |reason| format!("{:?}: {reason}", gate.verdict).to_lowercase()))
         .collect();
     reasons.push(evaluation.auto_promotion.reason.clone());
-    let details = json!({ "evaluation": evaluation, "candidate": outputs.package, "champion": champion.map(|it| it.version) });
+    let details =
+        json!({ "evaluation": evaluation, "candidate": outputs.package, "champion": champion.map(|it| it.version) });
     let decision = Decision { kind: DecisionKind::Evaluation, outcome, reasons, inputs: details };
     let fact = Fact::CandidateEvaluated {
         run: run.id.clone(),
@@ -152,7 +181,13 @@ fn plan_judged(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     Plan::Record(Box::new(Record { fact, actor: Actor::refit(), decision: Some(decision) }))
 }
 
-fn follow(inputs: &EvaluateInputs<'_>, run: &Run, outputs: &CandidateOutputs, evaluation: &Evaluation, champion: Option<&Package>) -> (String, AfterEvaluation) {
+fn follow(
+    inputs: &EvaluateInputs<'_>,
+    run: &Run,
+    outputs: &CandidateOutputs,
+    evaluation: &Evaluation,
+    champion: Option<&Package>,
+) -> (String, AfterEvaluation) {
     let now = inputs.now;
     let promotion = &inputs.policy.promotion;
     let version = outputs.package.version;
@@ -168,7 +203,8 @@ fn follow(inputs: &EvaluateInputs<'_>, run: &Run, outputs: &CandidateOutputs, ev
             (format!("version {version} is rejected: a gate did not pass"), AfterEvaluation::Reject { outcome })
         }
         Verdict::Passed if evaluation.auto_promotion.is_granted => {
-            let announcement = Announcement { seq: inputs.model.head.audit_seq + 1, deadline: promotion.notice_timeout.after(now) };
+            let announcement =
+                Announcement { seq: inputs.model.head.audit_seq + 1, deadline: promotion.notice_timeout.after(now) };
             (format!("version {version} is promoted without a person"), AfterEvaluation::Announce { announcement })
         }
         Verdict::Passed | Verdict::Inconclusive => {
@@ -181,7 +217,10 @@ fn follow(inputs: &EvaluateInputs<'_>, run: &Run, outputs: &CandidateOutputs, ev
                 needed: promotion.approvals,
                 votes: Vec::new(),
             };
-            (format!("version {version} waits for {} approval(s)", promotion.approvals), AfterEvaluation::AskApproval { approval })
+            (
+                format!("version {version} waits for {} approval(s)", promotion.approvals),
+                AfterEvaluation::AskApproval { approval },
+            )
         }
     }
 }

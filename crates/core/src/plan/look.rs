@@ -18,11 +18,19 @@ pub fn next_look(model: &Model, policy: &ModelPolicy, now: Timestamp) -> Timesta
     let Some(run) = model.active_run() else { return check };
     let soon = POLL.after(now);
     let run_at = match run.status {
-        RunStatus::Requested | RunStatus::Queued | RunStatus::Starting | RunStatus::Evaluating | RunStatus::RollingOut => now,
-        RunStatus::Training | RunStatus::Stopping => run.deadline.filter(|it| now < *it).map_or(soon, |it| it.min(soon)),
+        RunStatus::Requested
+        | RunStatus::Queued
+        | RunStatus::Starting
+        | RunStatus::Evaluating
+        | RunStatus::RollingOut => now,
+        RunStatus::Training | RunStatus::Stopping => {
+            run.deadline.filter(|it| now < *it).map_or(soon, |it| it.min(soon))
+        }
         RunStatus::AwaitingApproval => model.approvals.get(&run.id).map_or(now, |it| it.expires_at.max(now)),
         RunStatus::Announced => now,
-        RunStatus::Succeeded | RunStatus::Rejected | RunStatus::Failed | RunStatus::Canceled | RunStatus::TimedOut => check,
+        RunStatus::Succeeded | RunStatus::Rejected | RunStatus::Failed | RunStatus::Canceled | RunStatus::TimedOut => {
+            check
+        }
     };
     check.min(run_at)
 }

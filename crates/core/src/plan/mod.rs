@@ -171,8 +171,12 @@ impl fmt::Display for WaitingOn {
             }
             WaitingOn::Quota => f.write_str("waiting for the service's quota of executions"),
             WaitingOn::Execution { arn } => write!(f, "waiting for execution {arn}"),
-            WaitingOn::Approval { missing, expires_at } => write!(f, "waiting for {missing} approval(s) until {expires_at}"),
-            WaitingOn::Notice { seq, published } => write!(f, "waiting for the notice (event {seq}) to be published; published up to {published}"),
+            WaitingOn::Approval { missing, expires_at } => {
+                write!(f, "waiting for {missing} approval(s) until {expires_at}")
+            }
+            WaitingOn::Notice { seq, published } => {
+                write!(f, "waiting for the notice (event {seq}) to be published; published up to {published}")
+            }
         }
     }
 }
@@ -184,7 +188,9 @@ pub enum Refusal {
     #[error("run {0} is under way; wait for it to end")]
     RunActive(RunId),
     /// The cooldown forbids a run now.
-    #[error("cooldown: the last run was requested at {last}, the next is allowed at {until}; use --force to skip the cooldown")]
+    #[error(
+        "cooldown: the last run was requested at {last}, the next is allowed at {until}; use --force to skip the cooldown"
+    )]
     Cooldown {
         /// When the last run was requested.
         last: Timestamp,

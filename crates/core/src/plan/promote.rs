@@ -52,7 +52,12 @@ pub struct PromoteInputs<'a> {
 
 /// What votes are about: the same basis means the same decision.
 #[must_use]
-pub fn approval_basis(candidate: &Package, champion: Option<&Package>, evaluation: &Evaluation, policy: &ModelPolicy) -> Digest {
+pub fn approval_basis(
+    candidate: &Package,
+    champion: Option<&Package>,
+    evaluation: &Evaluation,
+    policy: &ModelPolicy,
+) -> Digest {
     Digest::of_json(&(
         (candidate.version, &candidate.artifact),
         champion.map(|it| (it.version, &it.artifact)),
@@ -102,7 +107,10 @@ fn serve(head: &Head, package: &Package) -> Step {
 /// Makes the endpoint serve what HEAD says: a worker that was paused half-way may have set it back.
 fn plan_repair(inputs: &PromoteInputs<'_>) -> Plan {
     match inputs.model.champion() {
-        Some(champion) if inputs.serving != Some(&champion.arn) && !inputs.performed.contains(&serve(&inputs.model.head, champion)) => {
+        Some(champion)
+            if inputs.serving != Some(&champion.arn)
+                && !inputs.performed.contains(&serve(&inputs.model.head, champion)) =>
+        {
             Plan::Perform(serve(&inputs.model.head, champion))
         }
         _ => Plan::Wait { on: WaitingOn::Nothing, until: None },
@@ -130,7 +138,8 @@ fn broken_basis(inputs: &PromoteInputs<'_>, run: &Run) -> Option<String> {
     let approval = model.approvals.get(&run.id)?;
     let candidate = model.packages.get(&run.candidate?)?;
     let basis = approval_basis(candidate, model.champion(), run.evaluation.as_ref()?, inputs.policy);
-    (basis != approval.basis).then(|| "gates or promotion policy changed after the evaluation, the votes no longer apply".to_owned())
+    (basis != approval.basis)
+        .then(|| "gates or promotion policy changed after the evaluation, the votes no longer apply".to_owned())
 }
 
 fn plan_vote(inputs: &PromoteInputs<'_>, vote: &VoteRequest, run: Option<&Run>) -> Plan {
@@ -170,14 +179,25 @@ fn plan_approval(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
     }
     match approval.state(inputs.now) {
         ApprovalState::Declined => {
-            let reasons: Vec<String> = approval.votes.iter().filter(|it| it.choice == Choice::Decline).map(|it| format!("{} declined: {}", it.by, it.comment)).collect();
+            let reasons: Vec<String> = approval
+                .votes
+                .iter()
+                .filter(|it| it.choice == Choice::Decline)
+                .map(|it| format!("{} declined: {}", it.by, it.comment))
+                .collect();
             reject(inputs, run, OutcomeCode::Declined, reasons.join("; "))
         }
-        ApprovalState::Expired => reject(inputs, run, OutcomeCode::ApprovalExpired, format!("nobody decided before {}", approval.expires_at)),
+        ApprovalState::Expired => {
+            reject(inputs, run, OutcomeCode::ApprovalExpired, format!("nobody decided before {}", approval.expires_at))
+        }
         ApprovalState::Approved => {
             let version = run.candidate.expect("invariant: a judged run has a candidate");
-            let announcement = Announcement { seq: inputs.model.head.audit_seq + 1, deadline: inputs.policy.promotion.notice_timeout.after(inputs.now) };
-            let voters: Vec<String> = approval.votes.iter().map(|it| format!("{} approved: {}", it.by, it.comment)).collect();
+            let announcement = Announcement {
+                seq: inputs.model.head.audit_seq + 1,
+                deadline: inputs.policy.promotion.notice_timeout.after(inputs.now),
+            };
+            let voters: Vec<String> =
+                approval.votes.iter().map(|it| format!("{} approved: {}", it.by, it.comment)).collect();
             let decision = Decision {
                 kind: DecisionKind::Promotion,
                 outcome: format!("version {version} is promoted by approval"),
@@ -189,7 +209,10 @@ fn plan_approval(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
         }
         ApprovalState::Pending => {
             let missing = usize::try_from(approval.needed).unwrap_or(usize::MAX).saturating_sub(approval.votes.len());
-            Plan::Wait { on: WaitingOn::Approval { missing, expires_at: approval.expires_at }, until: Some(approval.expires_at) }
+            Plan::Wait {
+                on: WaitingOn::Approval { missing, expires_at: approval.expires_at },
+                until: Some(approval.expires_at),
+            }
         }
     }
 }

@@ -54,7 +54,11 @@ pub fn plan_rollback(model: &Model, performed: &[Step]) -> Plan {
         return Plan::Wait { on: WaitingOn::Nothing, until: None };
     };
     let target = model.packages.get(&rollback.to).expect("invariant: the package to restore is loaded");
-    let serve = Step::Serve { endpoint: head.endpoint.name.clone(), variant: head.endpoint.variant.clone(), package_arn: target.arn.clone() };
+    let serve = Step::Serve {
+        endpoint: head.endpoint.name.clone(),
+        variant: head.endpoint.variant.clone(),
+        package_arn: target.arn.clone(),
+    };
     if !performed.contains(&serve) {
         return Plan::Perform(serve);
     }

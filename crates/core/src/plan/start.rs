@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Plan, Record, Slots, Step, WaitingOn, POLL};
+use super::{POLL, Plan, Record, Slots, Step, WaitingOn};
 use crate::audit::Fact;
 use crate::model::Model;
 use crate::names::{Digest, ObjectUri};
@@ -113,7 +113,9 @@ fn plan_freeze(inputs: &StartInputs<'_>, run: &Run) -> Plan {
             }
             None if default.is_some() => {}
             None => {
-                return fail(format!("the pipeline's parameter `{name}` has no value: set it under `pipeline.parameters` or give it a default"));
+                return fail(format!(
+                    "the pipeline's parameter `{name}` has no value: set it under `pipeline.parameters` or give it a default"
+                ));
             }
         }
     }
@@ -144,13 +146,22 @@ fn intervals(policy: &ModelPolicy, champion: Option<&Package>, now: Timestamp) -
         begin = begin.max(champion.train.end);
     }
     if end <= begin {
-        return Err(format!("there is no fresh hold-out: labels are known up to {end}, the champion learned from data up to {begin}; wait for newer labels"));
+        return Err(format!(
+            "there is no fresh hold-out: labels are known up to {end}, the champion learned from data up to {begin}; wait for newer labels"
+        ));
     }
     Ok((Window { start: policy.training.window.before(begin), end: begin }, Window { start: begin, end }))
 }
 
 /// Every parameter that Refit can give; a pipeline gets those it declares.
-fn offered_parameters(policy: &ModelPolicy, run: &Run, champion: Option<&Package>, train: &Window, holdout: &Window, output: &ObjectUri) -> BTreeMap<&'static str, String> {
+fn offered_parameters(
+    policy: &ModelPolicy,
+    run: &Run,
+    champion: Option<&Package>,
+    train: &Window,
+    holdout: &Window,
+    output: &ObjectUri,
+) -> BTreeMap<&'static str, String> {
     let strategy = match policy.pipeline.strategy {
         Strategy::Full => "full",
     };
@@ -178,7 +189,8 @@ fn request_document(policy: &ModelPolicy, run: &Run, train: &Window, holdout: &W
         Task::Regression => "regression",
         Task::Binary => "binary",
     };
-    let features: Vec<_> = policy.data.features.iter().map(|(name, kind)| json!({ "name": name, "kind": kind })).collect();
+    let features: Vec<_> =
+        policy.data.features.iter().map(|(name, kind)| json!({ "name": name, "kind": kind })).collect();
     json!({
         "schema": 1,
         "run_id": run.id,

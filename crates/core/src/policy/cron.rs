@@ -17,7 +17,9 @@ const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// Why a text is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a schedule: {why}; it looks like `cron(0 2 * * ? *)`: minutes hours day-of-month month day-of-week year")]
+#[error(
+    "`{text}` is not a schedule: {why}; it looks like `cron(0 2 * * ? *)`: minutes hours day-of-month month day-of-week year"
+)]
 pub struct CronError {
     text: String,
     why: String,
@@ -65,7 +67,8 @@ impl Cron {
     }
 
     fn matches_day(&self, day: Date) -> bool {
-        let in_list = |list: &[u16], value: i16| u16::try_from(value).is_ok_and(|value| list.binary_search(&value).is_ok());
+        let in_list =
+            |list: &[u16], value: i16| u16::try_from(value).is_ok_and(|value| list.binary_search(&value).is_ok());
         in_list(&self.years, day.year())
             && in_list(&self.months, day.month().into())
             && match &self.days {
@@ -96,7 +99,9 @@ fn parse_field(name: &str, text: &str, (low, high): (u16, u16), names: &[&str]) 
         };
         let (start, end) = match range.split_once('-') {
             _ if range == "*" => (low, high),
-            Some((start, end)) => (parse_value(start, names, 1).ok_or_else(refuse)?, parse_value(end, names, 1).ok_or_else(refuse)?),
+            Some((start, end)) => {
+                (parse_value(start, names, 1).ok_or_else(refuse)?, parse_value(end, names, 1).ok_or_else(refuse)?)
+            }
             None => {
                 let start = parse_value(range, names, 1).ok_or_else(refuse)?;
                 (start, if part.contains('/') { high } else { start })
@@ -184,7 +189,11 @@ mod tests {
         check("cron(0 2 * * ? *)", "2013-01-01T02:00:00Z", &["2013-01-02T02:00:00Z", "2013-01-03T02:00:00Z"]);
         check("cron(15 12 * * ? *)", "2013-01-01T12:14:59Z", &["2013-01-01T12:15:00Z"]);
         check("cron(0 18 ? * MON-FRI *)", "2013-01-04T18:00:00Z", &["2013-01-07T18:00:00Z"]);
-        check("cron(0/30 8-9 1 * ? *)", "2013-01-01T08:00:00Z", &["2013-01-01T08:30:00Z", "2013-01-01T09:00:00Z", "2013-01-01T09:30:00Z", "2013-02-01T08:00:00Z"]);
+        check(
+            "cron(0/30 8-9 1 * ? *)",
+            "2013-01-01T08:00:00Z",
+            &["2013-01-01T08:30:00Z", "2013-01-01T09:00:00Z", "2013-01-01T09:30:00Z", "2013-02-01T08:00:00Z"],
+        );
         check("cron(0 12 29 2 ? *)", "2013-01-01T00:00:00Z", &["2016-02-29T12:00:00Z"]);
         check("cron(0 0 ? JAN,JUL 1 2014)", "2013-01-01T00:00:00Z", &["2014-01-05T00:00:00Z"]);
     }
@@ -192,9 +201,23 @@ mod tests {
     #[test]
     fn what_cannot_fire_or_is_not_aws_is_refused() {
         let bad = [
-            "0 2 * * *", "cron(0 2 * * *)", "cron(0 2 * * ? * *)", "rate(1 hours)", "rate(0 minutes)", "cron(0 2 30 2 ? *)", "cron(0 2 1 * MON *)",
-            "cron(0 2 ? * ? *)", "cron(60 2 * * ? *)", "cron(0 24 * * ? *)", "cron(0 2 * 13 ? *)", "cron(0 2 L * ? *)", "cron(0 2 ? * 2#1 *)",
-            "cron(0/0 2 * * ? *)", "cron(5-3 2 * * ? *)", "cron(0 2 * * ? 1969)", "",
+            "0 2 * * *",
+            "cron(0 2 * * *)",
+            "cron(0 2 * * ? * *)",
+            "rate(1 hours)",
+            "rate(0 minutes)",
+            "cron(0 2 30 2 ? *)",
+            "cron(0 2 1 * MON *)",
+            "cron(0 2 ? * ? *)",
+            "cron(60 2 * * ? *)",
+            "cron(0 24 * * ? *)",
+            "cron(0 2 * 13 ? *)",
+            "cron(0 2 L * ? *)",
+            "cron(0 2 ? * 2#1 *)",
+            "cron(0/0 2 * * ? *)",
+            "cron(5-3 2 * * ? *)",
+            "cron(0 2 * * ? 1969)",
+            "",
         ];
         for text in bad {
             assert!(text.parse::<Cron>().is_err(), "{text}");

@@ -340,7 +340,9 @@ impl Metric {
     #[must_use]
     pub fn direction(self) -> Direction {
         match self {
-            Metric::Accuracy | Metric::Precision | Metric::Recall | Metric::F1 | Metric::Auc | Metric::R2 => Direction::HigherIsBetter,
+            Metric::Accuracy | Metric::Precision | Metric::Recall | Metric::F1 | Metric::Auc | Metric::R2 => {
+                Direction::HigherIsBetter
+            }
             Metric::LogLoss | Metric::Brier | Metric::Mae | Metric::Rmse => Direction::LowerIsBetter,
         }
     }
@@ -364,7 +366,9 @@ impl Metric {
     #[must_use]
     pub fn range(self) -> (f64, f64) {
         match self {
-            Metric::Accuracy | Metric::Precision | Metric::Recall | Metric::F1 | Metric::Auc | Metric::Brier => (0.0, 1.0),
+            Metric::Accuracy | Metric::Precision | Metric::Recall | Metric::F1 | Metric::Auc | Metric::Brier => {
+                (0.0, 1.0)
+            }
             Metric::LogLoss | Metric::Mae | Metric::Rmse => (0.0, f64::INFINITY),
             Metric::R2 => (f64::NEG_INFINITY, 1.0),
         }

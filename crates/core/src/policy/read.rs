@@ -73,7 +73,8 @@ fn read_schema(field: Field<'_>, log: &mut Log) -> Option<u16> {
 
 fn read_fleet(field: Field<'_>, log: &mut Log) -> Option<Fleet> {
     let section = field.section(&FLEET, log)?;
-    let concurrent_runs = section.or("concurrent_runs", DEFAULT_CONCURRENT_RUNS, log, |it, log| it.count(1..=1_000, log));
+    let concurrent_runs =
+        section.or("concurrent_runs", DEFAULT_CONCURRENT_RUNS, log, |it, log| it.count(1..=1_000, log));
     section.or("timezone", (), log, |it, log| {
         let name = it.text(log)?;
         if name != "UTC" {
@@ -110,7 +111,10 @@ fn read_notification(field: Field<'_>, emails: &mut Unique, log: &mut Log) -> Op
 fn read_subjects(field: Field<'_>, log: &mut Log) -> Option<Vec<Subject>> {
     let items = field.list(0..=usize::MAX, "subjects", log)?;
     if items.is_empty() {
-        field.report(log, "an empty list is never told anything; list subjects, or remove `on` to be told everything".to_owned());
+        field.report(
+            log,
+            "an empty list is never told anything; list subjects, or remove `on` to be told everything".to_owned(),
+        );
         return None;
     }
     let mut unique = Unique::new("subject");
@@ -181,7 +185,10 @@ impl Unique {
     fn take(&mut self, text: &str, field: &Field<'_>, log: &mut Log) -> Option<()> {
         if let Some(first) = self.seen.get(text) {
             let At { line, column } = *first;
-            field.report(log, format!("{} `{}` is already used at line {line}, column {column}", self.what, shown(text)));
+            field.report(
+                log,
+                format!("{} `{}` is already used at line {line}, column {column}", self.what, shown(text)),
+            );
             return None;
         }
         self.seen.insert(text.to_owned(), field.at());

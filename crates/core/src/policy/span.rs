@@ -144,9 +144,14 @@ mod tests {
 
     #[test]
     fn spans_read_and_write() {
-        for (text, seconds, written) in
-            [("90s", 90, "1m30s"), ("15m", 900, "15m"), ("1h30m", 5_400, "1h30m"), ("7d", 604_800, "7d"), ("2w", 1_209_600, "14d"), ("0s", 0, "0s")]
-        {
+        for (text, seconds, written) in [
+            ("90s", 90, "1m30s"),
+            ("15m", 900, "15m"),
+            ("1h30m", 5_400, "1h30m"),
+            ("7d", 604_800, "7d"),
+            ("2w", 1_209_600, "14d"),
+            ("0s", 0, "0s"),
+        ] {
             let span: Span = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(span.as_seconds(), seconds);
             assert_eq!(span.to_string(), written);
@@ -156,7 +161,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_span_is_refused() {
-        for text in ["", "7", "d", "-1d", "1.5h", "1h1h", "1m1h", "1y", "99999999999999999999d", "4000d", " 1d", "1d\n", "0x1d"] {
+        for text in
+            ["", "7", "d", "-1d", "1.5h", "1h1h", "1m1h", "1y", "99999999999999999999d", "4000d", " 1d", "1d\n", "0x1d"]
+        {
             assert!(text.parse::<Span>().is_err(), "{text:?}");
         }
     }
@@ -166,6 +173,9 @@ mod tests {
         let time: Timestamp = "2013-01-02T03:04:05Z".parse().unwrap_or_else(|_| unreachable!());
         assert_eq!(Span::hours(1).floor(time).to_string(), "2013-01-02T03:00:00Z");
         assert_eq!(Span::days(1).floor(time).to_string(), "2013-01-02T00:00:00Z");
-        assert_eq!(Span::days(1).floor(Timestamp::from_second(-1).unwrap_or_default()).to_string(), "1969-12-31T00:00:00Z");
+        assert_eq!(
+            Span::days(1).floor(Timestamp::from_second(-1).unwrap_or_default()).to_string(),
+            "1969-12-31T00:00:00Z"
+        );
     }
 }

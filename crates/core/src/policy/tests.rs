@@ -243,7 +243,8 @@ fn a_full_document_reads_as_typed() {
               }
             }
           ]
-        }"#]].assert_eq(&serde_json::to_string_pretty(&policy).unwrap_or_default());
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&policy).unwrap_or_default());
 }
 
 #[test]
@@ -313,7 +314,8 @@ fn what_is_left_out_has_its_default() {
               }
             }
           ]
-        }"#]].assert_eq(&serde_json::to_string_pretty(&policy).unwrap_or_default());
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&policy).unwrap_or_default());
 }
 
 #[test]
@@ -419,7 +421,8 @@ fn yaml_that_surprises_is_refused() {
 fn billions_of_laughs_are_refused_quickly() {
     let mut text = String::from("a: &a [lol, lol]\n");
     for (name, before) in ('b'..='z').zip('a'..='y') {
-        writeln!(text, "{name}: &{name} [*{before}, *{before}, *{before}, *{before}, *{before}, *{before}]").unwrap_or_default();
+        writeln!(text, "{name}: &{name} [*{before}, *{before}, *{before}, *{before}, *{before}, *{before}]")
+            .unwrap_or_default();
     }
     let problems = refused(&text);
     assert!(problems.0.iter().any(|it| it.message.starts_with("anchor `&a`")), "{problems}");
@@ -428,7 +431,10 @@ fn billions_of_laughs_are_refused_quickly() {
 
 #[test]
 fn large_texts_are_read_or_refused_in_time() {
-    for piece in ["[", "{", "- ", "? ", "a: ", "a:\n", "- a\n", "&a x, ", "\"", "'", "!", "|\n", "a: [\n", "\\", "{a: b}, ", "%", "é"] {
+    for piece in [
+        "[", "{", "- ", "? ", "a: ", "a:\n", "- a\n", "&a x, ", "\"", "'", "!", "|\n", "a: [\n", "\\", "{a: b}, ", "%",
+        "é",
+    ] {
         for head in ["", "models: [", "\"long key that has \\n in it\": ", "schema: 1\nfleet: {"] {
             let text = format!("{head}{}", piece.repeat((250_000 - head.len()) / piece.len()));
             check_total(&text);
@@ -523,7 +529,9 @@ fn required_keys_are_missed_at_their_parent() {
             43:7: models[0].promotion.auto_promote: required key `metric` is missing
         "#]],
     );
-    check_text(&["schema: 1\n", "schema: 1\nmodels: []\n", "schema: 1\nmodels: [{}]\n"], expect![[r#"
+    check_text(
+        &["schema: 1\n", "schema: 1\nmodels: []\n", "schema: 1\nmodels: [{}]\n"],
+        expect![[r#"
         1:1: required key `models` is missing
         2:9: models: at least 1 of the models must be given
         2:10: models[0]: required key `id` is missing
@@ -533,7 +541,8 @@ fn required_keys_are_missed_at_their_parent() {
         2:10: models[0]: required key `window` is missing
         2:10: models[0]: required key `training` is missing
         2:10: models[0]: required key `triggers` is missing
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -852,8 +861,16 @@ fn names_follow_the_rule() {
 #[test]
 fn every_contract_parameter_is_refused() {
     for name in [
-        "RefitRunId", "TrainStart", "TrainEnd", "HoldoutStart", "HoldoutEnd", "ReferenceUri", "ChampionPackageArn", "ChampionModelUri",
-        "OutputUri", "Strategy",
+        "RefitRunId",
+        "TrainStart",
+        "TrainEnd",
+        "HoldoutStart",
+        "HoldoutEnd",
+        "ReferenceUri",
+        "ChampionPackageArn",
+        "ChampionModelUri",
+        "OutputUri",
+        "Strategy",
     ] {
         let problems = refused(&patched("InstanceType: ml", &format!("{name}: ml")));
         assert!(problems.0[0].message.contains("is set by Refit"), "{problems}");
@@ -868,12 +885,19 @@ fn names_are_used_once() {
         expected.assert_eq(&refused(&text).to_string());
     };
     check("id: m", expect!["16:9: models[1].id: model id `m` is already used at line 3, column 9"]);
-    check("id: n\n    endpoint: { name: m }", expect!["17:23: models[1].endpoint.name: endpoint `m` is already used at line 3, column 9"]);
-    check("id: n\n    package_group: m", expect!["17:20: models[1].package_group: package group `m` is already used at line 3, column 9"]);
+    check(
+        "id: n\n    endpoint: { name: m }",
+        expect!["17:23: models[1].endpoint.name: endpoint `m` is already used at line 3, column 9"],
+    );
+    check(
+        "id: n\n    package_group: m",
+        expect!["17:20: models[1].package_group: package group `m` is already used at line 3, column 9"],
+    );
     accepted(&format!("{LEAST}{}", second.replace("id: m", "id: n")));
     let clash = format!("{LEAST}{}", second.replace("id: m", "id: m-a"));
     let clash = clash.replacen("definition: retrain.json", "definition: a-retrain.json", 1);
-    expect!["18:15: models[1].pipeline: pipeline name `m-a-retrain` is already used at line 5, column 15"].assert_eq(&refused(&clash).to_string());
+    expect!["18:15: models[1].pipeline: pipeline name `m-a-retrain` is already used at line 5, column 15"]
+        .assert_eq(&refused(&clash).to_string());
 }
 
 #[test]
@@ -903,7 +927,8 @@ fn what_is_not_built_is_refused_by_name() {
         32:7: models[0].triggers.freeze: `triggers.freeze` is not built yet; remove it
         32:7: models[0].triggers.loop_breaker: `triggers.loop_breaker` is not built yet; remove it
         32:7: models[0].triggers.upstream: `triggers.upstream` is not built yet; remove it
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
     check(
         &[
             ("share: 0.5", "share: 0.5, persistence: 2/3"),
@@ -1008,7 +1033,10 @@ fn modes_of_promotion_do_not_contradict() {
     check(
         &[
             ("mode: auto", "mode: manual"),
-            ("      auto_promote: { metric: r2, mode: error_reduction, min_improvement: 0.1, lower_bound_above: 0.01 }\n", ""),
+            (
+                "      auto_promote: { metric: r2, mode: error_reduction, min_improvement: 0.1, lower_bound_above: 0.01 }\n",
+                "",
+            ),
             ("mode: auto\n", "mode: automatic\n"),
         ],
         expect![[r#"
@@ -1120,7 +1148,9 @@ fn leaves(node: &Node, path: &str, out: &mut Vec<(String, usize, usize, usize)>)
             let quotes = if *style == Style::Quoted { 2 } else { 0 };
             out.push((path.to_owned(), node.at.line, node.at.column, text.chars().count() + quotes));
         }
-        Kind::List(nodes) => nodes.iter().enumerate().for_each(|(index, it)| leaves(it, &format!("{path}[{index}]"), out)),
+        Kind::List(nodes) => {
+            nodes.iter().enumerate().for_each(|(index, it)| leaves(it, &format!("{path}[{index}]"), out))
+        }
         Kind::Map(entries) => entries.iter().for_each(|it| leaves(&it.value, &yaml::join(path, &it.key), out)),
         Kind::Refused => panic!("{path} is refused"),
     }
@@ -1144,7 +1174,10 @@ fn no_leaf_takes_what_it_is_not() {
             lines[line - 1] = head.iter().copied().chain(replacement.chars()).chain(tail.iter().copied()).collect();
             let shown: String = replacement.chars().take(8).collect();
             match read(&lines.join("\n")) {
-                Err(problems) => assert!(problems.0.iter().any(|it| it.path == path && it.line == line), "{path}: {shown}: {problems}"),
+                Err(problems) => assert!(
+                    problems.0.iter().any(|it| it.path == path && it.line == line),
+                    "{path}: {shown}: {problems}"
+                ),
                 Ok(policy) => {
                     // Only the value of a parameter is a text whatever it looks like.
                     assert_eq!(path, "models[0].pipeline.parameters.InstanceType", "{shown}");
@@ -1162,9 +1195,53 @@ fn no_leaf_takes_what_it_is_not() {
 /// Texts that are almost YAML, which random characters hardly ever are.
 fn pieces() -> impl Strategy<Value = String> {
     let tokens = prop::sample::select(vec![
-        "schema", "models", "id", "data", "features", "a", ":", ": ", "- ", "\n", "\n  ", "\n    ", "[", "]", "{", "}", ",", "\"", "'", "|", ">", "&a ",
-        "*a", "!!str ", "#", "? ", "---\n", "...\n", "%YAML 1.2\n", "1", "~", "<<", "\t", "\r", "\\", "é", "😀", "\u{feff}", "\u{85}", "\u{2028}", "0.1",
-        "7d", "@", "`", "-", "+", "|2-\n",
+        "schema",
+        "models",
+        "id",
+        "data",
+        "features",
+        "a",
+        ":",
+        ": ",
+        "- ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "\"",
+        "'",
+        "|",
+        ">",
+        "&a ",
+        "*a",
+        "!!str ",
+        "#",
+        "? ",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "1",
+        "~",
+        "<<",
+        "\t",
+        "\r",
+        "\\",
+        "é",
+        "😀",
+        "\u{feff}",
+        "\u{85}",
+        "\u{2028}",
+        "0.1",
+        "7d",
+        "@",
+        "`",
+        "-",
+        "+",
+        "|2-\n",
     ]);
     prop::collection::vec(tokens, 0..60).prop_map(|it| it.concat())
 }

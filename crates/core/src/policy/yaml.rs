@@ -36,7 +36,10 @@ pub(super) struct Node {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
-    Scalar { text: String, style: Style },
+    Scalar {
+        text: String,
+        style: Style,
+    },
     List(Vec<Node>),
     Map(Vec<Entry>),
     /// Something that is already reported as a problem.
@@ -73,7 +76,13 @@ impl Meaning {
             (Style::Quoted, _) => Meaning::Text,
             (Style::Plain, "" | "~" | "null" | "Null" | "NULL") => Meaning::Null,
             (Style::Plain, "true" | "True" | "TRUE" | "false" | "False" | "FALSE") => Meaning::Boolean,
-            (Style::Plain, text) => if is_number(text) { Meaning::Number } else { Meaning::Text },
+            (Style::Plain, text) => {
+                if is_number(text) {
+                    Meaning::Number
+                } else {
+                    Meaning::Text
+                }
+            }
         }
     }
 }
@@ -96,7 +105,8 @@ fn is_number(text: &str) -> bool {
 
 /// The path of `key` below `path`; keys that are not plain words are quoted.
 pub(super) fn join(path: &str, key: &str) -> String {
-    let is_word = !key.is_empty() && key.len() <= 64 && key.bytes().all(|it| it.is_ascii_alphanumeric() || b"_-".contains(&it));
+    let is_word =
+        !key.is_empty() && key.len() <= 64 && key.bytes().all(|it| it.is_ascii_alphanumeric() || b"_-".contains(&it));
     match (path, is_word) {
         ("", true) => key.to_owned(),
         (path, true) => format!("{path}.{key}"),
@@ -136,11 +146,15 @@ pub(super) fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
         }
     }
     let root = builder.root.take();
-    let is_empty = root.as_ref().is_none_or(|it| {
-        matches!(&it.kind, Kind::Scalar { text, style } if Meaning::of(text, *style) == Meaning::Null)
-    });
+    let is_empty = root.as_ref().is_none_or(
+        |it| matches!(&it.kind, Kind::Scalar { text, style } if Meaning::of(text, *style) == Meaning::Null),
+    );
     if is_empty {
-        problems.push(Problem::new(At { line: 1, column: 1 }, "", "the document is empty: it declares a fleet, beginning with `schema: 1`".to_owned()));
+        problems.push(Problem::new(
+            At { line: 1, column: 1 },
+            "",
+            "the document is empty: it declares a fleet, beginning with `schema: 1`".to_owned(),
+        ));
         return None;
     }
     root
@@ -149,7 +163,10 @@ pub(super) fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
 /// Refuses what the parser should not even see: too much text, control characters, indentation by tabs.
 fn check_characters(text: &str) -> Result<(), (At, String)> {
     if MAX_BYTES < text.len() {
-        return Err((At { line: 1, column: 1 }, format!("the text has {} bytes; at most {MAX_BYTES} are read", text.len())));
+        return Err((
+            At { line: 1, column: 1 },
+            format!("the text has {} bytes; at most {MAX_BYTES} are read", text.len()),
+        ));
     }
     for (index, line) in text.split('\n').enumerate() {
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -160,7 +177,10 @@ fn check_characters(text: &str) -> Result<(), (At, String)> {
         let content = line.trim_start_matches([' ', '\t']);
         let tab = line.chars().take_while(|it| matches!(it, ' ' | '\t')).position(|it| it == '\t');
         if let Some(column) = tab.filter(|_| !content.is_empty() && !content.starts_with('#')) {
-            return Err((At { line: index + 1, column: column + 1 }, "a tab in the indentation; YAML is indented by spaces".to_owned()));
+            return Err((
+                At { line: index + 1, column: column + 1 },
+                "a tab in the indentation; YAML is indented by spaces".to_owned(),
+            ));
         }
     }
     Ok(())
@@ -215,7 +235,10 @@ impl Builder<'_, '_> {
                 self.check_properties(at, anchor, tag.as_deref());
                 let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
                 if let Some(character) = text.chars().find(|it| it.is_control() && !matches!(it, '\n' | '\t')) {
-                    self.report(at, format!("the text holds the control character U+{:04X}; remove it", u32::from(character)));
+                    self.report(
+                        at,
+                        format!("the text holds the control character U+{:04X}; remove it", u32::from(character)),
+                    );
                     self.place_node(Node { at, kind: Kind::Refused });
                 } else {
                     self.place_node(Node { at, kind: Kind::Scalar { text: text.into_owned(), style } });
@@ -269,7 +292,9 @@ impl Builder<'_, '_> {
                     }
                 },
                 NextKey::Given(key, at) => {
-                    if node.at.line != at.line && matches!(&node.kind, Kind::Scalar { text, style } if Meaning::of(text, *style) == Meaning::Null) {
+                    if node.at.line != at.line
+                        && matches!(&node.kind, Kind::Scalar { text, style } if Meaning::of(text, *style) == Meaning::Null)
+                    {
                         // The parser notices only at the next token that a value is left out.
                         node.at = at;
                     }
@@ -291,7 +316,10 @@ impl Builder<'_, '_> {
         }
         if let Some(tag) = tag {
             let handle = if tag.handle == "tag:yaml.org,2002:" { "!!" } else { tag.handle.as_str() };
-            self.report(at, format!("tag `{}`: tags are not read; remove it", shown(&format!("{handle}{}", tag.suffix))));
+            self.report(
+                at,
+                format!("tag `{}`: tags are not read; remove it", shown(&format!("{handle}{}", tag.suffix))),
+            );
         }
     }
 
@@ -326,7 +354,9 @@ impl Builder<'_, '_> {
         let mut path = String::new();
         for frame in &self.frames {
             match &frame.inside {
-                Inside::List(nodes) => write!(path, "[{}]", nodes.len()).expect("invariant: writing to a string succeeds"),
+                Inside::List(nodes) => {
+                    write!(path, "[{}]", nodes.len()).expect("invariant: writing to a string succeeds")
+                }
                 Inside::Map { key: NextKey::Given(key, _), .. } => path = join(&path, key),
                 Inside::Map { key: NextKey::Awaited | NextKey::Refused, .. } => {}
             }
@@ -342,7 +372,9 @@ fn take_key(node: Node, seen: &mut HashMap<String, At>) -> Result<(String, At), 
     let at = node.at;
     let (text, style) = match node.kind {
         Kind::Scalar { text, style } => (text, style),
-        Kind::List(_) | Kind::Map(_) => return Err(Some((at, None, "a key is a text, not a list or a map".to_owned()))),
+        Kind::List(_) | Kind::Map(_) => {
+            return Err(Some((at, None, "a key is a text, not a list or a map".to_owned())));
+        }
         Kind::Refused => return Err(None),
     };
     if style == Style::Plain && text == "<<" {
@@ -352,7 +384,12 @@ fn take_key(node: Node, seen: &mut HashMap<String, At>) -> Result<(String, At), 
         return Err(Some((at, None, format!("a key is a text; put `{}` in quotes", shown(&text)))));
     }
     if let Some(first) = seen.get(&text) {
-        let message = format!("duplicate key `{}`; it is first given at line {}, column {}", shown(&text), first.line, first.column);
+        let message = format!(
+            "duplicate key `{}`; it is first given at line {}, column {}",
+            shown(&text),
+            first.line,
+            first.column
+        );
         return Err(Some((at, Some(text), message)));
     }
     seen.insert(text.clone(), at);

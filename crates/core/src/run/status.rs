@@ -120,7 +120,9 @@ impl RunStatus {
             (S::Evaluating | S::AwaitingApproval | S::Announced | S::RollingOut, E::Reject) => Ok(S::Rejected),
             (S::Requested | S::Queued | S::Starting | S::Training | S::Evaluating, E::Fail) => Ok(S::Failed),
             // Starting and Training hold a slot and an execution: they end by way of Stopping.
-            (S::Requested | S::Queued | S::Evaluating | S::AwaitingApproval | S::Announced, E::Cancel) => Ok(S::Canceled),
+            (S::Requested | S::Queued | S::Evaluating | S::AwaitingApproval | S::Announced, E::Cancel) => {
+                Ok(S::Canceled)
+            }
             (S::Training | S::Stopping, E::Cancel) => Ok(S::Canceled),
             (S::Stopping, E::TimeOut) => Ok(S::TimedOut),
             (status, event) => Err(IllegalTransition { status, event }),
@@ -131,7 +133,11 @@ impl RunStatus {
     #[must_use]
     pub fn is_terminal(self) -> bool {
         match self {
-            RunStatus::Succeeded | RunStatus::Rejected | RunStatus::Failed | RunStatus::Canceled | RunStatus::TimedOut => true,
+            RunStatus::Succeeded
+            | RunStatus::Rejected
+            | RunStatus::Failed
+            | RunStatus::Canceled
+            | RunStatus::TimedOut => true,
             RunStatus::Requested
             | RunStatus::Queued
             | RunStatus::Starting

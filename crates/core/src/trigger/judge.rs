@@ -7,8 +7,38 @@ use crate::package::{Measured, Package};
 use crate::policy::{Direction, DriftMetric, DriftPolicy, PerformancePolicy};
 use crate::window::Window;
 
-/// The standard normal quantile of 0.999: a worsening must be this many standard errors above zero.
+/// Student's t quantile of 0.999 for 1 to 30 degrees of freedom (Abramowitz and Stegun, table 26.10): an error estimated
+/// from a week's days is itself unsure, and a normal quantile would cry wolf.
+const T_999: [f64; 30] = [
+    318.309, 22.327, 10.215, 7.173, 5.893, 5.208, 4.785, 4.501, 4.297, 4.144, 4.025, 3.930, 3.852, 3.787, 3.733, 3.686,
+    3.646, 3.610, 3.579, 3.552, 3.527, 3.505, 3.485, 3.467, 3.450, 3.435, 3.421, 3.408, 3.396, 3.385,
+];
+/// The standard normal quantile of 0.999: the limit for many degrees of freedom.
 const Z_999: f64 = 3.090_232_306_167_813;
+
+/// Student's t quantile of 0.999; above 30 degrees of freedom interpolated in their inverse, within 0.006 and never below.
+fn t_999(degrees_of_freedom: f64) -> f64 {
+    // Rounded down: fewer degrees of freedom make a wider bound.
+    let whole = degrees_of_freedom.max(1.0) as usize;
+    match T_999.get(whole - 1) {
+        Some(quantile) => *quantile,
+        None => Z_999 + (T_999[29] - Z_999) * 30.0 / degrees_of_freedom,
+    }
+}
+
+/// The standard error of the difference of two measured values times its one-sided 99.9 % quantile (Welch-Satterthwaite);
+/// `None` without a stated error on both sides.
+fn margin_999(window: &Measured, holdout: &Measured) -> Option<f64> {
+    let variances = [window.standard_error?.powi(2), holdout.standard_error?.powi(2)];
+    let sum = variances[0] + variances[1];
+    let spread: f64 = variances
+        .iter()
+        .zip([window.blocks, holdout.blocks])
+        .map(|(variance, blocks)| variance.powi(2) / (blocks.saturating_sub(1).max(1) as f64))
+        .sum();
+    let degrees_of_freedom = if 0.0 < spread { sum.powi(2) / spread } else { 1.0 };
+    Some(sum.sqrt() * t_999(degrees_of_freedom))
+}
 
 /// The distances of one feature between a window and the baseline.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,9 +140,9 @@ fn judge_drift(policy: &DriftPolicy, rows: u64, features: &[FeatureEvidence]) ->
             chance: it.chance,
             threshold: policy.threshold,
             // Effect *and* significance: a large value that chance alone produces at this size is not drift.
-            is_drifted: it.value.is_some_and(|value| {
-                policy.threshold <= value && it.chance.is_none_or(|chance| chance < value)
-            }),
+            is_drifted: it
+                .value
+                .is_some_and(|value| policy.threshold <= value && it.chance.is_none_or(|chance| chance < value)),
         })
         .collect();
     if rows < policy.min_rows {
@@ -181,12 +211,8 @@ fn judge_performance(
             if let (Some(max_drop), Some(baseline)) = (policy.max_drop, baseline) {
                 let worse = worsening(direction, measured.value, baseline.value);
                 let scale = baseline.value.abs().max(f64::MIN_POSITIVE);
-                let error = match (measured.standard_error, baseline.standard_error) {
-                    (Some(window), Some(holdout)) => Some(window.hypot(holdout)),
-                    // Without a stated error there is no telling worsening from noise: never fire.
-                    (None, _) | (_, None) => None,
-                };
-                let bound = error.map(|error| worse - Z_999 * error);
+                // Without a stated error there is no telling worsening from noise: never fire.
+                let bound = margin_999(&measured, baseline).map(|margin| worse - margin);
                 quality.worsening = Some(worse / scale);
                 quality.lower_bound = bound.map(|it| it / scale);
                 let is_beyond_noise = bound.is_some_and(|it| 0.0 < it);
@@ -228,7 +254,7 @@ mod tests {
     use crate::policy::Metric;
 
     fn measured(value: f64, standard_error: f64) -> Measured {
-        Measured { value, standard_error: Some(standard_error), rows: 500 }
+        Measured { value, standard_error: Some(standard_error), rows: 500, blocks: 7 }
     }
 
     fn policy(max_drop: Option<f64>, floor: Option<f64>) -> PerformancePolicy {
@@ -236,7 +262,14 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(policy: &PerformancePolicy, rows: u64, window: Option<Measured>, baseline: Option<Measured>, verdict: WindowVerdict, causes: &[CauseKind]) {
+    fn check(
+        policy: &PerformancePolicy,
+        rows: u64,
+        window: Option<Measured>,
+        baseline: Option<Measured>,
+        verdict: WindowVerdict,
+        causes: &[CauseKind],
+    ) {
         let judgment = judge_performance(policy, rows, window, baseline.as_ref());
         assert_eq!((judgment.verdict, judgment.causes.as_slice()), (verdict, causes), "{}", judgment.reason);
     }
@@ -255,6 +288,16 @@ mod tests {
     }
 
     #[test]
+    fn quantiles_approach_the_normal_from_above() {
+        for (degrees_of_freedom, expected) in
+            [(1.0, 318.309), (12.9, 3.930), (30.0, 3.385), (60.0, 3.232), (120.0, 3.160), (1e9, 3.0902)]
+        {
+            let found = t_999(degrees_of_freedom);
+            assert!((found - expected).abs() < 0.007, "{degrees_of_freedom}: {found}");
+        }
+    }
+
+    #[test]
     fn a_floor_is_the_worst_acceptable_value_in_the_metrics_direction() {
         let floor = policy(None, Some(12.0));
         check(&floor, 500, Some(measured(12.1, 5.0)), None, WindowVerdict::Degraded, &[CauseKind::PerformanceFloor]);
@@ -267,7 +310,12 @@ mod tests {
     #[test]
     fn drift_needs_effect_significance_share_and_rows() {
         let policy = DriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, share: 0.5, min_rows: 100 };
-        let feature = |value: f64, chance: f64| FeatureEvidence { name: "x".to_owned(), metric: DriftMetric::Psi, value: Some(value), chance: Some(chance) };
+        let feature = |value: f64, chance: f64| FeatureEvidence {
+            name: "x".to_owned(),
+            metric: DriftMetric::Psi,
+            value: Some(value),
+            chance: Some(chance),
+        };
         let verdict = |rows, features: &[FeatureEvidence]| judge_drift(&policy, rows, features).verdict;
         assert_eq!(verdict(100, &[feature(0.3, 0.1)]), WindowVerdict::Drifted);
         assert_eq!(verdict(100, &[feature(0.3, 0.4)]), WindowVerdict::Stable);

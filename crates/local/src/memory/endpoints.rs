@@ -72,7 +72,8 @@ impl Endpoints for MemoryEndpoints {
                 return Err(EndpointError::Updating(endpoint.to_owned()));
             }
             let name = endpoint.to_owned();
-            let served = EndpointState { name: name.clone(), status: EndpointStatus::InService, variants: variants.to_vec() };
+            let served =
+                EndpointState { name: name.clone(), status: EndpointStatus::InService, variants: variants.to_vec() };
             state.endpoints.insert(name, served);
             Ok(())
         })

@@ -193,7 +193,11 @@ impl State {
             return Err(PipelineError::Invalid("a start key has 32 to 128 characters".to_owned()));
         }
         if let Some(known) = self.executions.values().find(|it| it.key == key) {
-            return if known.request == *request { Ok(known.execution.arn.clone()) } else { Err(PipelineError::KeyReused) };
+            return if known.request == *request {
+                Ok(known.execution.arn.clone())
+            } else {
+                Err(PipelineError::KeyReused)
+            };
         }
         let pipeline = self.pipelines.get(&request.pipeline).ok_or_else(|| missing(&request.pipeline))?;
         if let Some(name) = request.parameters.keys().find(|it| !pipeline.parameters.contains_key(*it)) {
@@ -243,8 +247,7 @@ impl Pipelines for MemoryPipelines {
     }
 
     async fn find_by_display_name(&self, pipeline: &str, display_name: &str) -> Result<Option<String>, PipelineError> {
-        let is_meant =
-            |it: &&Started| it.execution.pipeline == pipeline && it.execution.display_name == display_name;
+        let is_meant = |it: &&Started| it.execution.pipeline == pipeline && it.execution.display_name == display_name;
         Ok(self.state.read(|it| it.executions.values().find(is_meant).map(|it| it.execution.arn.clone())))
     }
 

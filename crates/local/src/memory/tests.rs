@@ -20,7 +20,9 @@ fn trigger(id: &str) -> serde_json::Value {
 #[test]
 fn the_loop_runs_from_a_trigger_to_a_champion() {
     let mut world = world();
-    assert!(matches!(world.call(Function::CheckTriggers, &trigger("t1")), Delivered::Answered(it) if it.outcome == "done"));
+    assert!(
+        matches!(world.call(Function::CheckTriggers, &trigger("t1")), Delivered::Answered(it) if it.outcome == "done")
+    );
     world.drain();
     let [arn] = &world.pipelines.open()[..] else { panic!("one execution is under way") };
     world.pipelines.finish(arn, &Ending::Succeeded(Outputs::of_errors(5.0, 9.0))).unwrap();
@@ -29,7 +31,10 @@ fn the_loop_runs_from_a_trigger_to_a_champion() {
     world.call(Function::PromoteModel, &vote);
     world.drain();
     let packages = world.packages.list();
-    assert_eq!(world.endpoints.variants(MODEL).iter().map(|it| &it.package_arn).collect::<Vec<_>>(), [&packages[0].arn]);
+    assert_eq!(
+        world.endpoints.variants(MODEL).iter().map(|it| &it.package_arn).collect::<Vec<_>>(),
+        [&packages[0].arn]
+    );
     assert_eq!(world.dead_letters, [""; 0]);
 }
 
@@ -51,7 +56,8 @@ fn a_snapshot_is_a_world_of_its_own() {
 fn a_key_starts_one_execution_and_no_other_request() {
     let world = world();
     let parameters = world_parameters();
-    let request = StartRequest { pipeline: "m-retrain".to_owned(), version: 1, display_name: "m-r0001".to_owned(), parameters };
+    let request =
+        StartRequest { pipeline: "m-retrain".to_owned(), version: 1, display_name: "m-r0001".to_owned(), parameters };
     let key = "k".repeat(32);
     let start = |request: &StartRequest| poll(world.pipelines.ensure_started(&key, request)).unwrap_done();
     let arn = start(&request).unwrap();
@@ -63,7 +69,16 @@ fn a_key_starts_one_execution_and_no_other_request() {
 }
 
 fn world_parameters() -> std::collections::BTreeMap<String, String> {
-    let names = ["RefitRunId", "TrainStart", "TrainEnd", "HoldoutStart", "HoldoutEnd", "ModelPackageGroup", "ChampionPackageArn", "OutputUri"];
+    let names = [
+        "RefitRunId",
+        "TrainStart",
+        "TrainEnd",
+        "HoldoutStart",
+        "HoldoutEnd",
+        "ModelPackageGroup",
+        "ChampionPackageArn",
+        "OutputUri",
+    ];
     names.iter().map(|it| ((*it).to_owned(), "x".to_owned())).collect()
 }
 
@@ -83,9 +98,12 @@ fn a_crash_stops_the_caller_before_or_after_the_effect() {
 
 #[test]
 fn a_lost_answer_leaves_its_effect_and_a_conflict_is_a_true_one() {
-    for (fault, is_stored) in
-        [(Fault::Unavailable, false), (Fault::UnavailableAfter, true), (Fault::ConflictAfter, true), (Fault::Throttled, false)]
-    {
+    for (fault, is_stored) in [
+        (Fault::Unavailable, false),
+        (Fault::UnavailableAfter, true),
+        (Fault::ConflictAfter, true),
+        (Fault::Throttled, false),
+    ] {
         let world = world();
         let faults = Faults::new(At { index: 1, fault });
         let ports = faults.wrap(world.ports());
@@ -103,7 +121,9 @@ fn a_lost_answer_leaves_its_effect_and_a_conflict_is_a_true_one() {
     let mut world = world();
     let faults = Faults::new(FirstConflict);
     world.set_faults(faults.clone());
-    assert!(matches!(world.call(Function::CheckTriggers, &trigger("t1")), Delivered::Answered(it) if it.outcome == "done"));
+    assert!(
+        matches!(world.call(Function::CheckTriggers, &trigger("t1")), Delivered::Answered(it) if it.outcome == "done")
+    );
     assert_eq!(faults.injected(), 1);
     world.drain();
     assert_eq!(world.pipelines.executions().len(), 1);

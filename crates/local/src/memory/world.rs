@@ -57,7 +57,9 @@ pub enum Promotion {
 pub fn policy(promotion: Promotion) -> Policy {
     let promotion = match promotion {
         Promotion::Manual => "mode: manual",
-        Promotion::Automatic => "mode: auto, auto_promote: { metric: mae, min_improvement: 0.05, lower_bound_above: 0 }",
+        Promotion::Automatic => {
+            "mode: auto, auto_promote: { metric: mae, min_improvement: 0.05, lower_bound_above: 0 }"
+        }
     };
     let text = include_str!("policy.yaml").replace("mode: manual", promotion);
     read(&text).unwrap_or_else(|problems| panic!("the policy of the test world is wrong: {problems:?}"))
@@ -279,9 +281,7 @@ impl MemoryWorld {
         let records = self.table.read_stream(usize::MAX);
         if let Some(last) = records.last() {
             self.table.acknowledge_stream(last.seq);
-            let record = |pk: &str, sk: &str| {
-                json!({ "eventSource": "aws:dynamodb", "dynamodb": { "Keys": { "pk": { "S": pk }, "sk": { "S": sk } } } })
-            };
+            let record = |pk: &str, sk: &str| json!({ "eventSource": "aws:dynamodb", "dynamodb": { "Keys": { "pk": { "S": pk }, "sk": { "S": sk } } } });
             let records: Vec<Value> = records.iter().map(|it| record(&it.key.partition, &it.key.sort)).collect();
             let event = json!({ "Records": records });
             if !self.lost.as_ref().is_some_and(|is_lost| is_lost(&event)) {

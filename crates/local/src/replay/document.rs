@@ -335,7 +335,12 @@ impl History {
             votes: approval
                 .votes
                 .iter()
-                .map(|it| VoteSummary { by: it.by.to_string(), at: it.at, choice: it.choice, comment: it.comment.clone() })
+                .map(|it| VoteSummary {
+                    by: it.by.to_string(),
+                    at: it.at,
+                    choice: it.choice,
+                    comment: it.comment.clone(),
+                })
                 .collect(),
         };
         self.approvals.iter().map(summarize).collect()
@@ -344,7 +349,8 @@ impl History {
     /// Decisions that changed something or were held back, and how many checks were quiet.
     #[must_use]
     pub fn decision_summaries(&self) -> (Vec<DecisionSummary>, u64) {
-        let is_quiet = |it: &&DecisionRecord| it.kind == DecisionKind::Check && it.outcome.ends_with("no trigger fired");
+        let is_quiet =
+            |it: &&DecisionRecord| it.kind == DecisionKind::Check && it.outcome.ends_with("no trigger fired");
         let quiet = self.decisions.iter().filter(is_quiet).count() as u64;
         let told = self.decisions.iter().filter(|it| !is_quiet(it));
         let summaries = told
@@ -367,7 +373,9 @@ fn summarize_run(run: &Run, model: &ModelId) -> RunSummary {
         let value = |it: &Option<refit_core::package::Measured>| it.as_ref().map(|it| it.value);
         let metrics = evaluation.evidence.metrics.iter();
         metrics
-            .map(|(metric, it)| (*metric, MetricSummary { candidate: value(&it.candidate), champion: value(&it.champion) }))
+            .map(|(metric, it)| {
+                (*metric, MetricSummary { candidate: value(&it.candidate), champion: value(&it.champion) })
+            })
             .collect()
     });
     RunSummary {

@@ -35,7 +35,8 @@ impl Rows {
     pub fn read(source: &str, bytes: &[u8], policy: &ModelPolicy) -> Result<Rows, WorldError> {
         let wrong = |why: String| WorldError::Data(format!("{source}: {why}"));
         let data = &policy.data;
-        let mut wanted: Vec<(String, Kind)> = vec![(data.time.clone(), Kind::Time), (data.label.clone(), Kind::Numeric)];
+        let mut wanted: Vec<(String, Kind)> =
+            vec![(data.time.clone(), Kind::Time), (data.label.clone(), Kind::Numeric)];
         wanted.extend(data.features.iter().map(|(name, kind)| {
             let kind = match kind {
                 FeatureKind::Numeric => Kind::Numeric,

@@ -21,8 +21,8 @@ use refit_data::{Column, Frame, Values, write_parquet};
 use refit_handlers::Function;
 
 pub use document::{
-    ApprovalSummary, AuditSummary, DataSummary, DecisionSummary, Document, Ending, History, MetricSummary, Promotion, Quality,
-    QualityMean, QualityWindow, RollbackSummary, RunSummary, VerdictSummary, VoteSummary,
+    ApprovalSummary, AuditSummary, DataSummary, DecisionSummary, Document, Ending, History, MetricSummary, Promotion,
+    Quality, QualityMean, QualityWindow, RollbackSummary, RunSummary, VerdictSummary, VoteSummary,
 };
 pub use input::Rows;
 pub use operator::{Action, Script, Scripted};
@@ -96,7 +96,9 @@ impl ReplayPlan {
         let begin = start.checked_add(warmup).map_or(last, |it| Span::hours(1).floor(it));
         if last <= begin {
             let source = &self.rows.source;
-            return Err(WorldError::Data(format!("{source}: no rows are left after the warm-up, which ends at {begin}; shorten it with --warmup")));
+            return Err(WorldError::Data(format!(
+                "{source}: no rows are left after the warm-up, which ends at {begin}; shorten it with --warmup"
+            )));
         }
         let data = &model.data;
         let settled = data.label_maturity.after(data.label_delay.after(model.window.lateness.after(last)));
@@ -108,7 +110,13 @@ impl ReplayPlan {
         let digest = self.rows.digest.to_string();
         let definition = Digest::of(self.definition.as_bytes()).to_string();
         let warmup = self.warmup.map(|it| it.to_string()).unwrap_or_default();
-        Digest::of_list(&[&digest, self.policy.digest().as_ref(), &definition, &warmup, Digest::of_json(&self.script).as_ref()])
+        Digest::of_list(&[
+            &digest,
+            self.policy.digest().as_ref(),
+            &definition,
+            &warmup,
+            Digest::of_json(&self.script).as_ref(),
+        ])
     }
 }
 
@@ -132,7 +140,9 @@ pub fn replay(options: &WorldOptions, plan: &ReplayPlan, observer: &mut Observer
                 traffic.flush(world, world.now())?;
             }
             if target == OPERATOR {
-                operator::operate(world, queued, &plan.script, &plan.rows, model, |action| script_time(plan, times, action))?;
+                operator::operate(world, queued, &plan.script, &plan.rows, model, |action| {
+                    script_time(plan, times, action)
+                })?;
             }
             Ok(())
         })?;
@@ -159,21 +169,38 @@ fn share_of(plan: &ReplayPlan, times: Times, share: f64) -> Timestamp {
 }
 
 /// Lays out the state, once: history, pipeline, policy, and what people are going to do.
-fn prepare(world: &World, plan: &ReplayPlan, model: &ModelPolicy, times: Times, begin: Timestamp) -> Result<(), WorldError> {
+fn prepare(
+    world: &World,
+    plan: &ReplayPlan,
+    model: &ModelPolicy,
+    times: Times,
+    begin: Timestamp,
+) -> Result<(), WorldError> {
     let digest = plan.digest().to_string();
     match world.database.get_document(INPUT.0, INPUT.1)? {
         Some(stored) if stored == digest => return Ok(()),
         Some(_) => {
             let state = world.state.display();
-            return Err(WorldError::Data(format!("state directory {state} holds a replay of other data or another policy; remove it or give another --state")));
+            return Err(WorldError::Data(format!(
+                "state directory {state} holds a replay of other data or another policy; remove it or give another --state"
+            )));
         }
         None => {}
     }
     let warmup: Vec<usize> = (0..plan.rows.first_at(times.warmup_end)).collect();
     let mut columns = vec![
-        Column { name: "id".to_owned(), values: Values::Categorical(warmup.iter().map(|row| Some(plan.rows.ids[*row].as_str())).collect()) },
-        Column { name: model.data.time.clone(), values: Values::Time(warmup.iter().map(|row| Some(plan.rows.times[*row])).collect()) },
-        Column { name: model.data.label.clone(), values: Values::Numeric(warmup.iter().map(|row| plan.rows.labels[*row]).collect()) },
+        Column {
+            name: "id".to_owned(),
+            values: Values::Categorical(warmup.iter().map(|row| Some(plan.rows.ids[*row].as_str())).collect()),
+        },
+        Column {
+            name: model.data.time.clone(),
+            values: Values::Time(warmup.iter().map(|row| Some(plan.rows.times[*row])).collect()),
+        },
+        Column {
+            name: model.data.label.clone(),
+            values: Values::Numeric(warmup.iter().map(|row| plan.rows.labels[*row]).collect()),
+        },
     ];
     columns.extend(plan.rows.features.take(&warmup).into_columns());
     let frame = Frame::new(columns).map_err(|error| WorldError::Data(error.to_string()))?;
@@ -204,7 +231,13 @@ fn stop_without_champion(world: &World, model: &ModelPolicy) -> Result<(), World
     Err(WorldError::Data(format!("the first champion could not be made from the warm-up: {reason}")))
 }
 
-fn finish(world: &World, plan: &ReplayPlan, model: &ModelPolicy, times: Times, first_row: usize) -> Result<Replayed, WorldError> {
+fn finish(
+    world: &World,
+    plan: &ReplayPlan,
+    model: &ModelPolicy,
+    times: Times,
+    first_row: usize,
+) -> Result<Replayed, WorldError> {
     let table = &*world.context.ports.table;
     let history = world.block_on(History::read(table, &model.id))?;
     let audit = world.block_on(verify_audit(table, &model.id))?;

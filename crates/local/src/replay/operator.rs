@@ -106,7 +106,9 @@ pub(super) fn operate(
     let event: Value = serde_json::from_str(&queued.body).unwrap_or(Value::Null);
     match event["operator"].as_str() {
         Some("damage") => upload(world, rows, policy, world.now(), true),
-        Some("repair") => upload(world, rows, policy, script_time(&Action::DamageUpload).unwrap_or_else(|| world.now()), false),
+        Some("repair") => {
+            upload(world, rows, policy, script_time(&Action::DamageUpload).unwrap_or_else(|| world.now()), false)
+        }
         _ => vote(world, script, &event),
     }
 }

@@ -25,10 +25,19 @@ fn metric_of(policy: &ModelPolicy) -> Metric {
 }
 
 /// Computes the quality of what was served and of the first champion, by window, over rows from `begin` on.
-pub(super) fn compute(world: &World, rows: &Rows, policy: &ModelPolicy, history: &History, begin: usize) -> Result<Quality, WorldError> {
+pub(super) fn compute(
+    world: &World,
+    rows: &Rows,
+    policy: &ModelPolicy,
+    history: &History,
+    begin: usize,
+) -> Result<Quality, WorldError> {
     let metric = metric_of(policy);
     let served = read_served(world, rows, policy)?;
-    let first = history.promotions().first().and_then(|it| history.packages.iter().find(|package| package.version == it.version).cloned());
+    let first = history
+        .promotions()
+        .first()
+        .and_then(|it| history.packages.iter().find(|package| package.version == it.version).cloned());
     let Some(first) = first else {
         return Ok(Quality { metric, windows: Vec::new(), mean: QualityMean { frozen: None, refit: None } });
     };
@@ -97,9 +106,12 @@ fn read_served(world: &World, rows: &Rows, policy: &ModelPolicy) -> Result<Vec<O
                 continue;
             }
             let object = world.block_on(world.objects.get(&info.uri, MAX_FILE_BYTES))?;
-            let capture = read_capture_with(&object.bytes, options).map_err(|error| WorldError::Data(format!("{}: {}", info.uri, refit_app::chain(&error))))?;
+            let capture = read_capture_with(&object.bytes, options)
+                .map_err(|error| WorldError::Data(format!("{}: {}", info.uri, refit_app::chain(&error))))?;
             let column = |name| capture.frame.find_column(name).map(|it| &it.values);
-            if let (Some(Values::Categorical(ids)), Some(Values::Numeric(scores))) = (column("id"), column("prediction")) {
+            if let (Some(Values::Categorical(ids)), Some(Values::Numeric(scores))) =
+                (column("id"), column("prediction"))
+            {
                 for (row, score) in scores.iter().enumerate() {
                     if let Some(&row) = ids.get(row).and_then(|id| row_of.get(id)) {
                         served[row] = *score;

@@ -41,7 +41,12 @@ pub(super) struct Traffic<'a> {
 
 impl<'a> Traffic<'a> {
     /// Traffic from row `begin` on, or from where an earlier process stopped.
-    pub(super) fn resume(world: &World, rows: &'a Rows, policy: &'a ModelPolicy, begin: usize) -> Result<Traffic<'a>, WorldError> {
+    pub(super) fn resume(
+        world: &World,
+        rows: &'a Rows,
+        policy: &'a ModelPolicy,
+        begin: usize,
+    ) -> Result<Traffic<'a>, WorldError> {
         let stored = world.database.get_document(POSITION.0, POSITION.1)?;
         let position = stored.and_then(|it| serde_json::from_str(&it).ok());
         let position = position.unwrap_or(Position { captured: begin, labelled: begin });
@@ -108,7 +113,13 @@ impl<'a> Traffic<'a> {
         Ok(written)
     }
 
-    fn write_labels(&self, world: &World, from: usize, to: usize, now: Timestamp) -> Result<Vec<(ObjectUri, u64)>, WorldError> {
+    fn write_labels(
+        &self,
+        world: &World,
+        from: usize,
+        to: usize,
+        now: Timestamp,
+    ) -> Result<Vec<(ObjectUri, u64)>, WorldError> {
         let mut text = String::new();
         for row in from..to {
             if let Some(label) = self.rows.labels[row] {

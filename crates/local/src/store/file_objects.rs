@@ -3,8 +3,8 @@
 //! A file never changes: content is written to a hidden file beside it, which then takes the name. So a reader sees the
 //! old content or the new, and a process that dies leaves a hidden file that nothing lists. `put_new` links the hidden
 //! file to the name, which fails if the name is taken; `replace` and `overwrite` rename under a lock of the whole store
-//! that holds between processes. Content is synced before it gets its name, so that a power failure leaves no empty
-//! object behind.
+//! that holds between processes. Nothing is synced to disk, as in the database beside it: the death of a process loses
+//! nothing, a power failure may.
 //!
 //! An etag is the file's time and size. Times are set from the clock, and always later than the time of the content
 //! that is replaced, so an object's etag changes with each write even if the clock stands still. It costs no reading.

@@ -152,7 +152,8 @@ impl World {
         ));
         let endpoints = LocalEndpoints::new(database.clone());
         let alerts = state.join("alerts.jsonl");
-        let publisher = LocalPublisher::new(database.clone(), Arc::clone(&clock), &alerts, options.notifications.clone());
+        let publisher =
+            LocalPublisher::new(database.clone(), Arc::clone(&clock), &alerts, options.notifications.clone());
         let ports = Ports {
             table: Arc::new(table.clone()),
             objects: shared_objects,
@@ -220,7 +221,12 @@ impl World {
     ///
     /// # Errors
     /// See [`WorldError`].
-    pub fn request(&self, function: Function, event: &Value, observer: &mut Observer<'_>) -> Result<Response, WorldError> {
+    pub fn request(
+        &self,
+        function: Function,
+        event: &Value,
+        observer: &mut Observer<'_>,
+    ) -> Result<Response, WorldError> {
         let response = self.block_on(handle(function, &self.context, event))?;
         self.settle(observer)?;
         Ok(response)
@@ -376,7 +382,10 @@ impl World {
             kind: refit_app::ports::AlertKind::Failure,
             model: "fleet".to_owned(),
             subject: format!("Refit: {} could not handle an event", function.name()),
-            body: format!("{why}\nThe event is kept as dead letter {}. The sweep goes on looking at the model.", queued.seq),
+            body: format!(
+                "{why}\nThe event is kept as dead letter {}. The sweep goes on looking at the model.",
+                queued.seq
+            ),
         };
         self.block_on(self.context.ports.publisher.alert(&alert)).map_err(refit_app::AppError::from)?;
         Ok(())

@@ -31,7 +31,12 @@ pub struct LocalPublisher {
 impl LocalPublisher {
     /// A publisher that writes alerts to `alerts_file`, each with the receivers that `notifications` name.
     #[must_use]
-    pub fn new(database: Database, clock: Arc<dyn Clock>, alerts_file: &Path, notifications: Vec<Notification>) -> Self {
+    pub fn new(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        alerts_file: &Path,
+        notifications: Vec<Notification>,
+    ) -> Self {
         LocalPublisher { database, clock, alerts_file: alerts_file.to_owned(), notifications }
     }
 

@@ -25,8 +25,10 @@ impl LocalEndpoints {
     /// # Errors
     /// [`EndpointError::Unavailable`] when the database fails.
     pub fn find(&self, endpoint: &str) -> Result<Option<EndpointState>, EndpointError> {
-        let stored = self.database.get_document(KIND, endpoint).map_err(|error| EndpointError::Unavailable(error.into()))?;
-        let parse = |text: String| serde_json::from_str(&text).map_err(|error| EndpointError::Unavailable(error.into()));
+        let stored =
+            self.database.get_document(KIND, endpoint).map_err(|error| EndpointError::Unavailable(error.into()))?;
+        let parse =
+            |text: String| serde_json::from_str(&text).map_err(|error| EndpointError::Unavailable(error.into()));
         stored.map(parse).transpose()
     }
 }
@@ -41,11 +43,8 @@ impl Endpoints for LocalEndpoints {
         if variants.is_empty() {
             return Err(EndpointError::Invalid("an endpoint needs at least one variant".to_owned()));
         }
-        let state = EndpointState {
-            name: endpoint.to_owned(),
-            status: EndpointStatus::InService,
-            variants: variants.to_vec(),
-        };
+        let state =
+            EndpointState { name: endpoint.to_owned(), status: EndpointStatus::InService, variants: variants.to_vec() };
         let body = serde_json::to_string(&state).map_err(|error| EndpointError::Unavailable(error.into()))?;
         self.database.put_document(KIND, endpoint, &body).map_err(|error| EndpointError::Unavailable(error.into()))
     }

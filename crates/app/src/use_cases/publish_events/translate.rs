@@ -137,10 +137,13 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
         Fact::RolloutStarted { run, version, was_announced: false } => (
             AlertKind::Failure,
             format!("{model}: version {version} goes live without its notice"),
-            format!("The notice of run {run} was not published in time; the promotion goes on. Check the event bus and the alert topic."),
+            format!(
+                "The notice of run {run} was not published in time; the promotion goes on. Check the event bus and the alert topic."
+            ),
         ),
         Fact::ModelPromoted { run, version, replaced } => {
-            let before = replaced.map_or_else(|| "It is the first champion.".to_owned(), |it| format!("It replaced version {it}."));
+            let before = replaced
+                .map_or_else(|| "It is the first champion.".to_owned(), |it| format!("It replaced version {it}."));
             let body = format!("Run {run}. {before}\nTake it back with:\n  refit rollback {model}");
             (AlertKind::Promotion, format!("{model}: version {version} is champion"), body)
         }

@@ -11,7 +11,18 @@ use crate::policy::yaml::shown;
 use crate::policy::{DataPolicy, FeatureKind, Span};
 
 const DATA: Keys = Keys {
-    built: &["reference", "capture", "labels", "time", "label", "prediction", "segments", "label_delay", "label_maturity", "features"],
+    built: &[
+        "reference",
+        "capture",
+        "labels",
+        "time",
+        "label",
+        "prediction",
+        "segments",
+        "label_delay",
+        "label_maturity",
+        "features",
+    ],
     not_built: &[],
 };
 
@@ -32,7 +43,8 @@ pub(super) fn read_data(field: Field<'_>, log: &mut Log) -> Option<DataPolicy> {
         field.report(log, format!("`data.label` and `data.time` are both `{}`; a column is one of them", shown(label)));
     }
     let prediction = section.or("prediction", DEFAULT_PREDICTION.to_owned(), log, |it, log| read_column(&it, log));
-    let features = section.required("features", log, |it, log| read_features(it, time.as_deref(), label.as_deref(), log));
+    let features =
+        section.required("features", log, |it, log| read_features(it, time.as_deref(), label.as_deref(), log));
     let segments = section.or("segments", Vec::new(), log, |it, log| read_segments(it, features.as_ref(), log));
     let label_delay = section.or("label_delay", Span::ZERO, log, |it, log| it.span(Span::ZERO..=longest(), log));
     let label_maturity = section.or("label_maturity", Span::ZERO, log, |it, log| it.span(Span::ZERO..=longest(), log));
@@ -66,7 +78,12 @@ fn read_prefixes(section: &Section<'_>, log: &mut Log) -> [Option<ObjectUri>; 3]
     uris
 }
 
-fn read_features(field: Field<'_>, time: Option<&str>, label: Option<&str>, log: &mut Log) -> Option<BTreeMap<String, FeatureKind>> {
+fn read_features(
+    field: Field<'_>,
+    time: Option<&str>,
+    label: Option<&str>,
+    log: &mut Log,
+) -> Option<BTreeMap<String, FeatureKind>> {
     let entries = field.map(log)?;
     if entries.is_empty() {
         field.report(log, "a model needs at least one feature".to_owned());
@@ -93,7 +110,11 @@ fn read_features(field: Field<'_>, time: Option<&str>, label: Option<&str>, log:
     features
 }
 
-fn read_segments(field: Field<'_>, features: Option<&BTreeMap<String, FeatureKind>>, log: &mut Log) -> Option<Vec<String>> {
+fn read_segments(
+    field: Field<'_>,
+    features: Option<&BTreeMap<String, FeatureKind>>,
+    log: &mut Log,
+) -> Option<Vec<String>> {
     let mut unique = Unique::new("segment");
     let items = field.list(0..=MAX_FEATURES, "segments", log)?;
     let read: Vec<_> = items
@@ -101,9 +122,15 @@ fn read_segments(field: Field<'_>, features: Option<&BTreeMap<String, FeatureKin
         .map(|it| {
             let name = it.text(log)?;
             match features.map(|features| features.get(name)) {
-                Some(None) => it.report(log, format!("`{}` is not a feature; segments are features of kind `categorical`", shown(name))),
+                Some(None) => it.report(
+                    log,
+                    format!("`{}` is not a feature; segments are features of kind `categorical`", shown(name)),
+                ),
                 Some(Some(FeatureKind::Numeric)) => {
-                    it.report(log, format!("`{}` is numeric; segments are features of kind `categorical`", shown(name)));
+                    it.report(
+                        log,
+                        format!("`{}` is numeric; segments are features of kind `categorical`", shown(name)),
+                    );
                 }
                 Some(Some(FeatureKind::Categorical)) | None => {}
             }

@@ -51,7 +51,8 @@ pub(super) struct Bounds {
 }
 
 /// A share above 0, at most 1.
-pub(super) const SHARE: Bounds = Bounds { words: "a share above 0, at most 1 (5 % is `0.05`)", contains: |it| 0.0 < it && it <= 1.0 };
+pub(super) const SHARE: Bounds =
+    Bounds { words: "a share above 0, at most 1 (5 % is `0.05`)", contains: |it| 0.0 < it && it <= 1.0 };
 
 /// Any finite number.
 pub(super) const FINITE: Bounds = Bounds { words: "finite", contains: f64::is_finite };
@@ -122,7 +123,11 @@ impl<'a> Field<'a> {
     pub(super) fn map(&self, log: &mut Log) -> Option<Vec<(&'a str, Key, Field<'a>)>> {
         let field = |entry: &'a Entry| {
             let path = join(&self.path, &entry.key);
-            (entry.key.as_str(), Key { path: path.clone(), at: entry.at }, Field { path, key: entry.at, node: &entry.value })
+            (
+                entry.key.as_str(),
+                Key { path: path.clone(), at: entry.at },
+                Field { path, key: entry.at, node: &entry.value },
+            )
         };
         Some(self.entries(log)?.iter().map(field).collect())
     }
@@ -141,7 +146,13 @@ impl<'a> Field<'a> {
             self.report(log, format!("{} {items} are given; at most {} are read", nodes.len(), count.end()));
             return None;
         }
-        Some(nodes.iter().enumerate().map(|(index, node)| Field { path: format!("{}[{index}]", self.path), key: node.at, node }).collect())
+        Some(
+            nodes
+                .iter()
+                .enumerate()
+                .map(|(index, node)| Field { path: format!("{}[{index}]", self.path), key: node.at, node })
+                .collect(),
+        )
     }
 
     /// Reads a scalar as it was typed, whatever it means; nothing is not a scalar.
@@ -162,7 +173,10 @@ impl<'a> Field<'a> {
                 Meaning::Text => return Some(text),
                 Meaning::Null => self.report_type("a text", log),
                 Meaning::Boolean | Meaning::Number => {
-                    self.report(log, format!("expected a text, found {}; put it in quotes to mean a text", self.found()));
+                    self.report(
+                        log,
+                        format!("expected a text, found {}; put it in quotes to mean a text", self.found()),
+                    );
                 }
             },
             Kind::List(_) | Kind::Map(_) | Kind::Refused => self.report_type("a text", log),
@@ -203,7 +217,9 @@ impl<'a> Field<'a> {
                 self.report(log, format!("expected {expected}, found the text `{}`; remove the quotes", shown(text)));
                 return None;
             }
-            if let Some(percent) = text.strip_suffix('%').and_then(|it| it.trim_end().parse::<f64>().ok()).filter(|it| it.is_finite()) {
+            if let Some(percent) =
+                text.strip_suffix('%').and_then(|it| it.trim_end().parse::<f64>().ok()).filter(|it| it.is_finite())
+            {
                 self.report(log, format!("expected {expected}, found `{}`; say `{}`", shown(text), percent / 100.0));
                 return None;
             }
@@ -313,7 +329,12 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a key that must be given; `None` is reported.
-    pub(super) fn required<T>(&self, key: &str, log: &mut Log, read: impl FnOnce(Field<'a>, &mut Log) -> Option<T>) -> Option<T> {
+    pub(super) fn required<T>(
+        &self,
+        key: &str,
+        log: &mut Log,
+        read: impl FnOnce(Field<'a>, &mut Log) -> Option<T>,
+    ) -> Option<T> {
         if let Some(field) = self.find(key) {
             return read(field, log);
         }
@@ -322,7 +343,12 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a key that may be left out; the outer `None` is reported.
-    pub(super) fn optional<T>(&self, key: &str, log: &mut Log, read: impl FnOnce(Field<'a>, &mut Log) -> Option<T>) -> Option<Option<T>> {
+    pub(super) fn optional<T>(
+        &self,
+        key: &str,
+        log: &mut Log,
+        read: impl FnOnce(Field<'a>, &mut Log) -> Option<T>,
+    ) -> Option<Option<T>> {
         match self.find(key) {
             Some(field) => read(field, log).map(Some),
             None => Some(None),
@@ -330,7 +356,13 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a key with a default; `None` is reported.
-    pub(super) fn or<T>(&self, key: &str, default: T, log: &mut Log, read: impl FnOnce(Field<'a>, &mut Log) -> Option<T>) -> Option<T> {
+    pub(super) fn or<T>(
+        &self,
+        key: &str,
+        default: T,
+        log: &mut Log,
+        read: impl FnOnce(Field<'a>, &mut Log) -> Option<T>,
+    ) -> Option<T> {
         match self.find(key) {
             Some(field) => read(field, log),
             None => Some(default),

@@ -3,14 +3,16 @@
 use super::field::{Bounds, FINITE, Field, Keys, Log, Section, longest};
 use super::words;
 use crate::policy::{
-    AutoPromote, Direction, GatePolicy, ImprovementMode, Metric, PromotionPolicy, RolloutPolicy, RolloutStrategy, Span, Task,
+    AutoPromote, Direction, GatePolicy, ImprovementMode, Metric, PromotionPolicy, RolloutPolicy, RolloutStrategy, Span,
+    Task,
 };
 
 const GATE: Keys = Keys {
     built: &["metric", "min", "max", "min_improvement", "max_regression", "mode", "lower_bound_above"],
     not_built: &["segments"],
 };
-const PROMOTION: Keys = Keys { built: &["mode", "auto_promote", "approvals", "expires", "notice_timeout"], not_built: &[] };
+const PROMOTION: Keys =
+    Keys { built: &["mode", "auto_promote", "approvals", "expires", "notice_timeout"], not_built: &[] };
 const AUTO_PROMOTE: Keys = Keys { built: &["metric", "mode", "min_improvement", "lower_bound_above"], not_built: &[] };
 const ROLLOUT: Keys = Keys { built: &["strategy"], not_built: &["steps", "bake", "guardrails", "on_no_data"] };
 
@@ -27,15 +29,18 @@ const DEFAULT_AUTO_MIN_IMPROVEMENT: f64 = 0.05;
 const DEFAULT_AUTO_LOWER_BOUND: f64 = 0.0;
 
 const AT_LEAST_0: Bounds = Bounds { words: "0 or more", contains: |it| 0.0 <= it };
-const SHARE_OR_0: Bounds = Bounds { words: "a share of 0 to 1 (5 % is `0.05`)", contains: |it| (0.0..=1.0).contains(&it) };
+const SHARE_OR_0: Bounds =
+    Bounds { words: "a share of 0 to 1 (5 % is `0.05`)", contains: |it| (0.0..=1.0).contains(&it) };
 /// A bound of 1 could not be exceeded, one of -1 or less would mean nothing.
-const SHARE_BOUND: Bounds = Bounds { words: "a share above -1, below 1 (5 % is `0.05`)", contains: |it| -1.0 < it && it < 1.0 };
+const SHARE_BOUND: Bounds =
+    Bounds { words: "a share above -1, below 1 (5 % is `0.05`)", contains: |it| -1.0 < it && it < 1.0 };
 
 /// Reads a metric that applies to the model's answers.
 pub(super) fn read_metric(field: &Field<'_>, task: Option<Task>, log: &mut Log) -> Option<Metric> {
     let metric = field.word(&words::metrics(), &[], log)?;
     if let Some(task) = task.filter(|it| !metric.applies_to(*it)) {
-        let instead: Vec<String> = Metric::ALL.iter().filter(|it| it.applies_to(task)).map(|it| format!("`{}`", it.name())).collect();
+        let instead: Vec<String> =
+            Metric::ALL.iter().filter(|it| it.applies_to(task)).map(|it| format!("`{}`", it.name())).collect();
         let (name, task) = (metric.name(), words::name_of(&words::TASKS, task));
         field.report(log, format!("`{name}` does not apply to the task `{task}`; use {}", instead.join(", ")));
         return None;
@@ -87,7 +92,12 @@ fn read_change(field: &Field<'_>, metric: Option<Metric>, mode: Option<Improveme
 }
 
 /// Reads the bound that the lower confidence bound of an improvement must exceed.
-fn read_lower_bound(field: &Field<'_>, metric: Option<Metric>, mode: Option<ImprovementMode>, log: &mut Log) -> Option<f64> {
+fn read_lower_bound(
+    field: &Field<'_>,
+    metric: Option<Metric>,
+    mode: Option<ImprovementMode>,
+    log: &mut Log,
+) -> Option<f64> {
     match mode {
         Some(ImprovementMode::Relative | ImprovementMode::ErrorReduction) => field.number(&SHARE_BOUND, log),
         Some(ImprovementMode::Absolute) | None => {
@@ -99,12 +109,19 @@ fn read_lower_bound(field: &Field<'_>, metric: Option<Metric>, mode: Option<Impr
 }
 
 /// Reports a change that is larger than the metric's range.
-fn check_width(field: &Field<'_>, change: f64, metric: Option<Metric>, mode: Option<ImprovementMode>, log: &mut Log) -> Option<()> {
+fn check_width(
+    field: &Field<'_>,
+    change: f64,
+    metric: Option<Metric>,
+    mode: Option<ImprovementMode>,
+    log: &mut Log,
+) -> Option<()> {
     let width = metric.map_or(f64::INFINITY, |it| it.range().1 - it.range().0);
     if let (Some(metric), Some(_)) = (metric, mode)
         && width < change.abs()
     {
-        field.report(log, format!("`{change}` is out of range: `{}` cannot change by more than {width}", metric.name()));
+        field
+            .report(log, format!("`{change}` is out of range: `{}` cannot change by more than {width}", metric.name()));
         return None;
     }
     Some(())
@@ -124,7 +141,8 @@ fn read_gate(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Option<Gate
     let max = section.optional("max", log, |it, log| read_limit(&it, metric, log));
     let min_improvement = section.optional("min_improvement", log, |it, log| read_change(&it, metric, mode, log));
     let max_regression = section.optional("max_regression", log, |it, log| read_change(&it, metric, mode, log));
-    let lower_bound_above = section.optional("lower_bound_above", log, |it, log| read_lower_bound(&it, metric, mode, log));
+    let lower_bound_above =
+        section.optional("lower_bound_above", log, |it, log| read_lower_bound(&it, metric, mode, log));
     if let (Some(Some(min)), Some(Some(max)), Some(field)) = (min, max, section.find("min"))
         && max < min
     {
@@ -171,7 +189,10 @@ pub(super) fn read_promotion(field: Option<Field<'_>>, task: Option<Task>, log: 
     let auto_promote = section.optional("auto_promote", log, |it, log| read_auto_promote(it, task, log));
     let (stated, bar) = (section.find("mode"), section.find("auto_promote"));
     if let (Some(Some(PromotionMode::Auto)), Some(stated), None) = (mode, &stated, &bar) {
-        stated.report(log, "`promotion.mode: auto` needs `promotion.auto_promote`, the bar for promotion without a person".to_owned());
+        stated.report(
+            log,
+            "`promotion.mode: auto` needs `promotion.auto_promote`, the bar for promotion without a person".to_owned(),
+        );
     }
     if let (Some(Some(PromotionMode::Manual)), Some(bar)) = (mode, &bar) {
         let message = "`promotion.auto_promote` contradicts `promotion.mode: manual`; remove one or say `mode: auto`";
@@ -179,18 +200,31 @@ pub(super) fn read_promotion(field: Option<Field<'_>>, task: Option<Task>, log: 
     }
     let approvals = section.or("approvals", DEFAULT_APPROVALS, log, |it, log| it.count(1..=MAX_APPROVALS, log));
     let expires = section.or("expires", expires, log, |it, log| it.span(Span::minutes(1)..=longest(), log));
-    let notice_timeout = section.or("notice_timeout", notice_timeout, log, |it, log| it.span(Span::minutes(1)..=Span::days(7), log));
+    let notice_timeout =
+        section.or("notice_timeout", notice_timeout, log, |it, log| it.span(Span::minutes(1)..=Span::days(7), log));
     mode?;
-    Some(PromotionPolicy { auto_promote: auto_promote?, approvals: approvals?, expires: expires?, notice_timeout: notice_timeout? })
+    Some(PromotionPolicy {
+        auto_promote: auto_promote?,
+        approvals: approvals?,
+        expires: expires?,
+        notice_timeout: notice_timeout?,
+    })
 }
 
 fn read_auto_promote(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Option<AutoPromote> {
     let section = field.section(&AUTO_PROMOTE, log)?;
     let metric = section.required("metric", log, |it, log| read_metric(&it, task, log));
     let mode = read_mode(&section, metric, log);
-    let min_improvement = section.or("min_improvement", DEFAULT_AUTO_MIN_IMPROVEMENT, log, |it, log| read_change(&it, metric, mode, log));
-    let lower_bound_above = section.or("lower_bound_above", DEFAULT_AUTO_LOWER_BOUND, log, |it, log| read_lower_bound(&it, metric, mode, log));
-    Some(AutoPromote { metric: metric?, mode: mode?, min_improvement: min_improvement?, lower_bound_above: lower_bound_above? })
+    let min_improvement =
+        section.or("min_improvement", DEFAULT_AUTO_MIN_IMPROVEMENT, log, |it, log| read_change(&it, metric, mode, log));
+    let lower_bound_above = section
+        .or("lower_bound_above", DEFAULT_AUTO_LOWER_BOUND, log, |it, log| read_lower_bound(&it, metric, mode, log));
+    Some(AutoPromote {
+        metric: metric?,
+        mode: mode?,
+        min_improvement: min_improvement?,
+        lower_bound_above: lower_bound_above?,
+    })
 }
 
 pub(super) fn read_rollout(field: Option<Field<'_>>, log: &mut Log) -> Option<RolloutPolicy> {

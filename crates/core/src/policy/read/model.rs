@@ -10,7 +10,18 @@ use crate::policy::{EndpointPolicy, ModelPolicy, PipelinePolicy, Span, Strategy,
 
 const MODEL: Keys = Keys {
     built: &[
-        "id", "task", "endpoint", "package_group", "pipeline", "data", "window", "training", "triggers", "gates", "promotion", "rollout",
+        "id",
+        "task",
+        "endpoint",
+        "package_group",
+        "pipeline",
+        "data",
+        "window",
+        "training",
+        "triggers",
+        "gates",
+        "promotion",
+        "rollout",
     ],
     not_built: &["preset", "watch"],
 };
@@ -71,7 +82,8 @@ pub(super) fn read_model(field: Field<'_>, names: &mut Names, log: &mut Log) -> 
     };
     let package_group = match section.find("package_group") {
         Some(it) => read_name(&it, log).filter(|name| names.package_groups.take(name, &it, log).is_some()),
-        None => default_name.filter(|name| section.find("id").is_some_and(|id| names.package_groups.take(name, &id, log).is_some())),
+        None => default_name
+            .filter(|name| section.find("id").is_some_and(|id| names.package_groups.take(name, &id, log).is_some())),
     };
 
     let pipeline = section.required("pipeline", log, read_pipeline);
@@ -115,7 +127,8 @@ fn read_id(field: &Field<'_>, names: &mut Names, log: &mut Log) -> Option<ModelI
 /// Ids become file names; these cannot be files on Windows.
 fn is_device(text: &str) -> bool {
     let upper = text.to_ascii_uppercase();
-    let is_numbered = |prefix| upper.strip_prefix(prefix).is_some_and(|rest: &str| matches!(rest.as_bytes(), [b'1'..=b'9']));
+    let is_numbered =
+        |prefix| upper.strip_prefix(prefix).is_some_and(|rest: &str| matches!(rest.as_bytes(), [b'1'..=b'9']));
     matches!(upper.as_str(), "CON" | "PRN" | "AUX" | "NUL") || is_numbered("COM") || is_numbered("LPT")
 }
 
@@ -128,7 +141,12 @@ fn read_name(field: &Field<'_>, log: &mut Log) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn read_endpoint(field: Field<'_>, default_name: Option<&str>, names: &mut Names, log: &mut Log) -> Option<EndpointPolicy> {
+fn read_endpoint(
+    field: Field<'_>,
+    default_name: Option<&str>,
+    names: &mut Names,
+    log: &mut Log,
+) -> Option<EndpointPolicy> {
     let section = field.section(&ENDPOINT, log)?;
     let (name, named_at) = match section.find("name") {
         Some(it) => (read_name(&it, log), it),
@@ -143,7 +161,8 @@ fn read_pipeline(field: Field<'_>, log: &mut Log) -> Option<PipelinePolicy> {
     let section = field.section(&PIPELINE, log)?;
     let definition = section.required("definition", log, read_definition);
     let parameters = section.or("parameters", BTreeMap::new(), log, read_parameters);
-    let strategy = section.or("strategy", Strategy::Full, log, |it, log| it.word(&words::STRATEGIES, &words::STRATEGIES_NOT_BUILT, log));
+    let strategy = section
+        .or("strategy", Strategy::Full, log, |it, log| it.word(&words::STRATEGIES, &words::STRATEGIES_NOT_BUILT, log));
     let timeout = section.or("timeout", Span::hours(DEFAULT_TIMEOUT_HOURS), log, |it, log| {
         it.span(Span::minutes(1)..=Span::days(MAX_TIMEOUT_DAYS), log)
     });
@@ -173,16 +192,21 @@ fn read_parameters(field: Field<'_>, log: &mut Log) -> Option<BTreeMap<String, S
     }
     let mut parameters = Some(BTreeMap::new());
     for (name, key, value) in entries {
-        let is_valid = name.len() <= MAX_PARAMETER_NAME && name.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
+        let is_valid = name.len() <= MAX_PARAMETER_NAME
+            && name.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
         if CONTRACT.contains(&name) {
             key.report(log, format!("`{name}` is set by Refit for each run; remove it"));
         } else if !is_valid || name.is_empty() {
-            key.report(log, format!("`{}` is not the name of a parameter: use 1 to 256 of `a-z A-Z 0-9 - _`", shown(name)));
+            key.report(
+                log,
+                format!("`{}` is not the name of a parameter: use 1 to 256 of `a-z A-Z 0-9 - _`", shown(name)),
+            );
         }
         let text = value.scalar("a text, a number or a boolean", log).filter(|text| {
             let is_short = text.len() <= MAX_PARAMETER_VALUE;
             if !is_short {
-                value.report(log, format!("the value has {} bytes; at most {MAX_PARAMETER_VALUE} are read", text.len()));
+                value
+                    .report(log, format!("the value has {} bytes; at most {MAX_PARAMETER_VALUE} are read", text.len()));
             }
             is_short
         });
@@ -233,7 +257,9 @@ const MAX_COLUMN: usize = 128;
 pub(super) fn column_problem(text: &str) -> Option<String> {
     if text.is_empty() || MAX_COLUMN < text.chars().count() || text.chars().any(char::is_control) {
         let text = shown(text);
-        return Some(format!("`{text}` is not the name of a column: use 1 to {MAX_COLUMN} characters, no control characters"));
+        return Some(format!(
+            "`{text}` is not the name of a column: use 1 to {MAX_COLUMN} characters, no control characters"
+        ));
     }
     None
 }

@@ -69,7 +69,8 @@ impl Problems {
             }
             if !current.1.is_empty() {
                 let (source, caret) = excerpt(&current.1, problem.column);
-                writeln!(out, "{:>width$} | {source}\n{:>width$} | {caret}", problem.line, "").expect("invariant: writing to a string succeeds");
+                writeln!(out, "{:>width$} | {source}\n{:>width$} | {caret}", problem.line, "")
+                    .expect("invariant: writing to a string succeeds");
             }
         }
         out

@@ -9,7 +9,8 @@ const TRIGGERS: Keys = Keys {
     built: &["when", "check_every", "schedule", "drift", "performance", "age", "cooldown"],
     not_built: &["volume", "alarms", "budget", "freeze", "loop_breaker", "upstream"],
 };
-const DRIFT: Keys = Keys { built: &["metric", "threshold", "share", "min_rows"], not_built: &["persistence", "features"] };
+const DRIFT: Keys =
+    Keys { built: &["metric", "threshold", "share", "min_rows"], not_built: &["persistence", "features"] };
 const PERFORMANCE: Keys = Keys { built: &["metric", "max_drop", "floor", "min_rows"], not_built: &[] };
 const AGE: Keys = Keys { built: &["max"], not_built: &[] };
 
@@ -67,9 +68,16 @@ fn read_performance(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Opti
     let metric = section.required("metric", log, |it, log| read_metric(&it, task, log));
     let max_drop = section.optional("max_drop", log, |it, log| {
         let share = it.number(&SHARE, log)?;
-        let never_fires = |metric: crate::policy::Metric| metric.direction() == Direction::HigherIsBetter && metric.range().0 == 0.0;
+        let never_fires =
+            |metric: crate::policy::Metric| metric.direction() == Direction::HigherIsBetter && metric.range().0 == 0.0;
         if let Some(metric) = metric.filter(|it| share == 1.0 && never_fires(*it)) {
-            it.report(log, format!("`1` is out of range: `{}` cannot drop by more than itself, so this never fires", metric.name()));
+            it.report(
+                log,
+                format!(
+                    "`1` is out of range: `{}` cannot drop by more than itself, so this never fires",
+                    metric.name()
+                ),
+            );
             return None;
         }
         Some(share)

@@ -17,7 +17,8 @@ pub(super) const TASKS_NOT_BUILT: [&str; 1] = ["multiclass"];
 pub(super) const STRATEGIES: [(&str, Strategy); 1] = [("full", Strategy::Full)];
 pub(super) const STRATEGIES_NOT_BUILT: [&str; 1] = ["incremental"];
 
-pub(super) const FEATURE_KINDS: [(&str, FeatureKind); 2] = [("numeric", FeatureKind::Numeric), ("categorical", FeatureKind::Categorical)];
+pub(super) const FEATURE_KINDS: [(&str, FeatureKind); 2] =
+    [("numeric", FeatureKind::Numeric), ("categorical", FeatureKind::Categorical)];
 
 pub(super) const DRIFT_METRICS: [(&str, DriftMetric); 2] = [("psi", DriftMetric::Psi), ("ks", DriftMetric::Ks)];
 

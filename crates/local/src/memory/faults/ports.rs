@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use refit_app::ports::{
-    Alert, ApprovalStatus, BoxError, DueItem, DuePage, EndpointError, EndpointState, Endpoints, Execution, Expect, Item,
-    Key, Object, ObjectError, ObjectInfo, ObjectPage, Objects, OutboundEvent, PackageDescription, PackageError, Packages,
-    Page, PipelineDescription, PipelineError, Pipelines, Ports, PublishError, Publisher, Query, StartRequest, Table,
-    TableError, Token, Variant, Write,
+    Alert, ApprovalStatus, BoxError, DueItem, DuePage, EndpointError, EndpointState, Endpoints, Execution, Expect,
+    Item, Key, Object, ObjectError, ObjectInfo, ObjectPage, Objects, OutboundEvent, PackageDescription, PackageError,
+    Packages, Page, PipelineDescription, PipelineError, Pipelines, Ports, PublishError, Publisher, Query, StartRequest,
+    Table, TableError, Token, Variant, Write,
 };
 use refit_core::{Digest, ObjectUri};
 

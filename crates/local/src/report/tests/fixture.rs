@@ -317,8 +317,9 @@ fn reason(code: OutcomeCode, version: Option<u64>) -> String {
 }
 
 fn evidence(candidate: f64, champion: f64) -> Evidence {
-    let measured =
-        |value: f64| value.is_finite().then_some(Measured { value, standard_error: Some(0.023 * value), rows: 2_114 });
+    let measured = |value: f64| {
+        value.is_finite().then_some(Measured { value, standard_error: Some(0.023 * value), rows: 2_114, blocks: 7 })
+    };
     let modes = [ImprovementMode::Relative, ImprovementMode::Absolute, ImprovementMode::ErrorReduction];
     let compare = |metric: Metric, candidate: f64, champion: f64| Comparison {
         candidate: measured(candidate),
@@ -355,7 +356,10 @@ fn package(version: u64, run: &RunId, train: Window, holdout: Window, error: f64
         artifact: Digest::of(run.to_string().as_bytes()),
         train,
         holdout,
-        quality: BTreeMap::from([(Metric::Mae, Measured { value: error, standard_error: Some(0.2), rows: 2_114 })]),
+        quality: BTreeMap::from([(
+            Metric::Mae,
+            Measured { value: error, standard_error: Some(0.2), rows: 2_114, blocks: 7 },
+        )]),
         registered_at: at,
         metadata: BTreeMap::new(),
         status: PackageStatus::Candidate,
