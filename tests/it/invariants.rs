@@ -279,7 +279,7 @@ fn r3_rollback_works_with_every_other_record_corrupted() {
             let faults = Faults::new(At { index, fault: Fault::CrashBefore });
             world.set_faults(faults.clone());
             let killed = matches!(world.call(Function::PromoteModel, &rollback("b")), Delivered::Killed);
-            let is_begun = !head(&world)["active_rollback"].is_null();
+            let is_begun = !head(&world)["active_rollback"].is_null() || rolled_back(&world);
             if is_repeated {
                 ask(&mut world, Function::PromoteModel, &rollback("b"));
             } else {
@@ -486,7 +486,7 @@ fn e3_what_has_ended_stays_ended() {
 }
 
 /// How many sweeps, six minutes apart, bring a run on by one step when every event is lost but the wake-ups.
-const LOST_SWEEPS: usize = 12;
+const LOST_SWEEPS: usize = 6;
 
 /// Plays a workflow while events are lost; after each action the schedule sweeps.
 fn play_losing(workflow: &Workflow, is_lost: Arc<dyn Fn(&Value) -> bool + Send + Sync>) -> Result<Summary, Violation> {
@@ -520,7 +520,7 @@ fn e4_lost_events_are_healed_by_the_sweep() {
         let kept = ["Wake Up", "Scheduled Event", "Object Created"];
         let classes: BTreeSet<String> =
             undisturbed.seen.iter().map(|it| kind(&it.event)).filter(|it| !kept.contains(&it.as_str())).collect();
-        assert!(5 < classes.len(), "{classes:?}");
+        assert!(4 < classes.len(), "{classes:?}");
         for class in &classes {
             let lost = class.clone();
             let end = play_losing(workflow, Arc::new(move |event| kind(event) == lost));

@@ -2,10 +2,12 @@
 
 mod crash;
 mod events;
+mod executable;
 mod invariants;
 mod layering;
 mod licenses;
 mod names;
+mod replay;
 mod repo;
 mod support;
 mod support_events;

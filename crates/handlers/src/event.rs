@@ -117,7 +117,7 @@ mod tests {
         let sns = json!({"Records": [{"Sns": {"Message": inner.to_string()}}]});
         let both = json!({"Records": [{"body": json!({"Message": inner.to_string()}).to_string()}]});
         for event in [sqs, sns, both, inner.clone()] {
-            assert_eq!(unwrap(&event), [inner.clone()]);
+            assert_eq!(unwrap(&event), std::slice::from_ref(&inner));
         }
     }
 

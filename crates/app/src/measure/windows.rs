@@ -9,13 +9,14 @@ use refit_core::trigger::{QualityEvidence, WindowEvidence};
 use refit_core::{ObjectUri, Window};
 use refit_data::{CaptureOptions, Frame, Label, Values, read_capture_with, read_ground_truth};
 
-use super::baseline::ensure_baseline;
+use super::baseline::{Baseline, ensure_baseline};
 use super::quality::measure;
 use super::{MAX_FILE_BYTES, feature_columns};
 use crate::documents::{parse, window_partition};
-use crate::error::AppError;
-use crate::ports::{Objects, Order, Query, Table};
-use crate::use_cases::record_window::{FileKind, WindowPointer};
+use crate::error::{AppError, chain};
+use crate::ports::{ObjectError, Order, Query, Table};
+use crate::use_cases::Context;
+use crate::use_cases::record_window::{FileKind, WindowPointer, tell_damaged};
 
 /// Most windows of one kind judged in one check; the rest is judged at the next.
 const MAX_WINDOWS: usize = 8;
@@ -29,12 +30,13 @@ pub struct Collected {
 
 /// Measures the windows that closed since they were judged last.
 ///
+/// A damaged file does not stop the others: people are told, and the file is left out. With a damaged reference there is
+/// nothing to judge drift against; its windows are judged once it is repaired.
+///
 /// # Errors
 /// See [`AppError`].
 pub async fn collect_windows(
-    table: &dyn Table,
-    objects: &dyn Objects,
-    bucket: &str,
+    context: &Context,
     model: &Model,
     policy: &ModelPolicy,
     now: Timestamp,
@@ -46,10 +48,10 @@ pub async fn collect_windows(
         let until = policy.window.lateness.before(now);
         let closed = Window::closed(size, head.drift_judged_until, until, MAX_WINDOWS);
         if !closed.is_empty()
-            && let Some(baseline) = ensure_baseline(objects, bucket, policy).await?
+            && let Some(baseline) = find_baseline(context, policy).await?
         {
             for window in closed {
-                let capture = read_captures(table, objects, policy, &window).await?;
+                let capture = read_captures(context, policy, &window).await?;
                 let features = capture.as_ref().map(|it| baseline.score(it, drift)).unwrap_or_default();
                 let rows = capture.map_or(0, |it| it.rows() as u64);
                 collected.windows.push(WindowEvidence::Drift { window, rows, features });
@@ -62,8 +64,8 @@ pub async fn collect_windows(
         // Rows that an earlier champion predicted say nothing about this one.
         let since = champion.promoted_at.unwrap_or(Timestamp::MIN);
         for window in Window::closed(size, head.performance_judged_until, known, MAX_WINDOWS) {
-            let capture = read_captures(table, objects, policy, &window).await?;
-            let labels = read_labels(table, objects, policy, &window, now).await?;
+            let capture = read_captures(context, policy, &window).await?;
+            let labels = read_labels(context, policy, &window, now).await?;
             let joined = capture.map(|it| join(&it, &labels, since)).unwrap_or_default();
             let seed = format!("{}/{}/{}", policy.id, champion.version, window.end);
             let measured =
@@ -111,7 +113,8 @@ async fn pointers(
     until: Timestamp,
     kind: FileKind,
 ) -> Result<Vec<WindowPointer>, AppError> {
-    let mut found: BTreeMap<(ObjectUri, String), WindowPointer> = BTreeMap::new();
+    // By address: a file that was uploaded again was recorded again, and counts once.
+    let mut found: BTreeMap<ObjectUri, WindowPointer> = BTreeMap::new();
     let day_length = SignedDuration::from_hours(24);
     let mut day = refit_core::policy::Span::days(1).floor(from);
     while day < until {
@@ -127,7 +130,7 @@ async fn pointers(
             let page = table.query(&query).await?;
             for item in &page.items {
                 let pointer: WindowPointer = parse(item)?;
-                found.insert((pointer.uri.clone(), pointer.etag.clone()), pointer);
+                found.insert(pointer.uri.clone(), pointer);
             }
             match page.next {
                 Some(next) => after = Some(next),
@@ -139,47 +142,47 @@ async fn pointers(
     Ok(found.into_values().collect())
 }
 
+/// The model's baseline; `None` when there is no reference or a part of it is damaged, which people are told.
+async fn find_baseline(context: &Context, policy: &ModelPolicy) -> Result<Option<Baseline>, AppError> {
+    match ensure_baseline(&*context.ports.objects, &context.settings.bucket, policy).await {
+        Err(AppError::CorruptObject { uri, source }) => {
+            tell_damaged(context, policy, &uri, &uri, &source.to_string()).await?;
+            Ok(None)
+        }
+        other => other,
+    }
+}
+
 /// The rows captured in a window; `None` without any file.
-async fn read_captures(
-    table: &dyn Table,
-    objects: &dyn Objects,
-    policy: &ModelPolicy,
-    window: &Window,
-) -> Result<Option<Frame>, AppError> {
+async fn read_captures(context: &Context, policy: &ModelPolicy, window: &Window) -> Result<Option<Frame>, AppError> {
     let features = feature_columns(&policy.data);
     let options = CaptureOptions { features: &features, score_key: &policy.data.prediction };
     let mut frames = Vec::new();
-    for pointer in pointers(table, policy, window.start, window.end, FileKind::Capture).await? {
-        let bytes = read_file(objects, &pointer).await?;
-        let corrupt = |error: refit_data::ReadError| AppError::CorruptObject {
-            uri: pointer.uri.to_string(),
-            source: error.into(),
-        };
-        frames.push(read_capture_with(&bytes, options).map_err(corrupt)?.frame);
+    for pointer in pointers(&*context.ports.table, policy, window.start, window.end, FileKind::Capture).await? {
+        let capture = read_file(context, policy, &pointer, |bytes| read_capture_with(bytes, options)).await?;
+        frames.extend(capture.map(|it| it.frame));
     }
     if frames.is_empty() {
         return Ok(None);
     }
-    let place = || AppError::NotFound(format!("captured rows of {window} do not fit together"));
-    let frame = Frame::concat(&frames).map_err(|_| place())?;
-    frame.filter_time("ts", window.start.as_microsecond(), window.end.as_microsecond()).map(Some).map_err(|_| place())
+    let unfit = |error: refit_data::FrameError| AppError::Invalid(format!("captured rows of {window}: {error}"));
+    let frame = Frame::concat(&frames).map_err(unfit)?;
+    let (start, end) = (window.start.as_microsecond(), window.end.as_microsecond());
+    frame.filter_time("ts", start, end).map(Some).map_err(unfit)
 }
 
 /// Labels by inference id that arrived since the window began; the one that arrived last wins.
 async fn read_labels(
-    table: &dyn Table,
-    objects: &dyn Objects,
+    context: &Context,
     policy: &ModelPolicy,
     window: &Window,
     now: Timestamp,
 ) -> Result<BTreeMap<String, f64>, AppError> {
-    let mut files = pointers(table, policy, window.start, now, FileKind::Labels).await?;
+    let mut files = pointers(&*context.ports.table, policy, window.start, now, FileKind::Labels).await?;
     files.sort_by(|a, b| (a.from, &a.uri).cmp(&(b.from, &b.uri)));
     let mut labels = BTreeMap::new();
     for pointer in files {
-        let bytes = read_file(objects, &pointer).await?;
-        let pairs = read_ground_truth(&bytes)
-            .map_err(|error| AppError::CorruptObject { uri: pointer.uri.to_string(), source: error.into() })?;
+        let pairs = read_file(context, policy, &pointer, read_ground_truth).await?.unwrap_or_default();
         labels.extend(pairs.into_iter().filter_map(|(id, label)| match label {
             Label::Number(value) => Some((id, value)),
             Label::Text(_) => None,
@@ -188,10 +191,23 @@ async fn read_labels(
     Ok(labels)
 }
 
-async fn read_file(objects: &dyn Objects, pointer: &WindowPointer) -> Result<Vec<u8>, AppError> {
-    let object = objects.get(&pointer.uri, MAX_FILE_BYTES).await?;
-    if object.etag != pointer.etag {
-        return Err(AppError::NotFound(format!("`{}` changed after it was recorded", pointer.uri)));
+/// Reads a recorded file as it is now; `None` when it is gone, or was damaged after it was recorded.
+async fn read_file<T>(
+    context: &Context,
+    policy: &ModelPolicy,
+    pointer: &WindowPointer,
+    read: impl FnOnce(&[u8]) -> Result<T, refit_data::ReadError>,
+) -> Result<Option<T>, AppError> {
+    let object = match context.ports.objects.get(&pointer.uri, MAX_FILE_BYTES).await {
+        Ok(object) => object,
+        Err(ObjectError::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    match read(&object.bytes) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) => {
+            tell_damaged(context, policy, &pointer.uri.to_string(), &object.etag, &chain(&error)).await?;
+            Ok(None)
+        }
     }
-    Ok(object.bytes)
 }

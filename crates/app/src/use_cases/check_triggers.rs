@@ -31,10 +31,8 @@ impl Planner for Check<'_> {
             return Ok(Plan::Wait { on: WaitingOn::Nothing, until: None });
         }
         let is_due = next_check(&model.head, policy) <= situation.now;
-        let ports = &context.ports;
         let windows = if manual.is_none() && is_due {
-            let bucket = &context.settings.bucket;
-            collect_windows(&*ports.table, &*ports.objects, bucket, model, policy, situation.now).await?.windows
+            collect_windows(context, model, policy, situation.now).await?.windows
         } else {
             Vec::new()
         };

@@ -204,7 +204,7 @@ fn time_of_path(key: &str) -> Option<Timestamp> {
     })
 }
 
-/// Tells people about a damaged file; nothing is taken in.
+/// Refuses a damaged file: people are told, nothing is taken in.
 async fn refuse(
     context: &Context,
     model: &ModelPolicy,
@@ -212,17 +212,28 @@ async fn refuse(
     etag: &str,
     reason: String,
 ) -> Result<Recorded, AppError> {
-    tracing::warn!(model.id = %model.id, object.uri = %uri, "refused a data file: {reason}");
+    tell_damaged(context, model, &uri.to_string(), etag, &reason).await?;
+    Ok(Recorded::Refused { model: model.id.clone(), reason })
+}
+
+/// Tells people about a damaged file, once for each content.
+pub(crate) async fn tell_damaged(
+    context: &Context,
+    model: &ModelPolicy,
+    uri: &str,
+    etag: &str,
+    reason: &str,
+) -> Result<(), AppError> {
+    tracing::warn!(model.id = %model.id, object.uri = uri, "left out a data file: {reason}");
     let alert = Alert {
-        dedupe_id: format!("file-{}", Digest::of_list(&[&uri.to_string(), etag]).short()),
+        dedupe_id: format!("file-{}", Digest::of_list(&[uri, etag]).short()),
         time: context.now(),
         kind: AlertKind::Failure,
         model: model.id.to_string(),
         subject: format!("Refit: a data file of {} is damaged", model.id),
-        body: format!("{uri} was not taken in: {reason}\nRepair it and upload it again; nothing else is needed."),
+        body: format!("{uri} is left out: {reason}\nRepair it and upload it again; nothing else is needed."),
     };
-    context.ports.publisher.alert(&alert).await?;
-    Ok(Recorded::Refused { model: model.id.clone(), reason })
+    Ok(context.ports.publisher.alert(&alert).await?)
 }
 
 #[cfg(test)]

@@ -91,21 +91,32 @@ pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: j
 }
 
 async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), AppError> {
-    let Some(loaded) = load(&*context.ports.table, id, Scope::Everything).await? else { return Ok(()) };
+    let table = &*context.ports.table;
+    let Some(loaded) = load(table, id, Scope::Rollback).await? else { return Ok(()) };
+    if loaded.model.head.active_rollback.is_some() {
+        // Nothing else that is broken may stand in its way: not the run, not the policy.
+        return send(context, id, "promote-model", swept).await;
+    }
+    let Some(loaded) = load(table, id, Scope::Everything).await? else { return Ok(()) };
     let in_force = policy::in_force(context, &loaded.model.head).await?;
     let published = published_up_to(context, id).await?;
-    let now = context.now();
-    for function in functions_due(&loaded.model, &in_force.model, published, now) {
-        let event = OutboundEvent {
-            dedupe_id: format!("wake-{function}-{id}-{now}"),
-            time: now,
-            detail_type: WAKE_UP.to_owned(),
-            detail: serde_json::json!({ "schemaVersion": 1, "model": id, "function": function }),
-        };
-        for result in context.ports.publisher.publish(&[event]).await {
-            result?;
-        }
-        swept.woken.push(format!("{function} {id}"));
+    for function in functions_due(&loaded.model, &in_force.model, published, context.now()) {
+        send(context, id, function, swept).await?;
     }
+    Ok(())
+}
+
+async fn send(context: &Context, id: &ModelId, function: &str, swept: &mut Swept) -> Result<(), AppError> {
+    let now = context.now();
+    let event = OutboundEvent {
+        dedupe_id: format!("wake-{function}-{id}-{now}"),
+        time: now,
+        detail_type: WAKE_UP.to_owned(),
+        detail: serde_json::json!({ "schemaVersion": 1, "model": id, "function": function }),
+    };
+    for result in context.ports.publisher.publish(&[event]).await {
+        result?;
+    }
+    swept.woken.push(format!("{function} {id}"));
     Ok(())
 }

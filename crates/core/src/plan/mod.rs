@@ -65,7 +65,6 @@ pub struct Record {
 
 impl Record {
     /// A record without a judgment of its own, carried out by Refit.
-    #[must_use]
     pub fn carried_out(fact: Fact) -> Plan {
         Plan::Record(Box::new(Record { fact, actor: Actor::refit(), decision: None }))
     }

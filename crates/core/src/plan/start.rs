@@ -100,7 +100,7 @@ fn plan_freeze(inputs: &StartInputs<'_>, run: &Run) -> Plan {
         Ok(intervals) => intervals,
         Err(reason) => return fail(reason),
     };
-    let output = match inputs.runs_root.join(&run.id.to_string()) {
+    let output = match inputs.runs_root.join(run.id.as_ref()) {
         Ok(output) => output,
         Err(error) => return fail(error.to_string()),
     };

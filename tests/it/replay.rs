@@ -1,0 +1,1 @@
+//! Replays over the real executable.
