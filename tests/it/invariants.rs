@@ -26,7 +26,9 @@ use super::support::player::{Delivering, Player, Undisturbed, play_delivering};
 use super::support::record::Recorder;
 use super::support::summary::Summary;
 use super::support::workflows::{self, Action, Workflow};
-use super::support::worlds::{ask, finish, one_champion, promote, rollback, trigger, two_champions, vote};
+use super::support::worlds::{
+    ask, finish, one_champion, promote, rollback, trigger, two_champions, two_champions_automatic, vote,
+};
 
 const STATUS: &str = "SageMaker Model Building Pipeline Execution Status Change";
 
@@ -66,8 +68,9 @@ fn race(workflow: &Workflow) {
     for call in &undisturbed.calls {
         let before = undisturbed.before(call.index);
         let is_write = undisturbed.calls.iter().any(|it| it.index == call.index && it.is_write);
-        let mut world = MemoryWorld::at(&before.world);
-        let Some(delivery) = world.queue.front().cloned().filter(|_| is_write) else { continue };
+        let Some(delivery) = MemoryWorld::at(&before.world).queue.front().cloned().filter(|_| is_write) else {
+            continue;
+        };
         raced += 1;
         let what = format!("{}: worker {delivery} frozen before {call}", workflow.name);
         let mut player = Player::resume(&workflow, before, Calm);
@@ -119,6 +122,31 @@ fn p2_a_promotion_is_of_the_artifact_that_was_judged() {
     let outcome = runs.last().and_then(|it| it.outcome.clone()).expect("it has ended");
     assert!(outcome.reason.contains("is not the one that was evaluated"), "{outcome:?}");
     assert_eq!(head(&world)["champion"], 1);
+}
+
+#[test]
+fn p2_a_rollback_before_an_announced_promotion_wins() {
+    let mut world = MemoryWorld::at(&two_champions_automatic().world);
+    let recorder = Recorder::watch(&mut world);
+    let mut checker = two_champions_automatic().checker.clone();
+    ask(&mut world, Function::CheckTriggers, &trigger("t"));
+    finish(&mut world, &Ending::Succeeded(Outputs::of_errors(4.0, 9.0)));
+    // Its notice cannot be published, so that it waits; what was announced was compared with a champion that is taken back.
+    world.publisher.take_down();
+    let wake_up = json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "model": MODEL, "function": "evaluate-candidate" } });
+    world.send(wake_up);
+    world.drain();
+    ask(&mut world, Function::PromoteModel, &rollback("b"));
+    world.publisher.bring_up();
+    for _ in 0..4 {
+        world.sweep_after(SignedDuration::from_mins(6));
+    }
+    checker.check(&world, &recorder.take()).unwrap_or_else(|violation| panic!("{violation}"));
+    let facts: Vec<&str> = checker.entries().iter().rev().take(6).map(|it| it.event.fact.name()).collect();
+    assert_eq!(facts[..4], ["run_ended", "model_rolled_back", "rollback_started", "candidate_evaluated"]);
+    assert!(rolled_back(&world));
+    let runs = poll(queries::list_runs(&world.table, &model())).unwrap_done().expect("runs");
+    assert_eq!(runs.last().map(|it| it.status), Some(refit_core::run::RunStatus::Rejected));
 }
 
 #[test]
@@ -268,16 +296,13 @@ fn r3_rollback_works_with_every_other_record_corrupted() {
         matches!(world.call(Function::CheckTriggers, &trigger("t2")), Delivered::Failed(_)),
         "everything else is broken"
     );
-    let faults = Faults::new(Calm);
-    world.set_faults(faults.clone());
     ask(&mut world, Function::PromoteModel, &rollback("b"));
     assert!(rolled_back(&world));
     // It dies at each call: the person asks again; or nobody does, and the fact's own event or the sweep carries it on.
     for index in 1..=20 {
         for is_repeated in [true, false] {
             let mut world = MemoryWorld::at(&broken);
-            let faults = Faults::new(At { index, fault: Fault::CrashBefore });
-            world.set_faults(faults.clone());
+            world.set_faults(Faults::new(At { index, fault: Fault::CrashBefore }));
             let killed = matches!(world.call(Function::PromoteModel, &rollback("b")), Delivered::Killed);
             let is_begun = !head(&world)["active_rollback"].is_null() || rolled_back(&world);
             if is_repeated {
@@ -354,6 +379,24 @@ fn check_delivering(delivering: Delivering) {
 #[test]
 fn e1_duplicates_of_every_event_have_one_effect() {
     check_delivering(Delivering::Twice);
+}
+
+#[test]
+fn e1_a_repeated_request_is_told_that_it_was_handled() {
+    let mut world = MemoryWorld::at(&one_champion().world);
+    let was_handled = |world: &MemoryWorld| match world.call(Function::CheckTriggers, &trigger("t")) {
+        Delivered::Answered(response) => response.details[0]["was_handled"].as_bool(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(was_handled(&world), Some(false));
+    assert_eq!(was_handled(&world), Some(true), "while its run is under way");
+    world.drain();
+    finish(&mut world, &Ending::Failed("out of memory".to_owned()));
+    world.drain();
+    let ended = Summary::of(&world);
+    assert_eq!(was_handled(&world), Some(true), "and when it has ended");
+    world.drain();
+    assert_eq!(Summary::of(&world), ended);
 }
 
 #[test]

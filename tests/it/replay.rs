@@ -1,1 +1,9 @@
-//! Replays over the real executable.
+//! A year in seconds: the real executable plays data through the whole loop, and the document it ends with is examined.
+
+mod change;
+mod flights;
+mod gates;
+mod generated;
+mod killed;
+mod played;
+mod repeated;

@@ -3,7 +3,7 @@
 use refit_core::approval::Approval;
 use refit_core::audit::{AuditEntry, BrokenChain, ChainCheck};
 use refit_core::decision::DecisionRecord;
-use refit_core::model::{Head, Inconsistent, Model};
+use refit_core::model::{Head, Model};
 use refit_core::package::Package;
 use refit_core::run::Run;
 use refit_core::trigger::Judgment;
@@ -12,14 +12,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::documents::{approval_key, audit_partition, head_key, model_partition, parse};
-use crate::error::AppError;
-use crate::ports::{Key, Order, Query, Table};
+use crate::error::{AppError, chain};
+use crate::ports::{Item, Key, Order, Query, Table};
 
 /// Items of one page; the pages are joined.
 const PAGE: usize = 500;
 
 async fn list<T: DeserializeOwned>(table: &dyn Table, partition: &str, prefix: &str) -> Result<Vec<T>, AppError> {
-    let mut documents = Vec::new();
+    list_items(table, partition, prefix).await?.iter().map(parse).collect()
+}
+
+async fn list_items(table: &dyn Table, partition: &str, prefix: &str) -> Result<Vec<Item>, AppError> {
+    let mut items = Vec::new();
     let mut after = None;
     loop {
         let query = Query {
@@ -30,12 +34,10 @@ async fn list<T: DeserializeOwned>(table: &dyn Table, partition: &str, prefix: &
             limit: PAGE,
         };
         let page = table.query(&query).await?;
-        for item in &page.items {
-            documents.push(parse(item)?);
-        }
+        items.extend(page.items);
         match page.next {
             Some(next) => after = Some(next),
-            None => return Ok(documents),
+            None => return Ok(items),
         }
     }
 }
@@ -134,22 +136,35 @@ pub struct AuditReport {
 /// # Errors
 /// A service's failure; a broken log is a report, not an error.
 pub async fn verify_audit(table: &dyn Table, model: &ModelId) -> Result<AuditReport, AppError> {
-    let entries = list_audit(table, model).await?;
     let head = get_head(table, model).await?;
-    let mut check = ChainCheck::default();
-    let chained =
-        entries.iter().try_for_each(|it| check.next(it)).and_then(|()| check.finish(head.audit_seq, &head.audit_hash));
-    let mut problems: Vec<String> = chained.err().iter().map(BrokenChain::to_string).collect();
-    match Model::fold(entries.iter().map(|it| &it.event)) {
-        Ok(Some(folded)) => problems.extend(differences(table, model, &folded, &head).await?),
-        Ok(None) => problems.push("the log is empty".to_owned()),
-        Err(error) => problems.push(describe(&error)),
+    let mut entries: Vec<AuditEntry> = Vec::new();
+    let mut problems: Vec<String> = Vec::new();
+    for item in &list_items(table, &audit_partition(model), "").await? {
+        match parse(item) {
+            Ok(entry) => entries.push(entry),
+            // What is no entry any more was changed like any other.
+            Err(error) => {
+                problems.push(chain(&error));
+                break;
+            }
+        }
     }
+    let mut check = ChainCheck::default();
+    let mut chained = entries.iter().try_for_each(|it| check.next(it));
+    if problems.is_empty() {
+        chained = chained.and_then(|()| check.finish(head.audit_seq, &head.audit_hash));
+        match Model::fold(entries.iter().map(|it| &it.event)) {
+            Ok(Some(folded)) => match differences(table, model, &folded, &head).await {
+                Ok(found) => problems.extend(found),
+                Err(error @ AppError::Corrupt { .. }) => problems.push(chain(&error)),
+                Err(error) => return Err(error),
+            },
+            Ok(None) => problems.push("the log is empty".to_owned()),
+            Err(error) => problems.push(chain(&error)),
+        }
+    }
+    problems.splice(0..0, chained.err().iter().map(BrokenChain::to_string));
     Ok(AuditReport { entries: check.entries(), verified: problems.is_empty(), head: check.head().clone(), problems })
-}
-
-fn describe(error: &Inconsistent) -> String {
-    crate::error::chain(error)
 }
 
 /// Where the stored state is not what the log adds up to.

@@ -2,16 +2,31 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use refit_core::policy::Span;
+
+/// A text with something in it: no name and no reason is blank.
+fn filled() -> impl clap::builder::TypedValueParser<Value = String> {
+    NonEmptyStringValueParser::new().try_map(|it| match it.trim() {
+        "" => Err("it is blank"),
+        filled => Ok(filled.to_owned()),
+    })
+}
+
+/// A package version.
+fn version(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "a version is a whole number, for example 3")
+}
 
 /// Keeps machine-learning models fresh: watches, retrains, judges, promotes, takes back.
 #[derive(Debug, Parser)]
-#[command(name = "refit", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "refit", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// How answers are written to stdout.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(crate) output_format: Format,
     /// Tell more on stderr: once for what happens, twice for details.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -36,7 +51,7 @@ pub(crate) enum Command {
     /// Check a policy and explain every problem at once.
     Validate {
         /// The policy.
-        #[arg(long, default_value = "refit.yaml")]
+        #[arg(long, default_value = "refit.yaml", value_name = "FILE")]
         config: PathBuf,
     },
     /// Show what each model is doing and what it waits on.
@@ -65,11 +80,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         state: StateArguments,
     },
-    /// List what happened, oldest first, from the audit log.
+    /// List what happened, oldest first, from the audit log: who did it, and by which decision.
     History {
-        /// The model.
+        /// Only this model's.
         model: Option<String>,
-        /// Also checks at which nothing fired.
+        /// Also the checks that found nothing to do.
         #[arg(long)]
         all: bool,
         #[command(flatten)]
@@ -77,45 +92,19 @@ pub(crate) enum Command {
     },
     /// Show why something was decided, with the numbers.
     Explain {
-        /// The decision's id, for example `flight-time-d000042`.
+        /// The decision's id as `refit history` shows it, for example `flight-time-d000042`.
         decision: String,
         #[command(flatten)]
         state: StateArguments,
     },
-    /// Ask for a retraining run.
-    Trigger {
-        /// The model.
-        model: String,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-        /// Skip the cooldown, and nothing else.
-        #[arg(long)]
-        force: bool,
-        #[command(flatten)]
-        person: PersonArguments,
-        #[command(flatten)]
-        state: StateArguments,
-    },
+    /// Ask for a retraining run, and play it to its end.
+    Trigger(TriggerArguments),
     /// Approve the candidate of a run that waits for it.
     Approve(VoteArguments),
     /// Decline the candidate of a run that waits for approval.
     Decline(VoteArguments),
     /// Take the champion back: restore the one before it.
-    Rollback {
-        /// The model.
-        model: String,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-        /// The champion to take back; needed to go back further after a rollback.
-        #[arg(long)]
-        from: Option<u64>,
-        #[command(flatten)]
-        person: PersonArguments,
-        #[command(flatten)]
-        state: StateArguments,
-    },
+    Rollback(RollbackArguments),
     /// Check the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -153,10 +142,10 @@ pub(crate) enum PipelineCommand {
         #[arg(long = "parameter", value_name = "NAME=VALUE")]
         parameters: Vec<String>,
         /// Where `s3://bucket/key` lies: below this folder as `bucket/key`.
-        #[arg(long, default_value = ".refit/objects")]
+        #[arg(long, default_value = ".refit/objects", value_name = "DIR")]
         objects: PathBuf,
         /// Where logs and sandboxes go.
-        #[arg(long, default_value = ".refit/executions")]
+        #[arg(long, default_value = ".refit/executions", value_name = "DIR")]
         work: PathBuf,
     },
 }
@@ -164,33 +153,33 @@ pub(crate) enum PipelineCommand {
 #[derive(Debug, Args)]
 pub(crate) struct DemoArguments {
     /// Other data with the same columns: ts, carrier, origin, dest, distance, hour, weekday, air_time.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Where the state and the report go; a killed demo continues there. Without it every demo begins anew.
-    #[arg(long, env = "REFIT_STATE")]
+    #[arg(long, env = "REFIT_STATE", hide_env_values = true, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArguments {
-    /// The policy, with one model.
-    #[arg(long)]
+    /// The policy, with one model; its pipeline definition is found relative to it.
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// The rows: Parquet, CSV or JSON Lines, sorted by time.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
-    /// The column of the event time; must be the policy's.
-    #[arg(long)]
+    /// The column of the event time: refused if the policy says another.
+    #[arg(long, value_name = "COLUMN")]
     pub(crate) time: Option<String>,
     /// How long rows only train the first champion, for example `31d`; the first tenth of the span by default.
-    #[arg(long)]
-    pub(crate) warmup: Option<String>,
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) warmup: Option<Span>,
     /// Approve, in this name, every candidate that waits for approval.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = filled())]
     pub(crate) approve_as: Option<String>,
-    /// How long that takes.
-    #[arg(long, default_value = "4h", requires = "approve_as")]
-    pub(crate) approve_after: String,
+    /// How long that person takes.
+    #[arg(long, default_value = "4h", requires = "approve_as", value_name = "DURATION")]
+    pub(crate) approve_after: Span,
     #[command(flatten)]
     pub(crate) state: StateArguments,
 }
@@ -198,30 +187,62 @@ pub(crate) struct ReplayArguments {
 #[derive(Debug, Args)]
 pub(crate) struct StateArguments {
     /// The state directory.
-    #[arg(long, env = "REFIT_STATE", default_value = ".refit")]
+    #[arg(long, env = "REFIT_STATE", hide_env_values = true, default_value = ".refit", value_name = "DIR")]
     pub(crate) state: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PersonArguments {
     /// Who asks; the login name by default.
-    #[arg(long = "as", value_name = "NAME")]
+    #[arg(long = "as", value_name = "NAME", value_parser = filled())]
     pub(crate) name: Option<String>,
     /// Names the request: repeated with the same id it counts once.
-    #[arg(long)]
+    #[arg(long, value_name = "ID", value_parser = filled())]
     pub(crate) request_id: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct VoteArguments {
-    /// The run.
+    /// The run, for example `flight-time-r0003`.
     pub(crate) run: String,
     /// Why.
     #[arg(long, default_value = "")]
     pub(crate) comment: String,
-    /// What was shown (`basis`); refused when something else is stored.
-    #[arg(long)]
+    /// The digest of what was shown, as in `refit status`; refused when something else is stored.
+    #[arg(long, value_name = "DIGEST")]
     pub(crate) basis: Option<String>,
+    #[command(flatten)]
+    pub(crate) person: PersonArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TriggerArguments {
+    /// The model.
+    pub(crate) model: String,
+    /// Why; people will read it.
+    #[arg(long, value_parser = filled())]
+    pub(crate) reason: String,
+    /// Skip the cooldown, and nothing else.
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) person: PersonArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArguments {
+    /// The model.
+    pub(crate) model: String,
+    /// Why; people will read it.
+    #[arg(long, value_parser = filled())]
+    pub(crate) reason: String,
+    /// The champion to take back; needed to go back further after a rollback.
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    pub(crate) from: Option<u64>,
     #[command(flatten)]
     pub(crate) person: PersonArguments,
     #[command(flatten)]

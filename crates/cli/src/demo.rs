@@ -1,14 +1,15 @@
 //! `refit demo`: the bundled year of flights, with people in it, as a story.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use refit_core::policy::{Span, read};
 use refit_local::replay::{Action, ReplayPlan, Rows, Script, Scripted};
 
 use crate::arguments::{DemoArguments, Format};
-use crate::commands::{Playing, play};
-use crate::output::{Exit, answer};
+use crate::commands::{Playing, play, read_rows};
+use crate::output::{Exit, answer, say};
+use crate::state;
 use crate::story::summarize;
 
 const POLICY: &str = include_str!("../demo/refit.yaml");
@@ -22,10 +23,7 @@ pub(crate) fn demo(arguments: &DemoArguments, format: Format) -> anyhow::Result<
     let policy = read(POLICY).context("reading the demo's own policy")?;
     let model = policy.models.first().context("the demo's policy has a model")?;
     let rows = match &arguments.data {
-        Some(path) => {
-            let bytes = std::fs::read(path).with_context(|| format!("reading data `{}`", path.display()))?;
-            Rows::read(&path.display().to_string(), &bytes, model)?
-        }
+        Some(path) => read_rows(path, model)?,
         None => Rows::read("flights.parquet", FLIGHTS, model)?,
     };
     let plan = ReplayPlan {
@@ -41,25 +39,25 @@ pub(crate) fn demo(arguments: &DemoArguments, format: Format) -> anyhow::Result<
     };
     let is_told = format == Format::Text;
     if is_told {
-        eprintln!("{}", opening(&plan));
+        say(&opening(&plan)?);
     }
     let document = play(&plan, &Playing { state: &state, is_told })?;
     answer(format, &document, |document| {
-        let look = shown(&state);
+        let look = state::flag(&state);
         format!(
-            "{}\nLook further:\n  refit status --state {look}\n  refit history flight-time --state {look}\n  refit audit verify --state {look}\n",
+            "{}\nLook further:\n  refit status{look}\n  refit history flight-time{look}\n  refit audit verify{look}\n",
             summarize(document)
         )
     })?;
     Ok(Exit::Yes)
 }
 
-fn opening(plan: &ReplayPlan) -> String {
-    format!(
-        "A model predicts how long flights stay in the air. January trains it; then {} rows of traffic come in, each answered by\n\
-         whatever serves, each label a day late. Beside it runs the January model, never retrained.\n",
-        plan.rows.count()
-    )
+fn opening(plan: &ReplayPlan) -> anyhow::Result<String> {
+    let traffic = plan.rows.count() - plan.rows.first_at(plan.times()?.warmup_end);
+    Ok(format!(
+        "A model predicts how long flights stay in the air. The first month trains it; then {traffic} rows of traffic come in, each\n\
+         answered by whatever serves, each label a day late. Beside it runs the first model, never retrained.\n"
+    ))
 }
 
 /// A demo without `--state` begins anew each time: a finished one would have nothing left to tell.
@@ -69,10 +67,6 @@ fn fresh_state() -> anyhow::Result<PathBuf> {
         std::fs::remove_dir_all(&state).with_context(|| format!("removing the last demo in `{}`", state.display()))?;
     }
     Ok(state)
-}
-
-fn shown(state: &Path) -> String {
-    state.display().to_string()
 }
 
 /// What people do in the year: shares of its span, so that other data plays the same story.

@@ -7,6 +7,7 @@ mod arguments;
 mod commands;
 mod demo;
 mod output;
+mod panics;
 mod state;
 mod story;
 
@@ -15,18 +16,16 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::arguments::Arguments;
-use crate::output::Exit;
+use crate::output::{Exit, say};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     output::init_logs(arguments.verbose);
-    // The parquet decoder panics on some damaged files; its reader turns that into an error, which is enough to read.
-    std::panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
-    match commands::run(arguments) {
+    match panics::caught(|| commands::run(arguments)) {
         Ok(Exit::Yes) => ExitCode::SUCCESS,
         Ok(Exit::No) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: {}", output::causes(&error));
+            say(&format!("error: {}", output::causes(&error)));
             ExitCode::from(2)
         }
     }

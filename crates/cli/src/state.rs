@@ -35,7 +35,8 @@ pub(crate) fn options(state: &Path, notifications: Vec<Notification>, access: Ac
 /// Opens a world that must exist.
 pub(crate) fn open(state: &Path, access: Access) -> anyhow::Result<World> {
     if !World::exists(state) {
-        bail!("there is no state in `{}`: `refit demo --state DIR` or `refit replay` makes one", state.display());
+        let state = state.display();
+        bail!("there is no state in `{state}`: `refit demo --state {state}` makes one, or name another with --state");
     }
     let world = World::open(&options(state, Vec::new(), Access::Read)?, None)?;
     if access == Access::Read {
@@ -48,6 +49,12 @@ pub(crate) fn open(state: &Path, access: Access) -> anyhow::Result<World> {
     };
     drop(world);
     Ok(World::open(&options(state, notifications, access)?, None)?)
+}
+
+/// What a suggested command needs so that it finds the same state: nothing where that is the default.
+pub(crate) fn flag(state: &Path) -> String {
+    let is_default = state == Path::new(".refit") || std::env::var_os("REFIT_STATE").is_some_and(|it| it == state);
+    if is_default { String::new() } else { format!(" --state {}", state.display()) }
 }
 
 /// The models a command is about: the named one, or all.

@@ -1,44 +1,75 @@
 //! What happened, in sentences.
 
+use refit_core::approval::Choice;
 use refit_core::audit::{AfterEvaluation, AuditEntry, Fact};
 use refit_core::policy::Direction;
 use refit_core::run::RunStatus;
-use refit_core::trigger::Cause;
+use refit_core::trigger::{Cause, Judgment};
 use refit_local::replay::Document;
 use refit_local::world::Moment;
+
+use crate::output::{count, escaped, word};
+
+/// As wide as a time and the gap after it: what belongs to the line above.
+const UNDER_TIME: &str = "                  ";
 
 /// A line about a moment that people care about.
 pub(crate) fn tell(moment: &Moment<'_>) -> Option<String> {
     match moment {
         Moment::Fact(entry) => tell_fact(entry),
         Moment::Step { run, step, status } if *status == "Succeeded" => {
-            Some(format!("                    {run} {step} done"))
+            Some(format!("{UNDER_TIME}{run} {} done", escaped(step)))
         }
-        Moment::Trouble { function, why } => Some(format!("                    {function}: {why}")),
+        Moment::Trouble { function, why } => Some(format!("{UNDER_TIME}{function}: {}", escaped(why))),
         Moment::Step { .. } | Moment::Time(_) => None,
     }
 }
 
-/// A line about a fact, with its time; `None` for checks at which nothing was held back.
-pub(crate) fn tell_fact(entry: &AuditEntry) -> Option<String> {
+/// A line about a fact; `None` for the steps between the ones that people care about.
+fn tell_fact(entry: &AuditEntry) -> Option<String> {
+    match &entry.event.fact {
+        Fact::TriggersChecked { .. }
+        | Fact::RunQueued { .. }
+        | Fact::RunStarting { .. }
+        | Fact::RunTrained { .. }
+        | Fact::PromotionAnnounced { .. }
+        | Fact::RolloutStarted { .. } => None,
+        Fact::ModelWatched { .. }
+        | Fact::PolicyAdopted { .. }
+        | Fact::RunRequested { .. }
+        | Fact::RunTraining { .. }
+        | Fact::RunStopping { .. }
+        | Fact::CandidateEvaluated { .. }
+        | Fact::ApprovalVoted { .. }
+        | Fact::ModelPromoted { .. }
+        | Fact::RunEnded { .. }
+        | Fact::RollbackStarted { .. }
+        | Fact::ModelRolledBack { .. } => Some(sentence(entry)),
+    }
+}
+
+/// A fact as a line with its time.
+pub(crate) fn sentence(entry: &AuditEntry) -> String {
     let event = &entry.event;
     let text = match &event.fact {
+        Fact::ModelWatched { .. } => format!("{} is under watch", event.model),
+        Fact::PolicyAdopted { policy, .. } => format!("{} follows policy {}", event.model, policy.short()),
+        Fact::TriggersChecked { judgments, .. } => checked(judgments),
         Fact::RunRequested { run, causes, .. } => format!("{run} requested: {}", list(causes)),
+        Fact::RunQueued { run, .. } => format!("{run} is queued"),
+        Fact::RunStarting { run } => format!("{run} starts"),
         Fact::RunTraining { run, .. } => format!("{run} trains"),
+        Fact::RunStopping { run, .. } => format!("{run} is being stopped"),
+        Fact::RunTrained { run } => format!("{run} is trained"),
         Fact::CandidateEvaluated { run, package, evaluation, next } => {
             let version = package.version;
+            let why = &evaluation.auto_promotion.reason;
             match next {
                 AfterEvaluation::AskApproval { .. } => {
-                    format!(
-                        "{run} made version {version}, which waits for approval: {}",
-                        evaluation.auto_promotion.reason
-                    )
+                    format!("{run} made version {version}, which waits for approval: {why}")
                 }
                 AfterEvaluation::Announce { .. } => {
-                    format!(
-                        "{run} made version {version}, promoted without a person: {}",
-                        evaluation.auto_promotion.reason
-                    )
+                    format!("{run} made version {version}, promoted without a person: {why}")
                 }
                 AfterEvaluation::Reject { outcome } => {
                     format!("{run} made version {version}, REJECTED: {}", outcome.reason)
@@ -46,8 +77,15 @@ pub(crate) fn tell_fact(entry: &AuditEntry) -> Option<String> {
             }
         }
         Fact::ApprovalVoted { run, vote } => {
-            format!("{} votes on {run}: {:?}, \"{}\"", vote.by, vote.choice, vote.comment)
+            let verb = match vote.choice {
+                Choice::Approve => "approves",
+                Choice::Decline => "declines",
+            };
+            let why = if vote.comment.is_empty() { String::new() } else { format!(": \"{}\"", vote.comment) };
+            format!("{} {verb} {run}{why}", vote.by)
         }
+        Fact::PromotionAnnounced { version, .. } => format!("the promotion of version {version} is announced"),
+        Fact::RolloutStarted { version, .. } => format!("version {version} takes the traffic"),
         Fact::ModelPromoted { version, replaced, .. } => match replaced {
             Some(replaced) => format!("version {version} is champion, after version {replaced}"),
             None => format!("version {version} is the first champion"),
@@ -57,22 +95,22 @@ pub(crate) fn tell_fact(entry: &AuditEntry) -> Option<String> {
             format!("{run} {word}: {}", outcome.reason)
         }
         Fact::RollbackStarted { from, to, reason } => {
-            format!("{} takes version {from} back to {to}: {reason}", event.actor)
+            format!("{} takes version {from} back to version {to}: {reason}", event.actor)
         }
         Fact::ModelRolledBack { from, to, .. } => {
-            format!("version {to} is champion again, {from} is rolled back; promotion needs a person now")
+            format!("version {to} is champion again, version {from} is rolled back; promotion needs a person now")
         }
-        Fact::ModelWatched { .. } => format!("{} is under watch", event.model),
-        Fact::PolicyAdopted { policy, .. } => format!("{} follows policy {}", event.model, policy.short()),
-        Fact::RunStopping { run, .. } => format!("{run} is being stopped"),
-        Fact::TriggersChecked { .. }
-        | Fact::RunQueued { .. }
-        | Fact::RunStarting { .. }
-        | Fact::RunTrained { .. }
-        | Fact::PromotionAnnounced { .. }
-        | Fact::RolloutStarted { .. } => return None,
     };
-    Some(format!("{}  {text}", event.at.strftime("%Y-%m-%d %H:%M")))
+    format!("{}  {}", event.at.strftime("%Y-%m-%d %H:%M"), escaped(&text))
+}
+
+/// What a check found that led to no run.
+fn checked(judgments: &[Judgment]) -> String {
+    let found: Vec<String> = judgments
+        .iter()
+        .map(|it| format!("{} {}: {} {}", it.kind.name(), word(it.verdict), it.window, it.reason))
+        .collect();
+    if found.is_empty() { "checked: nothing new to judge".to_owned() } else { format!("checked: {}", found.join("; ")) }
 }
 
 fn list(causes: &[Cause]) -> String {
@@ -104,13 +142,13 @@ pub(crate) fn summarize(document: &Document) -> String {
         format!("  never retrained  {}", show(quality.mean.frozen)),
         format!("  kept fresh       {}  {}", show(quality.mean.refit), gain.unwrap_or_default()),
         format!(
-            "{} runs: {} promoted, {} rejected, {} failed; {} rolled back; {} checks found nothing to do",
-            document.runs.len(),
+            "{}: {} promoted, {} rejected, {} failed; {} rolled back; {} found nothing to do",
+            count(document.runs.len(), "run"),
             document.promotions.len(),
             document.rejections.len(),
             document.failures.len(),
             document.rollbacks.len(),
-            document.quiet_checks
+            count(usize::try_from(document.quiet_checks).unwrap_or(usize::MAX), "check")
         ),
         format!(
             "audit log: {} entries, {}, head {}",

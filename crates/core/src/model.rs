@@ -12,7 +12,7 @@ use crate::names::{Digest, ModelId, RunId};
 use crate::package::{Package, PackageStatus};
 use crate::policy::EndpointPolicy;
 use crate::run::{IllegalTransition, Outcome, OutcomeCode, Run, RunEvent, RunStatus};
-use crate::trigger::{Cause, Judgment, JudgmentKind};
+use crate::trigger::{Cause, CauseKind, Judgment, JudgmentKind};
 
 /// The head item of a model: what every decision begins with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -244,7 +244,10 @@ impl Model {
                 self.add_judgments(judgments);
             }
             Fact::RunRequested { run, causes, judgments, .. } => {
-                self.head.checked_at = event.at;
+                // A person's request is no check: a scheduled time that nobody has looked at yet stays due.
+                if causes.iter().all(|it| it.kind != CauseKind::Manual) {
+                    self.head.checked_at = event.at;
+                }
                 self.add_judgments(judgments);
                 self.request_run(event, run, causes)?;
             }

@@ -12,8 +12,8 @@ use refit_core::model::Model;
 use refit_core::package::{Measured, Package, PackageStatus};
 use refit_core::plan::{
     CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, ManualRequest, ObservedExecution, OutputsProblem,
-    Plan, PromoteInputs, RollbackRequest, Slots, StartInputs, Step, VoteRequest, plan_check, plan_evaluate, plan_promote,
-    plan_rollback, plan_rollback_request, plan_start,
+    Plan, PromoteInputs, RollbackRequest, Slots, StartInputs, Step, VoteRequest, WaitingOn, plan_check, plan_evaluate,
+    plan_promote, plan_rollback, plan_rollback_request, plan_start,
 };
 use refit_core::policy::{ImprovementMode, Metric, ModelPolicy, Policy, read};
 use refit_core::run::{ExecutionStatus, Run, RunStatus};
@@ -86,7 +86,7 @@ fn person(number: u8) -> Actor {
 }
 
 fn measured(value: f64) -> Option<Measured> {
-    Some(Measured { value, standard_error: Some(value / 30.0), rows: 500 })
+    Some(Measured { value, standard_error: Some(value / 30.0), rows: 500, blocks: 30 })
 }
 
 impl History {
@@ -123,7 +123,10 @@ impl History {
                 Plan::Perform(Step::StartExecution { run, request }) => {
                     let execution = format!("arn:{}", request.start_key);
                     performed.clear();
-                    self.record(Fact::RunTraining { run, execution, deadline: self.policy.pipeline.timeout.after(self.now) }, Actor::refit())?;
+                    self.record(
+                        Fact::RunTraining { run, execution, deadline: self.policy.pipeline.timeout.after(self.now) },
+                        Actor::refit(),
+                    )?;
                 }
                 Plan::Perform(step) => performed.push(step),
                 Plan::Wait { .. } | Plan::Refuse(_) => return Ok(()),
@@ -134,7 +137,9 @@ impl History {
 
     fn record(&mut self, fact: Fact, actor: Actor) -> Result<(), TestCaseError> {
         let event = self.model.next_event(fact, actor, "test", self.now);
-        self.model.apply(&event).map_err(|error| TestCaseError::fail(format!("a planned fact does not fit: {error}")))?;
+        self.model
+            .apply(&event)
+            .map_err(|error| TestCaseError::fail(format!("a planned fact does not fit: {error}")))?;
         self.events.push(event);
         Ok(())
     }
@@ -151,36 +156,55 @@ impl History {
                 self.follow(|it, _| {
                     let fresh: &[WindowEvidence] = if is_asked { &[] } else { &windows };
                     is_asked |= it.model.head.checked_at == it.now;
-                    plan_check(&CheckInputs { model: &it.model, policy: &it.policy, now: it.now, windows: fresh, manual: None })
+                    plan_check(&CheckInputs {
+                        model: &it.model,
+                        policy: &it.policy,
+                        now: it.now,
+                        windows: fresh,
+                        manual: None,
+                    })
                 })
             }
             Move::Manual { actor, force } => {
                 let manual = ManualRequest { actor: person(*actor), reason: "why not".to_owned(), force: *force };
                 self.once(|it| {
-                    plan_check(&CheckInputs { model: &it.model, policy: &it.policy, now: it.now, windows: &[], manual: Some(&manual) })
+                    plan_check(&CheckInputs {
+                        model: &it.model,
+                        policy: &it.policy,
+                        now: it.now,
+                        windows: &[],
+                        manual: Some(&manual),
+                    })
                 })
             }
             Move::Start { is_defined } => self.start(*is_defined),
             Move::Observe { status } => {
                 let execution = ObservedExecution { status: *status, failure: None };
                 let problem = OutputsProblem("not looked at".to_owned());
-                if self.model.active_run().is_some_and(|it| it.status == RunStatus::Evaluating) {
-                    return Ok(());
-                }
-                self.once(|it| it.evaluate(Some(&execution), Some(Err(&problem)), &[]))
+                // What it made is judged by a move of its own.
+                self.follow(|it, performed| match it.model.active_run() {
+                    Some(run) if run.status == RunStatus::Evaluating => {
+                        Plan::Wait { on: WaitingOn::Nothing, until: None }
+                    }
+                    _ => it.evaluate(Some(&execution), Some(Err(&problem)), performed),
+                })
             }
             Move::Judge { outputs } => self.judge(*outputs),
             Move::Vote { actor, choice } => {
                 let Some(run) = self.model.head.active_run.clone() else { return Ok(()) };
-                let vote = VoteRequest { run, actor: person(*actor), choice: *choice, comment: "seen".to_owned(), basis: None };
+                let vote = VoteRequest {
+                    run,
+                    actor: person(*actor),
+                    choice: *choice,
+                    comment: "seen".to_owned(),
+                    basis: None,
+                };
                 self.once(|it| it.promote(Some(&vote), 0, &[]))
             }
-            Move::Promote { is_published } => {
-                self.follow(|it, performed| {
-                    let published = if *is_published { it.model.head.audit_seq } else { 0 };
-                    it.promote(None, published, performed)
-                })
-            }
+            Move::Promote { is_published } => self.follow(|it, performed| {
+                let published = if *is_published { it.model.head.audit_seq } else { 0 };
+                it.promote(None, published, performed)
+            }),
             Move::Rollback { from } => {
                 let request = RollbackRequest { actor: person(9), reason: "complaints".to_owned(), from: *from };
                 self.once(|it| plan_rollback_request(&it.model, &request))?;
@@ -195,13 +219,17 @@ impl History {
         let last = self.events.len();
         self.follow(|it, _| {
             is_done |= last < it.events.len();
-            if is_done { Plan::Wait { on: refit_core::plan::WaitingOn::Nothing, until: None } } else { plan(it) }
+            if is_done { Plan::Wait { on: WaitingOn::Nothing, until: None } } else { plan(it) }
         })
     }
 
     fn windows(&self, error: f64) -> Vec<WindowEvidence> {
         let closed = Window::closed(self.policy.window.size, self.model.head.performance_judged_until, self.now, 3);
-        let evidence = |window| WindowEvidence::Performance { window, rows: 500, quality: QualityEvidence { measured: measured(error) } };
+        let evidence = |window| WindowEvidence::Performance {
+            window,
+            rows: 500,
+            quality: QualityEvidence { measured: measured(error) },
+        };
         closed.into_iter().map(evidence).collect()
     }
 
@@ -225,7 +253,9 @@ impl History {
     }
 
     fn judge(&mut self, outputs: Option<(f64, f64)>) -> Result<(), TestCaseError> {
-        let Some(run) = self.model.active_run().cloned().filter(|it| it.status == RunStatus::Evaluating) else { return Ok(()) };
+        let Some(run) = self.model.active_run().cloned().filter(|it| it.status == RunStatus::Evaluating) else {
+            return Ok(());
+        };
         self.registered += 1;
         let made = outputs.and_then(|(candidate, champion)| self.outputs(&run, candidate, champion));
         let problem = OutputsProblem("predictions.parquet is missing".to_owned());
@@ -273,12 +303,27 @@ impl History {
         outputs: Option<Result<&CandidateOutputs, &OutputsProblem>>,
         performed: &[Step],
     ) -> Plan {
-        plan_evaluate(&EvaluateInputs { model: &self.model, policy: &self.policy, now: self.now, execution, outputs, performed })
+        plan_evaluate(&EvaluateInputs {
+            model: &self.model,
+            policy: &self.policy,
+            now: self.now,
+            execution,
+            outputs,
+            performed,
+        })
     }
 
     fn promote(&self, vote: Option<&VoteRequest>, published: u64, performed: &[Step]) -> Plan {
         let serving = self.model.champion().map(|it| it.arn.as_str());
-        plan_promote(&PromoteInputs { model: &self.model, policy: &self.policy, now: self.now, published, serving, vote, performed })
+        plan_promote(&PromoteInputs {
+            model: &self.model,
+            policy: &self.policy,
+            now: self.now,
+            published,
+            serving,
+            vote,
+            performed,
+        })
     }
 }
 
@@ -293,14 +338,17 @@ fn check(moves: &[Move]) -> Result<BTreeSet<&'static str>, TestCaseError> {
     for event in &history.events {
         let entry = AuditEntry::new(event.clone());
         let text = serde_json::to_string(&entry).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let read: AuditEntry = serde_json::from_str(&text).map_err(|error| TestCaseError::fail(format!("{error}: {text}")))?;
+        let read: AuditEntry =
+            serde_json::from_str(&text).map_err(|error| TestCaseError::fail(format!("{error}: {text}")))?;
         prop_assert_eq!(&read, &entry, "an entry reads back as it was written");
         prop_assert_eq!(read.event.hash(), event.hash(), "and has the same hash");
         chain.next(&read).map_err(|error| TestCaseError::fail(error.to_string()))?;
     }
-    let open = history.model.runs.values().filter(|it| !it.status.is_terminal()).map(|it| &it.id).collect::<Vec<&RunId>>();
+    let open =
+        history.model.runs.values().filter(|it| !it.status.is_terminal()).map(|it| &it.id).collect::<Vec<&RunId>>();
     prop_assert_eq!(open, history.model.head.active_run.iter().collect::<Vec<_>>());
-    let champions = history.model.packages.values().filter(|it| it.status == PackageStatus::Champion).map(|it| it.version);
+    let champions =
+        history.model.packages.values().filter(|it| it.status == PackageStatus::Champion).map(|it| it.version);
     prop_assert_eq!(champions.collect::<Vec<_>>(), history.model.head.champion.into_iter().collect::<Vec<_>>());
     Ok(history.events.iter().map(|it| it.fact.name()).collect())
 }
@@ -326,9 +374,22 @@ fn random_histories_reach_every_fact() {
         reached.extend(check(&moves).unwrap_or_else(|error| panic!("{error}")));
     }
     let all = [
-        "approval_voted", "candidate_evaluated", "model_promoted", "model_rolled_back", "model_watched", "promotion_announced",
-        "rollback_started", "rollout_started", "run_ended", "run_queued", "run_requested", "run_starting", "run_stopping",
-        "run_trained", "run_training", "triggers_checked",
+        "approval_voted",
+        "candidate_evaluated",
+        "model_promoted",
+        "model_rolled_back",
+        "model_watched",
+        "promotion_announced",
+        "rollback_started",
+        "rollout_started",
+        "run_ended",
+        "run_queued",
+        "run_requested",
+        "run_starting",
+        "run_stopping",
+        "run_trained",
+        "run_training",
+        "triggers_checked",
     ];
     // A policy is adopted by the use case, not by a planner.
     assert_eq!(reached.into_iter().collect::<Vec<_>>(), all);

@@ -2,7 +2,7 @@
 
 use refit_core::ModelId;
 use refit_core::model::Model;
-use refit_core::plan::next_check;
+use refit_core::plan::{POLL, next_check};
 use refit_core::policy::ModelPolicy;
 use refit_core::run::RunStatus;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::{Context, policy};
 use crate::documents::model_of_look;
 use crate::error::{AppError, chain};
 use crate::ports::{DUE_SHARDS, DueItem, OutboundEvent};
-use crate::state::{Scope, load};
+use crate::state::{Scope, load, reschedule};
 
 /// The detail type of a wake-up.
 pub const WAKE_UP: &str = "Wake Up";
@@ -103,7 +103,8 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
     for function in functions_due(&loaded.model, &in_force.model, published, context.now()) {
         send(context, id, function, swept).await?;
     }
-    Ok(())
+    // Whoever was woken sets the clock anew. If nobody does, because the work fails, the next try is not at once.
+    reschedule(table, &loaded, POLL.after(context.now())).await
 }
 
 async fn send(context: &Context, id: &ModelId, function: &str, swept: &mut Swept) -> Result<(), AppError> {

@@ -7,7 +7,7 @@ use refit_app::queries::verify_audit;
 use refit_local::world::Access;
 
 use crate::arguments::Format;
-use crate::output::{Exit, answer};
+use crate::output::{Exit, answer, escaped};
 use crate::state;
 
 /// Checks the audit logs; a broken one is a negative answer.
@@ -25,7 +25,7 @@ pub(crate) fn verify(model: Option<&str>, state: &Path, format: Format) -> anyho
             let word = if report.verified { "whole and unchanged, adds up to the stored state" } else { "BROKEN" };
             text.push_str(&format!("{model}: {} entries, {word}, head {}\n", report.entries, report.head));
             for problem in &report.problems {
-                text.push_str(&format!("  {problem}\n"));
+                text.push_str(&format!("  {}\n", escaped(problem)));
             }
         }
         text

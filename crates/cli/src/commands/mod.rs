@@ -7,10 +7,12 @@ mod replay;
 mod show;
 mod validate;
 
-use crate::arguments::{Arguments, AuditCommand, Command, PipelineCommand};
-use crate::output::Exit;
+use refit_core::approval::Choice;
 
-pub(crate) use replay::{Playing, play};
+use crate::arguments::{Arguments, AuditCommand, Command, PipelineCommand};
+use crate::output::{Exit, say};
+
+pub(crate) use replay::{Playing, play, read_rows};
 
 /// Runs a command.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
@@ -25,14 +27,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Packages { model, state } => show::packages(model.as_deref(), &state.state, format),
         Command::History { model, all, state } => show::history(model.as_deref(), all, &state.state, format),
         Command::Explain { decision, state } => show::explain(&decision, &state.state, format),
-        Command::Trigger { model, reason, force, person, state } => {
-            people::trigger(&model, &reason, force, &person, &state.state, format)
-        }
-        Command::Approve(arguments) => people::vote(&arguments, "approve", format),
-        Command::Decline(arguments) => people::vote(&arguments, "decline", format),
-        Command::Rollback { model, reason, from, person, state } => {
-            people::rollback(&model, &reason, from, &person, &state.state, format)
-        }
+        Command::Trigger(arguments) => people::trigger(&arguments, format),
+        Command::Approve(arguments) => people::vote(&arguments, Choice::Approve, format),
+        Command::Decline(arguments) => people::vote(&arguments, Choice::Decline, format),
+        Command::Rollback(arguments) => people::rollback(&arguments, format),
         Command::Audit(AuditCommand::Verify { model, state }) => audit::verify(model.as_deref(), &state.state, format),
         Command::Pipeline(PipelineCommand::Lint { definition }) => pipeline::lint(&definition, format),
         Command::Pipeline(PipelineCommand::Run { definition, parameters, objects, work }) => {
@@ -41,7 +39,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Step(step) => match refit_steps::run(step) {
             Ok(()) => Ok(Exit::Yes),
             Err(error) => {
-                eprintln!("error: {}", refit_steps::with_causes(&error));
+                say(&format!("error: {}", refit_steps::with_causes(&error)));
                 Ok(Exit::No)
             }
         },

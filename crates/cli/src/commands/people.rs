@@ -1,104 +1,171 @@
 //! What people ask for: a run, a vote, the way back. The local world then does all that follows.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::bail;
+use jiff::SignedDuration;
+use refit_app::queries;
+use refit_core::approval::Choice;
+use refit_core::model::Head;
+use refit_core::run::{Run, RunStatus};
+use refit_core::{ModelId, RunId};
 use refit_handlers::{Function, Response};
 use refit_local::world::{Access, Moment, World};
 use serde_json::{Value, json};
 
-use crate::arguments::{Format, PersonArguments, VoteArguments};
-use crate::output::{Exit, answer};
+use crate::arguments::{Format, PersonArguments, RollbackArguments, TriggerArguments, VoteArguments};
+use crate::output::{Exit, answer, escaped, say, word};
 use crate::state;
 use crate::story::tell;
 
-fn name_of(person: &PersonArguments) -> String {
-    let login = || ["USER", "LOGNAME"].iter().find_map(|it| std::env::var(it).ok());
-    person.name.clone().or_else(login).unwrap_or_else(|| "local".to_owned())
-}
-
-/// An id that two separate requests do not share.
-fn request_id(person: &PersonArguments, world: &World) -> String {
-    let fresh = || format!("cli-{}-{}", std::process::id(), world.now());
-    person.request_id.clone().unwrap_or_else(fresh)
-}
+/// How far the world may move on its own clock after a request: training, evaluation and a notice fit in.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 
 /// `refit trigger`.
-pub(crate) fn trigger(
-    model: &str,
-    reason: &str,
-    force: bool,
-    person: &PersonArguments,
-    state: &Path,
-    format: Format,
-) -> anyhow::Result<Exit> {
-    let world = state::open(state, Access::Drive)?;
-    let model = state::models(&world, Some(model))?.remove(0);
-    let event = json!({
-        "kind": "trigger", "id": request_id(person, &world), "model": model, "actor": name_of(person),
-        "reason": reason, "force": force,
+pub(crate) fn trigger(arguments: &TriggerArguments, format: Format) -> anyhow::Result<Exit> {
+    let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
+    let model = state::models(&desk.world, Some(&arguments.model))?.remove(0);
+    let request = json!({
+        "kind": "trigger", "model": model, "reason": arguments.reason, "force": arguments.force,
     });
-    ask(&world, Function::CheckTriggers, &event, format)
+    desk.ask(Function::CheckTriggers, request, &model)
 }
 
 /// `refit approve` and `refit decline`.
-pub(crate) fn vote(arguments: &VoteArguments, choice: &str, format: Format) -> anyhow::Result<Exit> {
-    let world = state::open(&arguments.state.state, Access::Drive)?;
-    let event = json!({
-        "kind": "vote", "id": request_id(&arguments.person, &world), "run": arguments.run, "actor": name_of(&arguments.person),
-        "choice": choice, "comment": arguments.comment, "basis": arguments.basis,
+pub(crate) fn vote(arguments: &VoteArguments, choice: Choice, format: Format) -> anyhow::Result<Exit> {
+    let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
+    let run: RunId = arguments.run.parse()?;
+    if desk.world.block_on(refit_app::state::find_run(&*desk.world.context.ports.table, &run))?.is_none() {
+        bail!("there is no run `{run}`: `refit runs` lists them");
+    }
+    let request = json!({
+        "kind": "vote", "run": run, "choice": choice, "comment": arguments.comment, "basis": arguments.basis,
     });
-    ask(&world, Function::PromoteModel, &event, format)
+    desk.ask(Function::PromoteModel, request, &run.model())
 }
 
 /// `refit rollback`.
-pub(crate) fn rollback(
-    model: &str,
-    reason: &str,
-    from: Option<u64>,
-    person: &PersonArguments,
-    state: &Path,
-    format: Format,
-) -> anyhow::Result<Exit> {
-    let world = state::open(state, Access::Drive)?;
-    let model = state::models(&world, Some(model))?.remove(0);
-    let event = json!({
-        "kind": "rollback", "id": request_id(person, &world), "model": model, "actor": name_of(person),
-        "reason": reason, "from": from,
-    });
-    ask(&world, Function::PromoteModel, &event, format)
+pub(crate) fn rollback(arguments: &RollbackArguments, format: Format) -> anyhow::Result<Exit> {
+    let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
+    let model = state::models(&desk.world, Some(&arguments.model))?.remove(0);
+    let request = json!({ "kind": "rollback", "model": model, "reason": arguments.reason, "from": arguments.from });
+    desk.ask(Function::PromoteModel, request, &model)
 }
 
-/// Hands a request in and lets the world work until nothing is under way any more, at most an hour of its clock.
-fn ask(world: &World, function: Function, event: &Value, format: Format) -> anyhow::Result<Exit> {
-    let mut observer = |moment: Moment<'_>| {
-        if let Some(line) = tell(&moment) {
-            eprintln!("{line}");
+/// Where a person asks for something.
+struct Desk<'a> {
+    world: World,
+    state: &'a Path,
+    person: &'a PersonArguments,
+    format: Format,
+}
+
+impl Desk<'_> {
+    fn open<'a>(state: &'a Path, person: &'a PersonArguments, format: Format) -> anyhow::Result<Desk<'a>> {
+        Ok(Desk { world: state::open(state, Access::Drive)?, state, person, format })
+    }
+
+    /// Hands a request in, lets the world work it off, and tells what came of it.
+    fn ask(&self, function: Function, mut request: Value, model: &ModelId) -> anyhow::Result<Exit> {
+        request["id"] = json!(self.request_id());
+        request["actor"] = json!(self.name());
+        let mut observer = |moment: Moment<'_>| {
+            if let Some(line) = tell(&moment) {
+                say(&line);
+            }
+        };
+        let response = self.world.request(function, &request, &mut observer)?;
+        work_off(&self.world, &mut observer)?;
+        self.report(&response, model)
+    }
+
+    fn name(&self) -> String {
+        let login = || ["USER", "LOGNAME"].iter().find_map(|it| std::env::var(it).ok()).filter(|it| !it.is_empty());
+        self.person.name.clone().or_else(login).unwrap_or_else(|| "local".to_owned())
+    }
+
+    /// An id that two separate requests do not share.
+    fn request_id(&self) -> String {
+        let fresh = || format!("cli-{}-{}", std::process::id(), self.world.now());
+        self.person.request_id.clone().unwrap_or_else(fresh)
+    }
+
+    fn report(&self, response: &Response, model: &ModelId) -> anyhow::Result<Exit> {
+        if response.outcome == "refused" {
+            bail!("{}", response.reason.clone().unwrap_or_default());
         }
-    };
-    let response = world.request(function, event, &mut observer)?;
-    let until = world.now().checked_add(jiff::SignedDuration::from_hours(1))?;
+        let outcome = response.details.first().cloned().unwrap_or(Value::Null);
+        let table = &*self.world.context.ports.table;
+        let head = self.world.block_on(queries::get_head(table, model))?;
+        let run = self.world.block_on(queries::list_runs(table, model))?.pop();
+        let document = json!({ "schema": 1, "outcome": outcome, "champion": head.champion, "last_run": run });
+        let refused = outcome["refused"].as_str();
+        answer(self.format, &document, |_| match refused {
+            Some(why) => format!("refused: {}{}", escaped(why), self.hint(run.as_ref(), why)),
+            None => {
+                let word = if outcome["was_handled"] == true { "done before, nothing repeated" } else { "done" };
+                format!("{word}: {}", self.standing(&head, run.as_ref()))
+            }
+        })?;
+        Ok(if refused.is_some() { Exit::No } else { Exit::Yes })
+    }
+
+    /// Where the model stands now, and what a person can do next.
+    fn standing(&self, head: &Head, run: Option<&Run>) -> String {
+        let champion = match head.champion {
+            Some(version) => format!("version {version} of {} is champion", head.model),
+            None => format!("{} has no champion", head.model),
+        };
+        let next = match run {
+            Some(Run { id, status, outcome: Some(outcome), .. }) => {
+                format!("; {id} {}: {}", word(status), escaped(&outcome.reason))
+            }
+            Some(run) if run.status == RunStatus::AwaitingApproval => format!("; {}", self.open_vote(run)),
+            Some(run) => format!("; {} is {}", run.id, word(run.status)),
+            None => String::new(),
+        };
+        champion + &next
+    }
+
+    /// A run that waits for a person does not end by itself: whoever is refused because of it can help.
+    fn hint(&self, run: Option<&Run>, why: &str) -> String {
+        match run {
+            Some(run) if run.status == RunStatus::AwaitingApproval && why.contains(run.id.as_ref()) => {
+                format!("\n{}", self.open_vote(run))
+            }
+            Some(_) | None => String::new(),
+        }
+    }
+
+    fn open_vote(&self, run: &Run) -> String {
+        let flag = state::flag(self.state);
+        format!("{} waits for approval: refit approve {}{flag}, or decline", run.id, run.id)
+    }
+}
+
+/// Lets the world work until nothing is under way that goes on without a person.
+fn work_off(world: &World, observer: &mut dyn FnMut(Moment<'_>)) -> anyhow::Result<()> {
+    let until = world.now().checked_add(PATIENCE)?;
     while is_working(world)? {
         match world.next_time()?.filter(|it| *it <= until) {
             Some(next) if world.now() < next && !world.is_virtual() => {
-                std::thread::sleep(
-                    next.duration_since(world.now()).unsigned_abs().min(std::time::Duration::from_secs(1)),
-                );
+                let wait = next.duration_since(world.now()).unsigned_abs();
+                std::thread::sleep(wait.min(Duration::from_secs(1)));
             }
-            Some(next) => world.move_clock(next, &mut observer)?,
+            Some(next) => world.move_clock(next, observer)?,
             None => break,
         }
-        world.settle(&mut observer)?;
+        world.settle(observer)?;
     }
-    report(&response, format)
+    Ok(())
 }
 
-/// Whether a run is under way that goes on without a person.
+/// Whether a rollback or a run is under way that goes on without a person.
 fn is_working(world: &World) -> anyhow::Result<bool> {
-    use refit_core::run::RunStatus;
+    let table = &*world.context.ports.table;
     for model in state::models(world, None)? {
-        let table = &*world.context.ports.table;
-        let head = world.block_on(refit_app::queries::get_head(table, &model))?;
+        let head = world.block_on(queries::get_head(table, &model))?;
         if head.active_rollback.is_some() {
             return Ok(true);
         }
@@ -110,23 +177,4 @@ fn is_working(world: &World) -> anyhow::Result<bool> {
         }
     }
     Ok(false)
-}
-
-fn report(response: &Response, format: Format) -> anyhow::Result<Exit> {
-    if response.outcome == "refused" {
-        bail!("{}", response.reason.clone().unwrap_or_default());
-    }
-    let outcome = response.details.first().cloned().unwrap_or(Value::Null);
-    let refused = outcome["refused"].as_str().map(str::to_owned);
-    let document = json!({ "schema": 1, "outcome": outcome });
-    answer(format, &document, |_| {
-        let recorded: Vec<&str> =
-            outcome["recorded"].as_array().map(|it| it.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
-        match &refused {
-            Some(why) => format!("refused: {why}"),
-            None if outcome["was_handled"] == true => "done before: the same request was handled already".to_owned(),
-            None => format!("done: {}", recorded.join(", ")),
-        }
-    })?;
-    Ok(if refused.is_some() { Exit::No } else { Exit::Yes })
 }

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use refit_core::policy::Span;
 use refit_local::replay::{Document, ReplayPlan, Rows, Script};
 use refit_local::report;
 use refit_local::world::{Access, Moment};
 
+use super::pipeline::read_definition;
 use super::validate::read_policy;
 use crate::arguments::{Format, ReplayArguments};
-use crate::output::{Exit, answer};
+use crate::output::{Exit, answer, count, say};
 use crate::state;
 use crate::story::{summarize, tell};
 
@@ -19,19 +19,19 @@ use crate::story::{summarize, tell};
 pub(crate) fn replay(arguments: &ReplayArguments, format: Format) -> anyhow::Result<Exit> {
     let policy = read_policy(&arguments.config)?;
     let [model] = &policy.models[..] else {
-        bail!("a replay plays one model; `{}` has {}", arguments.config.display(), policy.models.len());
+        let config = arguments.config.display();
+        bail!("policy `{config}` has {}, a replay plays one: leave one in", count(policy.models.len(), "model"));
     };
     if let Some(time) = arguments.time.as_ref().filter(|it| **it != model.data.time) {
-        bail!("--time is `{time}`, the policy says `data.time: {}`; they must agree", model.data.time);
+        let config = arguments.config.display();
+        bail!("--time is `{time}`, policy `{config}` says `time: {}`: correct one of them", model.data.time);
     }
     let folder = arguments.config.parent().unwrap_or(Path::new("."));
     let path = folder.join(&model.pipeline.definition);
-    let definition =
-        std::fs::read_to_string(&path).with_context(|| format!("reading definition `{}`", path.display()))?;
+    let definition = read_definition(&path)?;
     let rows = read_rows(&arguments.data, model)?;
-    let warmup = arguments.warmup.as_deref().map(str::parse::<Span>).transpose()?;
-    let after = arguments.approve_after.parse::<Span>()?;
-    let approver = arguments.approve_as.clone().map(|it| (it, after));
+    let warmup = arguments.warmup;
+    let approver = arguments.approve_as.clone().map(|it| (it, arguments.approve_after));
     let script = Script { actions: Vec::new(), approver };
     let plan = ReplayPlan { rows, policy, definition, warmup, script };
     let playing = Playing { state: &arguments.state.state, is_told: false };
@@ -71,7 +71,7 @@ pub(crate) fn play(plan: &ReplayPlan, playing: &Playing<'_>) -> anyhow::Result<D
             bar.set_message(time.strftime("%Y-%m-%d").to_string());
         }
         if let Some(line) = tell(&moment).filter(|_| playing.is_told) {
-            bar.suspend(|| eprintln!("{line}"));
+            bar.suspend(|| say(&line));
         }
     };
     let options = state::options(playing.state, plan.policy.notifications.clone(), Access::Drive)?;
@@ -81,8 +81,13 @@ pub(crate) fn play(plan: &ReplayPlan, playing: &Playing<'_>) -> anyhow::Result<D
     let path = std::path::absolute(playing.state)?.join("report.html");
     played.document.report = path.display().to_string();
     let html = report::render(&played.document, &played.history, plan.model()?, &played.alerts);
-    let draft = path.with_extension("html.part");
-    std::fs::write(&draft, html).with_context(|| format!("writing report `{}`", draft.display()))?;
-    std::fs::rename(&draft, &path).with_context(|| format!("writing report `{}`", path.display()))?;
+    write_whole(&path, &html).with_context(|| format!("writing report `{}`", path.display()))?;
     Ok(played.document)
+}
+
+/// Writes a file so that it is there in whole or not at all.
+fn write_whole(path: &Path, content: &str) -> std::io::Result<()> {
+    let draft = path.with_extension("html.part");
+    std::fs::write(&draft, content)?;
+    std::fs::rename(&draft, path)
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use refit_app::queries;
+use refit_core::ModelId;
+use refit_core::approval::Approval;
 use refit_core::audit::{AuditEntry, Fact};
 use refit_core::model::Head;
 use refit_core::run::{Run, RunStatus};
@@ -11,9 +13,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::arguments::Format;
-use crate::output::{Exit, answer, table};
+use crate::output::{Exit, answer, escaped, table, word};
 use crate::state;
-use crate::story::tell_fact;
+use crate::story::sentence;
 
 fn dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |it| it.to_string())
@@ -23,30 +25,31 @@ fn dash(value: Option<impl ToString>) -> String {
 struct Status {
     head: Head,
     active_run: Option<Run>,
+    approval: Option<Approval>,
     waits_on: String,
     published: u64,
     next_look_at: Option<jiff::Timestamp>,
 }
 
-fn read_status(world: &World, model: &refit_core::ModelId) -> anyhow::Result<Status> {
+fn read_status(world: &World, model: &ModelId, flag: &str) -> anyhow::Result<Status> {
     let table = &*world.context.ports.table;
     let head = world.block_on(queries::get_head(table, model))?;
     let loaded = world.block_on(refit_app::state::load(table, model, refit_app::state::Scope::Everything))?;
     let published = world.block_on(refit_app::use_cases::publish_events::published_up_to(&world.context, model))?;
     let active_run = loaded.as_ref().and_then(|it| it.model.active_run().cloned());
-    let approval = loaded.as_ref().and_then(|it| it.model.approvals.values().next().cloned());
+    let approval = active_run.as_ref().and_then(|run| loaded.as_ref()?.model.approvals.get(&run.id).cloned());
     let next_look_at = loaded.and_then(|it| it.look_at);
     let waits_on = match (&active_run, &approval) {
         (Some(run), Some(approval)) if run.status == RunStatus::AwaitingApproval => {
             format!(
-                "{} waits for approval until {}: refit approve {} --basis {}",
+                "{} waits for approval until {}: refit approve {}{flag} --basis {}",
                 run.id, approval.expires_at, run.id, approval.basis
             )
         }
         (Some(run), _) => format!("{} is {}", run.id, run.status),
         (None, _) => "the next check".to_owned(),
     };
-    Ok(Status { head, active_run, waits_on, published, next_look_at })
+    Ok(Status { head, active_run, approval, waits_on, published, next_look_at })
 }
 
 /// `refit status`.
@@ -54,39 +57,36 @@ pub(crate) fn status(model: Option<&str>, state: &Path, format: Format) -> anyho
     let world = state::open(state, Access::Read)?;
     let mut all = Vec::new();
     for model in state::models(&world, model)? {
-        all.push(read_status(&world, &model)?);
+        all.push(read_status(&world, &model, &state::flag(state))?);
     }
     answer(format, &json!({ "schema": 1, "now": world.now(), "models": all }), |_| {
-        let mut text = format!("now {}\n", world.now());
-        for it in &all {
-            let head = &it.head;
-            text.push_str(&format!(
-                "\n{}\n  champion    {}\n  before it   {}\n  waits on    {}\n  next look   {}\n  last check  {}\n  last run    {}\n",
-                head.model,
-                dash(head.champion.map(|it| format!("version {it}"))),
-                dash(head.previous_champion.map(|it| format!("version {it}"))),
-                it.waits_on,
-                dash(it.next_look_at),
-                head.checked_at,
-                dash(head.last_run_at),
-            ));
-            for judgment in [&head.performance, &head.drift].into_iter().flatten() {
-                text.push_str(&format!(
-                    "  {:<11} {:?}: {} {}\n",
-                    judgment.kind.name(),
-                    judgment.verdict,
-                    judgment.window,
-                    judgment.reason
-                ));
-            }
-            if let Some(reason) = &head.frozen {
-                text.push_str(&format!("  frozen      promotion needs a person: {reason}\n"));
-            }
-            text.push_str(&format!("  audit log   {} entries, published up to {}\n", head.audit_seq, it.published));
-        }
-        text
+        let models: String = all.iter().map(show_status).collect();
+        format!("now {}\n{models}", world.now())
     })?;
     Ok(Exit::Yes)
+}
+
+fn show_status(status: &Status) -> String {
+    let head = &status.head;
+    let version = |it: Option<u64>| dash(it.map(|it| format!("version {it}")));
+    let mut lines = vec![
+        ("champion", version(head.champion)),
+        ("before it", version(head.previous_champion)),
+        ("waits on", status.waits_on.clone()),
+        ("next look", dash(status.next_look_at)),
+        ("last check", head.checked_at.to_string()),
+        ("last run", dash(head.last_run_at)),
+    ];
+    for judgment in [&head.performance, &head.drift].into_iter().flatten() {
+        let verdict = word(judgment.verdict);
+        lines.push((judgment.kind.name(), format!("{verdict}: {} {}", judgment.window, judgment.reason)));
+    }
+    if let Some(reason) = &head.frozen {
+        lines.push(("frozen", format!("promotion needs a person: {reason}")));
+    }
+    lines.push(("audit log", format!("{} entries, published up to {}", head.audit_seq, status.published)));
+    let lines: String = lines.iter().map(|(name, text)| format!("  {name:<11} {}\n", escaped(text))).collect();
+    format!("\n{}\n{lines}", head.model)
 }
 
 /// `refit models`.
@@ -153,11 +153,10 @@ pub(crate) fn packages(model: Option<&str>, state: &Path, format: Format) -> any
         let row = |it: &refit_core::package::Package| {
             let quality: Vec<String> =
                 it.quality.iter().map(|(metric, value)| format!("{} {:.3}", metric.name(), value.value)).collect();
-            let status = format!("{:?}", it.status).to_lowercase();
             vec![
                 it.run.model().to_string(),
                 it.version.to_string(),
-                status,
+                word(it.status),
                 it.run.to_string(),
                 it.train.to_string(),
                 quality.join(", "),
@@ -180,15 +179,12 @@ pub(crate) fn history(model: Option<&str>, all: bool, state: &Path, format: Form
     let is_quiet = |it: &AuditEntry| matches!(&it.event.fact, Fact::TriggersChecked { .. });
     let shown: Vec<&AuditEntry> = entries.iter().filter(|it| all || !is_quiet(it)).collect();
     answer(format, &shown, |shown| {
-        let mut text = String::new();
-        for entry in shown {
+        let line = |entry: &&AuditEntry| {
             let event = &entry.event;
-            let line = tell_fact(entry).unwrap_or_else(|| {
-                format!("{}  {}", event.at.strftime("%Y-%m-%d %H:%M"), event.fact.name().replace('_', " "))
-            });
-            text.push_str(&format!("{:>5}  {line}  [{}; {}]\n", event.seq, event.actor, event.cause));
-        }
-        text
+            let by = escaped(&format!("{}; {}", event.actor, event.cause));
+            format!("{:>5}  {}  [{by}]\n", event.seq, sentence(entry))
+        };
+        shown.iter().map(line).collect()
     })?;
     Ok(Exit::Yes)
 }
@@ -198,21 +194,19 @@ pub(crate) fn explain(decision: &str, state: &Path, format: Format) -> anyhow::R
     let world = state::open(state, Access::Read)?;
     let record = world.block_on(queries::get_decision(&*world.context.ports.table, decision))?;
     answer(format, &record, |record| {
-        let mut text = format!(
-            "{}  {}  {}\n{}\nasked by {}, policy {}, champion {}\n",
+        let reasons: String = record.reasons.iter().map(|it| format!("  - {}\n", escaped(it))).collect();
+        format!(
+            "{}  {}  {}\n{}\nasked by {}, policy {}, champion {}\n{reasons}all numbers: refit explain {}{} --output-format json\n",
             record.id,
             record.at,
             record.model,
-            record.outcome,
-            record.actor,
+            escaped(&record.outcome),
+            escaped(&record.actor.to_string()),
             record.policy.short(),
             dash(record.champion.map(|it| format!("version {it}"))),
-        );
-        for reason in &record.reasons {
-            text.push_str(&format!("  - {reason}\n"));
-        }
-        text.push_str("numbers: --output-format json\n");
-        text
+            record.id,
+            state::flag(state),
+        )
     })?;
     Ok(Exit::Yes)
 }

@@ -2,18 +2,27 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-use refit_core::policy::{Policy, read};
-use serde_json::json;
+use anyhow::{Context as _, anyhow};
+use refit_core::policy::{Policy, Problem, Problems, read};
+use serde_json::{Value, json};
 
 use crate::arguments::Format;
-use crate::output::{Exit, answer};
+use crate::output::{Exit, answer, count, escaped, say};
 
 /// Checks a policy. A wrong one is bad input.
 pub(crate) fn validate(config: &Path, format: Format) -> anyhow::Result<Exit> {
-    let policy = read_policy(config)?;
+    let text = read_text(config)?;
+    let policy = match (read(&text), format) {
+        (Ok(policy), _) => policy,
+        (Err(problems), Format::Json) => {
+            let list: Vec<_> = problems.0.iter().map(in_json).collect();
+            answer(format, &json!({ "schema": 1, "valid": false, "problems": list }), |_| String::new())?;
+            return Err(counted(config, &problems));
+        }
+        (Err(problems), Format::Text) => return Err(shown(config, &text, &problems)),
+    };
     let models: Vec<_> = policy.models.iter().map(|it| it.id.to_string()).collect();
-    let document = json!({ "schema": 1, "valid": true, "policy": policy.digest(), "models": models });
+    let document = json!({ "schema": 1, "valid": true, "policy": policy.digest(), "models": models, "problems": [] });
     answer(format, &document, |_| {
         format!("{} is valid: {} (policy {})", config.display(), models.join(", "), policy.digest().short())
     })?;
@@ -22,12 +31,28 @@ pub(crate) fn validate(config: &Path, format: Format) -> anyhow::Result<Exit> {
 
 /// Reads a policy, or shows all that is wrong with it.
 pub(crate) fn read_policy(config: &Path) -> anyhow::Result<Policy> {
-    let name = config.display().to_string();
+    let text = read_text(config)?;
+    read(&text).map_err(|problems| shown(config, &text, &problems))
+}
+
+fn read_text(config: &Path) -> anyhow::Result<String> {
+    let name = config.display();
     let bytes = std::fs::read(config).with_context(|| format!("reading policy `{name}`"))?;
-    let text = String::from_utf8(bytes).with_context(|| format!("policy `{name}` is not UTF-8"))?;
-    read(&text).map_err(|problems| {
-        eprint!("{}", problems.render(&name, &text));
-        let count = problems.0.len();
-        anyhow::anyhow!("policy `{name}` has {count} problem{}", if count == 1 { "" } else { "s" })
-    })
+    String::from_utf8(bytes).with_context(|| format!("policy `{name}` is not UTF-8 text"))
+}
+
+fn in_json(problem: &Problem) -> Value {
+    json!({ "line": problem.line, "column": problem.column, "path": problem.path, "message": problem.message })
+}
+
+/// Shows problems with their lines on stderr; what is left is to count them.
+fn shown(config: &Path, text: &str, problems: &Problems) -> anyhow::Error {
+    for line in problems.render(&config.display().to_string(), text).lines() {
+        say(&escaped(line));
+    }
+    counted(config, problems)
+}
+
+fn counted(config: &Path, problems: &Problems) -> anyhow::Error {
+    anyhow!("policy `{}` has {}", config.display(), count(problems.0.len(), "problem"))
 }

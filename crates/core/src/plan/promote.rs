@@ -172,6 +172,15 @@ fn refuse_vote(approval: &Approval, run: &Run, vote: &VoteRequest, now: Timestam
     None
 }
 
+/// A vote in words; a comment is optional.
+fn said(vote: &Vote, verb: &str) -> String {
+    if vote.comment.is_empty() {
+        format!("{} {verb}", vote.by)
+    } else {
+        format!("{} {verb}: {}", vote.by, vote.comment)
+    }
+}
+
 fn plan_approval(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
     let approval = inputs.model.approvals.get(&run.id).expect("invariant: a run that awaits approval has a request");
     if let Some(reason) = broken_basis(inputs, run) {
@@ -183,7 +192,7 @@ fn plan_approval(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
                 .votes
                 .iter()
                 .filter(|it| it.choice == Choice::Decline)
-                .map(|it| format!("{} declined: {}", it.by, it.comment))
+                .map(|it| said(it, "declined"))
                 .collect();
             reject(inputs, run, OutcomeCode::Declined, reasons.join("; "))
         }
@@ -196,8 +205,7 @@ fn plan_approval(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
                 seq: inputs.model.head.audit_seq + 1,
                 deadline: inputs.policy.promotion.notice_timeout.after(inputs.now),
             };
-            let voters: Vec<String> =
-                approval.votes.iter().map(|it| format!("{} approved: {}", it.by, it.comment)).collect();
+            let voters: Vec<String> = approval.votes.iter().map(|it| said(it, "approved")).collect();
             let decision = Decision {
                 kind: DecisionKind::Promotion,
                 outcome: format!("version {version} is promoted by approval"),

@@ -34,6 +34,7 @@ impl Rows {
     /// [`WorldError::Data`] says what is wrong, where, and what to do.
     pub fn read(source: &str, bytes: &[u8], policy: &ModelPolicy) -> Result<Rows, WorldError> {
         let wrong = |why: String| WorldError::Data(format!("{source}: {why}"));
+        check_name(source, bytes).map_err(wrong)?;
         let data = &policy.data;
         let mut wanted: Vec<(String, Kind)> =
             vec![(data.time.clone(), Kind::Time), (data.label.clone(), Kind::Numeric)];
@@ -61,6 +62,9 @@ impl Rows {
         let Some(Values::Numeric(labels)) = frame.find_column(&data.label).map(|it| it.values.clone()) else {
             return Err(wrong(format!("it has no numeric label column `{}`", data.label)));
         };
+        if labels.iter().all(Option::is_none) {
+            return Err(wrong(format!("no row has a label: column `{}` is empty", data.label)));
+        }
         let features = frame.into_columns().into_iter().filter(|it| data.features.contains_key(&it.name)).collect();
         let features = Frame::new(features).map_err(|error| wrong(error.to_string()))?;
         Ok(Rows { source: source.to_owned(), digest: Digest::of(bytes), features, ids, times, labels })
@@ -83,6 +87,20 @@ impl Rows {
     pub fn time(&self, row: usize) -> Timestamp {
         Timestamp::from_microsecond(self.times[row]).unwrap_or(Timestamp::MAX)
     }
+}
+
+/// The content tells the format; a name that says another is a mistake that is better found than guessed around.
+fn check_name(source: &str, bytes: &[u8]) -> Result<(), String> {
+    let is_parquet = bytes.starts_with(b"PAR1");
+    let name = source.to_ascii_lowercase();
+    if name.ends_with(".parquet") && !is_parquet {
+        return Err("it is named like Parquet, but is none: give it its right name".to_owned());
+    }
+    let is_named_text = [".csv", ".tsv", ".json", ".jsonl", ".ndjson"].iter().any(|it| name.ends_with(it));
+    if is_named_text && is_parquet {
+        return Err("it is named like text, but is Parquet: give it its right name".to_owned());
+    }
+    Ok(())
 }
 
 fn read_columns(bytes: &dyn RangeRead, columns: Vec<(String, Kind)>) -> Result<Frame, ReadError> {

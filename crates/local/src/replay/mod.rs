@@ -96,6 +96,11 @@ impl ReplayPlan {
         let begin = start.checked_add(warmup).map_or(last, |it| Span::hours(1).floor(it));
         if last <= begin {
             let source = &self.rows.source;
+            if span.is_zero() {
+                return Err(WorldError::Data(format!(
+                    "{source}: all rows are of {start}; a replay needs rows to train from and rows to play after them"
+                )));
+            }
             return Err(WorldError::Data(format!(
                 "{source}: no rows are left after the warm-up, which ends at {begin}; shorten it with --warmup"
             )));
@@ -228,7 +233,9 @@ fn stop_without_champion(world: &World, model: &ModelPolicy) -> Result<(), World
     }
     let runs = world.block_on(refit_app::queries::list_runs(&*world.context.ports.table, &model.id))?;
     let reason = runs.last().and_then(|it| it.outcome.as_ref()).map_or_else(String::new, |it| it.reason.clone());
-    Err(WorldError::Data(format!("the first champion could not be made from the warm-up: {reason}")))
+    Err(WorldError::Data(format!(
+        "the first champion could not be made from the warm-up, which --warmup makes longer: {reason}"
+    )))
 }
 
 fn finish(

@@ -24,7 +24,7 @@ pub enum WorldError {
     #[error("another process is working on state directory `{0}`; wait for it to end")]
     InUse(PathBuf),
     /// A store cannot be opened.
-    #[error("opening the state")]
+    #[error(transparent)]
     Open(#[from] OpenError),
     /// The database failed.
     #[error("reading or writing the state")]

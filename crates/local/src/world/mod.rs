@@ -16,6 +16,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use refit_app::ports::{Alert, Clock, DUE_SHARDS, Objects, Ports, Table as _};
 use refit_app::{Context, ErrorClass, Settings, chain, documents};
+use refit_core::Digest;
 use refit_core::audit::AuditEntry;
 use refit_core::policy::Notification;
 use refit_handlers::{Function, Response, handle};
@@ -377,7 +378,8 @@ impl World {
             transaction.remove(queued.seq).map(|_| ())
         })?;
         let alert = Alert {
-            dedupe_id: format!("dead-letter-{}", queued.seq),
+            // One alert for each kind of trouble: what fails once is likely to fail again until somebody comes.
+            dedupe_id: format!("dead-letter-{}", Digest::of_list(&[function.name(), why]).short()),
             time: self.now(),
             kind: refit_app::ports::AlertKind::Failure,
             model: "fleet".to_owned(),

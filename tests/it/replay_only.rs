@@ -1,0 +1,2 @@
+mod executable;
+mod replay;
