@@ -110,6 +110,11 @@ fn p1_a_rollback_against_a_frozen_worker_leaves_one_champion() {
 }
 
 #[test]
+fn p1_a_frozen_rollout_that_thaws_after_a_rollback_is_repaired() {
+    race(&workflows::promotion_taken_back());
+}
+
+#[test]
 fn p2_a_promotion_is_of_the_artifact_that_was_judged() {
     // Other bytes under the same address, before the evaluation: the candidate is not what was evaluated.
     let mut world = MemoryWorld::at(&one_champion().world);

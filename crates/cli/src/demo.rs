@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use refit_core::policy::{Span, read};
 use refit_local::replay::{Action, ReplayPlan, Rows, Script, Scripted};
 
@@ -63,6 +63,9 @@ fn opening(plan: &ReplayPlan) -> anyhow::Result<String> {
 /// A demo without `--state` begins anew each time: a finished one would have nothing left to tell.
 fn fresh_state() -> anyhow::Result<PathBuf> {
     let state = PathBuf::from(".refit/demo");
+    if std::fs::File::open(state.join("lock")).is_ok_and(|it| it.try_lock().is_err()) {
+        bail!("another demo is playing in `{}`: wait for it to end, or give this one a --state", state.display());
+    }
     if state.exists() {
         std::fs::remove_dir_all(&state).with_context(|| format!("removing the last demo in `{}`", state.display()))?;
     }

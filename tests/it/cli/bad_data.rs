@@ -11,7 +11,7 @@ const FLIGHTS: &[u8] = include_bytes!("../../../crates/cli/demo/flights.parquet"
 /// What a replay says that is refused before it writes anything.
 #[track_caller]
 fn refused(folder: &Folder, arguments: &[&str]) -> String {
-    let output = folder.refit(arguments).output().unwrap();
+    let output = folder.refit(arguments).output().expect("refit starts");
     let told = folder.tell(&output);
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(!folder.path("state").exists(), "{told}");
@@ -55,9 +55,9 @@ fn with_ids(first: usize, second: usize) -> Vec<u8> {
     for (index, line) in text.lines().enumerate() {
         let id = if index == second { first } else { index };
         if index == 0 {
-            writeln!(out, "id,{line}").unwrap();
+            writeln!(out, "id,{line}").expect("a string takes all");
         } else {
-            writeln!(out, "sale-{id},{line}").unwrap();
+            writeln!(out, "sale-{id},{line}").expect("a string takes all");
         }
     }
     out.into_bytes()

@@ -1,6 +1,7 @@
 //! State directories that cannot be used.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use expect_test::expect;
 use rusqlite::Connection;
@@ -72,6 +73,23 @@ fn a_state_directory_that_cannot_be_made_is_named() {
             error: state directory `/proc/state` cannot be used: No such file or directory
         "#]],
     );
+}
+
+#[test]
+fn a_folder_without_the_right_to_write_is_named() {
+    let folder = Folder::new();
+    let locked = folder.path("locked");
+    std::fs::create_dir(&locked).unwrap();
+    std::fs::set_permissions(&locked, Permissions::from_mode(0o555)).unwrap();
+    // Whoever may do everything, root, is not stopped by permissions.
+    if File::create(locked.join("probe")).is_ok() {
+        return;
+    }
+    let arguments: Vec<&str> = REPLAY.iter().map(|it| if *it == "state" { "locked/state" } else { *it }).collect();
+    let told = folder.shown(&arguments);
+    let expected =
+        "exit 2\n-- stderr\nerror: state directory `[FOLDER]/locked/state` cannot be used: Permission denied\n";
+    assert!(told.ends_with(expected), "{told}");
 }
 
 #[test]

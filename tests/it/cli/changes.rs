@@ -119,8 +119,8 @@ fn json_tells_what_came_of_a_request() {
 /// The log after somebody changed the database by hand.
 fn verified_after(statement: &str) -> String {
     let folder = Folder::with_state();
-    let database = Connection::open(folder.path("state/state.sqlite")).unwrap();
-    let changed = database.execute(statement, []).unwrap();
+    let database = Connection::open(folder.path("state/state.sqlite")).expect("a database");
+    let changed = database.execute(statement, []).expect("valid SQL");
     assert_ne!(changed, 0, "{statement}");
     drop(database);
     assert_eq!(folder.json(&["audit", "verify"])["price"]["verified"], false);
@@ -136,7 +136,7 @@ fn a_changed_entry_is_found() {
         $ refit audit verify
         exit 1
         -- stdout
-        price: 26 entries, BROKEN, head sha256:…
+        price: BROKEN, the chain holds for the first 26 entries
           entry 27 was changed: its hash does not match its content
           event 28 does not follow the log: the hash of the event before differs
     "#]]
@@ -151,7 +151,7 @@ fn a_missing_entry_is_found() {
         $ refit audit verify
         exit 1
         -- stdout
-        price: 26 entries, BROKEN, head sha256:…
+        price: BROKEN, the chain holds for the first 26 entries
           entry 28 stands where 27 belongs
           event 28 does not follow event 26
     "#]]
@@ -164,7 +164,7 @@ fn a_cut_tail_is_found() {
         $ refit audit verify
         exit 1
         -- stdout
-        price: 74 entries, BROKEN, head sha256:…
+        price: BROKEN, the chain holds for the first 74 entries
           the log ends at entry 74, HEAD says 77: the tail was cut or HEAD was changed
           the log does not add up to HEAD as stored
           the log does not add up to the judgments as stored
@@ -179,8 +179,8 @@ fn an_entry_that_is_no_entry_any_more_is_found() {
         $ refit audit verify
         exit 1
         -- stdout
-        price: 26 entries, BROKEN, head sha256:…
-          stored document `AUDIT#price / …` does not parse: invalid type: string "event", expected struct AuditEntry at line 1 column 7
+        price: BROKEN, the chain holds for the first 26 entries
+          stored document `AUDIT#price / 000000000027` does not parse: invalid type: string "event", expected struct AuditEntry at line 1 column 7
     "#]].assert_eq(&verified_after(&format!("UPDATE items SET body = substr(body, 2) WHERE {ENTRY}")));
 }
 
@@ -190,7 +190,7 @@ fn a_changed_run_is_found() {
         $ refit audit verify
         exit 1
         -- stdout
-        price: 77 entries, BROKEN, head sha256:…
+        price: BROKEN, the chain holds for the first 77 entries
           the log does not add up to the runs as stored
     "#]]
     .assert_eq(&verified_after(

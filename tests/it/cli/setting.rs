@@ -39,7 +39,8 @@ pub(super) fn rows() -> String {
         let per_kilogram = if day < CHANGE { 2.0 } else { 3.2 };
         let price = 5.0 + per_kilogram * weight + extra + next() - 0.5;
         let (date, hour, minute) = (day + 1, slot / 2, slot % 2 * 30);
-        writeln!(text, "2026-03-{date:02}T{hour:02}:{minute:02}:00Z,{shop},{hour},{weight:.3},{price:.3}").unwrap();
+        writeln!(text, "2026-03-{date:02}T{hour:02}:{minute:02}:00Z,{shop},{hour},{weight:.3},{price:.3}")
+            .expect("a string takes all");
     }
     text
 }
@@ -52,7 +53,7 @@ pub(super) struct Folder {
 
 impl Folder {
     fn empty() -> Folder {
-        let temporary = TempDir::with_prefix("refit-cli-").unwrap();
+        let temporary = TempDir::with_prefix("refit-cli-").expect("a folder for temporary files");
         Folder { path: temporary.path().to_owned(), _temporary: Some(temporary) }
     }
 
@@ -77,7 +78,7 @@ impl Folder {
     }
 
     pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        std::fs::write(self.path(name), content).unwrap();
+        std::fs::write(self.path(name), content).expect("the folder is ours");
     }
 
     /// `refit` in this folder, which finds the state in `state`.
@@ -102,7 +103,7 @@ impl Folder {
     /// A command line with its whole outcome.
     pub(super) fn shown(&self, arguments: &[&str]) -> String {
         let quoted: Vec<String> = arguments.iter().map(|it| quote(it)).collect();
-        let output = self.refit(arguments).output().unwrap();
+        let output = self.refit(arguments).output().expect("refit starts");
         format!("$ refit {}\n{}", self.filtered(&quoted.join(" ")), self.tell(&output))
     }
 
@@ -113,7 +114,7 @@ impl Folder {
             let said = std::str::from_utf8(bytes).expect("output is UTF-8");
             assert!(!said.contains("panicked"), "{said}");
             if !said.is_empty() {
-                writeln!(text, "-- {name}").unwrap();
+                writeln!(text, "-- {name}").expect("a string takes all");
                 text.push_str(&self.filtered(said));
             }
         }
@@ -136,7 +137,7 @@ impl Folder {
 /// The document that a command writes with `--output-format json`, whatever its exit code.
 #[track_caller]
 pub(super) fn json_of(mut command: Command) -> Value {
-    let output = command.args(["--output-format", "json"]).output().unwrap();
+    let output = command.args(["--output-format", "json"]).output().expect("refit starts");
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
 }
@@ -159,7 +160,7 @@ fn hide_digests(text: &str) -> String {
         let word = &rest[start..];
         let length = word.find(|it: char| !is_hex(it)).unwrap_or(word.len());
         out.push_str(&rest[..start]);
-        out.push_str(if matches!(length, 12 | 64) { "…" } else { &word[..length] });
+        out.push_str(if length == 64 || (length == 12 && !word.starts_with("0000")) { "…" } else { &word[..length] });
         rest = &word[length..];
     }
     out + rest
@@ -168,7 +169,7 @@ fn hide_digests(text: &str) -> String {
 /// The state that a replay made, which nobody opens.
 static PLAYED: LazyLock<Folder> = LazyLock::new(|| {
     let folder = Folder::new();
-    let output = folder.refit(REPLAY).output().unwrap();
+    let output = folder.refit(REPLAY).output().expect("refit starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // A static is never dropped: it lies below `target`, where the next process finds and removes it.
     let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli");
@@ -196,13 +197,13 @@ fn remove_left_behind(all: &Path) {
 
 /// Copies a folder with all that is in it.
 pub(super) fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().flatten() {
+    std::fs::create_dir_all(to).expect("the folder is ours");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
         let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
+        if entry.file_type().expect("a type").is_dir() {
             copy(&entry.path(), &target);
         } else {
-            std::fs::copy(entry.path(), target).unwrap();
+            std::fs::copy(entry.path(), target).expect("the folder is ours");
         }
     }
 }

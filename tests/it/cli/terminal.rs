@@ -169,6 +169,11 @@ fn a_pipe_hears_the_answer_and_no_progress() {
         report: [FOLDER]/state/report.html
     "#]],
     );
+    let document = folder.json(REPLAY);
+    assert_eq!(document["runs"].as_array().unwrap().len(), 4);
+    assert_eq!(document["promotions"].as_array().unwrap().len(), 2);
+    assert_eq!(document["audit"]["verified"], true);
+    assert_eq!(document["report"], folder.path("state/report.html").display().to_string());
 }
 
 #[test]

@@ -130,8 +130,8 @@ fn check_people(document: &Value, state: &Path) {
     assert!(0 < approved, "nobody approved anything but the first champion");
     assert!(approved < promotions.len() - 1, "nothing was promoted without a person");
     let rollback = list(document, "/rollbacks").first().expect("a rollback");
-    let before = promotions.iter().filter(|it| time(it, "/at") < time(rollback, "/at"));
-    let taken_back = before.last().expect("a promotion before the rollback");
+    let mut before = promotions.iter().filter(|it| time(it, "/at") < time(rollback, "/at"));
+    let taken_back = before.next_back().expect("a promotion before the rollback");
     assert_eq!(rollback["from"], taken_back["version"]);
     assert_eq!(rollback["to"], taken_back["replaced"], "the champion before is restored");
 }

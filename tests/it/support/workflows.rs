@@ -159,6 +159,13 @@ pub(crate) fn rollback_while_awaiting() -> Workflow {
     Workflow { name: "rollback while awaiting approval", base: two_champions(), actions }
 }
 
+/// A candidate is promoted and taken back.
+pub(crate) fn promotion_taken_back() -> Workflow {
+    let approve = ask(Function::PromoteModel, vote("v", 2, "bob", "approve"));
+    let actions = vec![check(), succeeds(4.0, 9.0), approve, ask(Function::PromoteModel, rollback("b"))];
+    Workflow { name: "promotion taken back", base: one_champion(), actions }
+}
+
 /// One request, sent twice by an impatient hand.
 pub(crate) fn duplicate_trigger() -> Workflow {
     let fails = Action::Finish(Ending::Failed("out of memory".to_owned()));

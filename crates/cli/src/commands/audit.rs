@@ -22,8 +22,15 @@ pub(crate) fn verify(model: Option<&str>, state: &Path, format: Format) -> anyho
     answer(format, &reports, |reports| {
         let mut text = String::new();
         for (model, report) in reports {
-            let word = if report.verified { "whole and unchanged, adds up to the stored state" } else { "BROKEN" };
-            text.push_str(&format!("{model}: {} entries, {word}, head {}\n", report.entries, report.head));
+            let entries = report.entries;
+            text.push_str(&if report.verified {
+                format!(
+                    "{model}: {entries} entries, whole and unchanged, adds up to the stored state, head {}\n",
+                    report.head
+                )
+            } else {
+                format!("{model}: BROKEN, the chain holds for the first {entries} entries\n")
+            });
             for problem in &report.problems {
                 text.push_str(&format!("  {}\n", escaped(problem)));
             }

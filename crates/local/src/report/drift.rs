@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 use plotters::prelude::{ChartBuilder, Circle, Color as _, LineSeries, PathElement};
-use plotters::style::text_anchor::{HPos, VPos};
 use refit_core::policy::DriftMetric;
 use refit_core::trigger::{FeatureJudgment, Judgment, JudgmentKind};
 
 use super::plot::{
-    Area, BAD, CHANCE, GOOD, GRID, INK, LIMIT, Painted, REFIT, TimeAxis, axis_number, draw, px, seconds, segments,
-    size, text_style,
+    Area, BAD, CHANCE, GOOD, LIMIT, Painted, REFIT, TimeAxis, axis_number, draw, draw_axes, px, seconds, segments, size,
 };
 use super::{Report, text};
 
@@ -118,21 +116,7 @@ fn paint(report: &Report<'_>, points: &[Point<'_>], area: &Area<'_>) -> Painted 
         .x_label_area_size(size(22))
         .y_label_area_size(size(40))
         .build_cartesian_2d(axis.clone(), 0.0..high)?;
-    let labels = axis.labels();
-    let time_label = |time: &i64| labels.iter().find(|it| it.0 == *time).map_or_else(String::new, |it| it.1.clone());
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(GRID.mix(0.0))
-        .bold_line_style(GRID.stroke_width(size(1)))
-        .axis_style(GRID.stroke_width(size(1)))
-        .y_labels(3)
-        .set_all_tick_mark_size(size(3))
-        .x_label_formatter(&time_label)
-        .y_label_formatter(&|it| axis_number(*it))
-        .x_label_style(text_style(11, &INK, HPos::Center, VPos::Top))
-        .y_label_style(text_style(11, &INK, HPos::Right, VPos::Center))
-        .draw()?;
+    draw_axes(&mut chart, &axis, 3, 3, 11)?;
     for promotion in &report.document.promotions {
         let ends = vec![(seconds(promotion.at), 0.0), (seconds(promotion.at), high)];
         chart.draw_series([PathElement::new(ends, GOOD.mix(0.45).stroke_width(size(1)))])?;

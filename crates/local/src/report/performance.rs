@@ -2,14 +2,13 @@
 
 use maud::{Markup, html};
 use plotters::prelude::{ChartBuilder, Circle, Color as _, LineSeries, PathElement};
-use plotters::style::text_anchor::{HPos, VPos};
 use refit_core::policy::{Direction, Metric, PerformancePolicy};
 use refit_core::trigger::{Judgment, JudgmentKind, WindowVerdict};
 
 use super::moments::Kind;
 use super::plot::{
-    Area, CHANCE, GRID, INK, LIMIT, Painted, REFIT, TimeAxis, axis_number, draw, px, seconds, segments, size,
-    text_style, value_range,
+    Area, CHANCE, LIMIT, Painted, REFIT, TimeAxis, axis_number, draw, draw_axes, px, seconds, segments, size,
+    value_range,
 };
 use super::{Report, text};
 
@@ -105,21 +104,7 @@ fn paint(report: &Report<'_>, judgments: &[&Judgment], area: &Area<'_>, ticks: u
         .x_label_area_size(size(26))
         .y_label_area_size(size(56))
         .build_cartesian_2d(axis.clone(), range)?;
-    let labels = axis.labels();
-    let time_label = |time: &i64| labels.iter().find(|it| it.0 == *time).map_or_else(String::new, |it| it.1.clone());
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(GRID.mix(0.0))
-        .bold_line_style(GRID.stroke_width(size(1)))
-        .axis_style(GRID.stroke_width(size(1)))
-        .y_labels(5)
-        .set_all_tick_mark_size(size(4))
-        .x_label_formatter(&time_label)
-        .y_label_formatter(&|it| axis_number(*it))
-        .x_label_style(text_style(12, &INK, HPos::Center, VPos::Top))
-        .y_label_style(text_style(12, &INK, HPos::Right, VPos::Center))
-        .draw()?;
+    draw_axes(&mut chart, &axis, 5, 4, 12)?;
     if let Some(floor) = floor.filter(|it| it.is_finite()) {
         let ends = [(seconds(report.start()), floor), (seconds(report.end()), floor)];
         chart.draw_series(LineSeries::new(ends, LIMIT.stroke_width(size(1))))?;

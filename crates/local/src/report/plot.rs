@@ -11,9 +11,11 @@ use jiff::{Timestamp, ToSpan as _};
 use maud::{Markup, PreEscaped, html};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::{
-    Color as _, DrawingArea, IntoDrawingArea as _, IntoFont as _, RGBColor, SVGBackend, Text, TextStyle,
+    Cartesian2d, ChartContext, Color as _, DrawingArea, IntoDrawingArea as _, IntoFont as _, RGBColor, SVGBackend,
+    Text, TextStyle,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -89,6 +91,34 @@ pub(super) fn text_style(pixels: i32, color: &RGBColor, horizontal: HPos, vertic
 /// Writes a text at a place in units.
 pub(super) fn write(area: &Area<'_>, text: &str, place: (i32, i32), style: TextStyle<'static>) -> Painted {
     area.draw(&Text::new(text.to_owned(), place, style))
+}
+
+/// A plot of numbers over time.
+pub(super) type TimeChart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<TimeAxis, RangedCoordf64>>;
+
+/// Draws the axes of a plot over time, with horizontal grid lines; `tick` and `font` are in pixels.
+pub(super) fn draw_axes(
+    chart: &mut TimeChart<'_, '_>,
+    axis: &TimeAxis,
+    n_values: usize,
+    tick: i32,
+    font: i32,
+) -> Painted {
+    let labels = axis.labels();
+    let time_label = |time: &i64| labels.iter().find(|it| it.0 == *time).map_or_else(String::new, |it| it.1.clone());
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(GRID.mix(0.0))
+        .bold_line_style(GRID.stroke_width(size(1)))
+        .axis_style(GRID.stroke_width(size(1)))
+        .y_labels(n_values)
+        .set_all_tick_mark_size(size(tick))
+        .x_label_formatter(&time_label)
+        .y_label_formatter(&|it| axis_number(*it))
+        .x_label_style(text_style(font, &INK, HPos::Center, VPos::Top))
+        .y_label_style(text_style(font, &INK, HPos::Right, VPos::Center))
+        .draw()
 }
 
 /// The seconds of a time.

@@ -9,8 +9,8 @@ use refit_core::policy::Direction;
 
 use super::moments::{self, Kind, Moment};
 use super::plot::{
-    Area, FROZEN, GRID, INK, Painted, REFIT, SHADE, TimeAxis, axis_number, draw, px, seconds, segments, size,
-    text_style, value_range, write,
+    Area, FROZEN, GRID, INK, Painted, REFIT, SHADE, TimeAxis, draw, draw_axes, px, seconds, segments, size, text_style,
+    value_range, write,
 };
 use super::{Report, text};
 use crate::replay::QualityWindow;
@@ -196,21 +196,7 @@ fn paint_chart(report: &Report<'_>, area: &Area<'_>, axis: &TimeAxis, layout: La
         .x_label_area_size(size(DATES))
         .y_label_area_size(size(layout.left))
         .build_cartesian_2d(axis.clone(), range.clone())?;
-    let labels = axis.labels();
-    let time_label = |time: &i64| labels.iter().find(|it| it.0 == *time).map_or_else(String::new, |it| it.1.clone());
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(GRID.mix(0.0))
-        .bold_line_style(GRID.stroke_width(size(1)))
-        .axis_style(GRID.stroke_width(size(1)))
-        .y_labels(6)
-        .set_all_tick_mark_size(size(4))
-        .x_label_formatter(&time_label)
-        .y_label_formatter(&|it| axis_number(*it))
-        .x_label_style(text_style(layout.font, &INK, HPos::Center, VPos::Top))
-        .y_label_style(text_style(layout.font, &INK, HPos::Right, VPos::Center))
-        .draw()?;
+    draw_axes(&mut chart, &axis, 6, 4, layout.font)?;
     for shape in worse_areas(&quality.windows, quality.metric.direction()) {
         chart.draw_series([Polygon::new(shape, SHADE.mix(0.35).filled())])?;
     }

@@ -1,2 +1,0 @@
-mod executable;
-mod replay;
