@@ -196,7 +196,7 @@ fn paint_chart(report: &Report<'_>, area: &Area<'_>, axis: &TimeAxis, layout: La
         .x_label_area_size(size(DATES))
         .y_label_area_size(size(layout.left))
         .build_cartesian_2d(axis.clone(), range.clone())?;
-    draw_axes(&mut chart, &axis, 6, 4, layout.font)?;
+    draw_axes(&mut chart, axis, 6, 4, layout.font)?;
     for shape in worse_areas(&quality.windows, quality.metric.direction()) {
         chart.draw_series([Polygon::new(shape, SHADE.mix(0.35).filled())])?;
     }

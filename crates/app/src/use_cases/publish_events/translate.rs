@@ -2,7 +2,7 @@
 
 use refit_core::audit::{AfterEvaluation, AuditEntry, AuditEvent, Fact};
 use refit_core::run::RunStatus;
-use refit_core::trigger::{Cause, WindowVerdict};
+use refit_core::trigger::{Cause, CauseKind, WindowVerdict};
 use serde_json::{Value, json};
 
 use crate::ports::{Alert, AlertKind, OutboundEvent};
@@ -89,6 +89,10 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
     let model = &event.model;
     let (kind, subject, body) = match &event.fact {
         Fact::RunRequested { run, causes, .. } => {
+            // A run that somebody asked for, or that was due, is no news.
+            if !causes.iter().any(|it| is_measured(it.kind)) {
+                return None;
+            }
             (AlertKind::Drift, format!("{model}: retraining as {run}"), format!("Why:\n{}", list_causes(causes)))
         }
         Fact::TriggersChecked { judgments, .. } => {
@@ -123,7 +127,7 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
                     format!("Run {run}, without a person:\n{}\n{gates}", evaluation.auto_promotion.reason),
                 ),
                 AfterEvaluation::Reject { outcome } => (
-                    AlertKind::Failure,
+                    AlertKind::Approval,
                     format!("{model}: version {version} was rejected"),
                     format!("Run {run}: {}", outcome.reason),
                 ),
@@ -148,7 +152,8 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
             (AlertKind::Promotion, format!("{model}: version {version} is champion"), body)
         }
         Fact::RunEnded { run, status, outcome } => (
-            AlertKind::Failure,
+            // A candidate that people or their silence refused is part of deciding; everything else broke.
+            if *status == RunStatus::Rejected { AlertKind::Approval } else { AlertKind::Failure },
             format!("{model}: run {run} {}", status.name().replace('_', " ")),
             outcome.reason.clone(),
         ),
@@ -170,6 +175,14 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
     };
     let subject: String = subject.chars().filter(|it| !it.is_control()).take(MAX_SUBJECT).collect();
     Some(Alert { dedupe_id: dedupe_id(event), time: event.at, kind, model: model.to_string(), subject, body })
+}
+
+/// Whether a cause was measured on the data, rather than asked for or due.
+fn is_measured(kind: CauseKind) -> bool {
+    match kind {
+        CauseKind::PerformanceDrop | CauseKind::PerformanceFloor | CauseKind::DataDrift => true,
+        CauseKind::Age | CauseKind::Schedule | CauseKind::Manual => false,
+    }
 }
 
 fn list_causes(causes: &[Cause]) -> String {
