@@ -104,7 +104,7 @@ fn every_sample_is_answered() {
         start-retraining/wake-up
             done {"recorded":["run_queued","run_starting","run_training"],"waiting_on":{"kind":"nothing"}}
         sweep/scheduled
-            done {"woken":["publish-events flight-time","start-retraining flight-time"]}
+            done {"woken":["publish-events flight-time","start-retraining flight-time","check-triggers flight-time"]}
     "#]]);
 }
 
