@@ -5,7 +5,6 @@
 
 mod arguments;
 mod commands;
-mod demo;
 mod output;
 mod panics;
 mod state;

@@ -203,16 +203,16 @@ fn judge_relative(
     let value = improvement.value;
     match kind {
         Relative::MinImprovement => {
-            (passed_if(limit <= value), format!("{name} improved by {value:+.4} ({mode}), {limit:+} is needed"))
+            (passed_if(limit <= value), format!("{name} {} ({mode}), an improvement of {limit} is needed", moved(value)))
         }
         Relative::MaxRegression => (
             passed_if(-limit <= value),
-            format!("{name} changed by {value:+.4} ({mode}), a loss of at most {limit} is allowed"),
+            format!("{name} {} ({mode}), a loss of at most {limit} is allowed", moved(value)),
         ),
         Relative::LowerBoundAbove => match improvement.lower_bound.filter(|it| it.is_finite()) {
             Some(bound) => (
                 passed_if(limit < bound),
-                format!("{name} improved by at least {bound:+.4} ({mode}, one-sided 95 %), above {limit:+} is needed"),
+                format!("{name} improved by at least {bound:+.4} ({mode}, one-sided 95 %), more than {limit} is needed"),
             ),
             None => (
                 Verdict::Inconclusive,
@@ -220,6 +220,12 @@ fn judge_relative(
             ),
         },
     }
+}
+
+/// Which way the candidate moved, and how far.
+fn moved(improvement: f64) -> String {
+    let word = if improvement < 0.0 { "got worse" } else { "improved" };
+    format!("{word} by {:.4}", improvement.abs())
 }
 
 fn passed_if(is_met: bool) -> Verdict {

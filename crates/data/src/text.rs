@@ -13,8 +13,8 @@ const BOM: &[u8] = &[0xef, 0xbb, 0xbf];
 /// Formats that we can name but do not read, by their first bytes.
 const REFUSED: &[(&[u8], &str)] = &[
     (&[0x28, 0xb5, 0x2f, 0xfd], "zstd compression"),
-    (&[0xff, 0xfe], "UTF-16 LE text"),
-    (&[0xfe, 0xff], "UTF-16 BE text"),
+    (&[0xff, 0xfe], "UTF-16 LE text (save the file as UTF-8)"),
+    (&[0xfe, 0xff], "UTF-16 BE text (save the file as UTF-8)"),
     (b"PK\x03\x04", "a zip archive or spreadsheet"),
     (b"BZh", "bzip2 compression"),
     (&[0xfd, b'7', b'z', b'X', b'Z'], "xz compression"),
@@ -58,8 +58,8 @@ fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
 /// `bytes` as text without a byte order mark.
 pub(crate) fn decode(bytes: &[u8]) -> Result<&str, ReadError> {
     match bytes {
-        [0, it, ..] if *it != 0 => return Err(ReadError::Unsupported("UTF-16 BE text")),
-        [it, 0, ..] if *it != 0 => return Err(ReadError::Unsupported("UTF-16 LE text")),
+        [0, it, ..] if *it != 0 => return Err(ReadError::Unsupported("UTF-16 BE text (save the file as UTF-8)")),
+        [it, 0, ..] if *it != 0 => return Err(ReadError::Unsupported("UTF-16 LE text (save the file as UTF-8)")),
         _ => {}
     }
     if let Some(offset) = bytes.iter().position(|it| *it == 0) {

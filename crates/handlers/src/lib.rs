@@ -2,7 +2,7 @@
 //!
 //! An event is a wake-up call, never data: a handler reads which model it concerns and lets the use case look at the state.
 //! Shapes are read leniently, since AWS is not consistent (FORMATS 2.1 to 2.4); an event that concerns nobody is answered
-//! with [`Response::ignored`], never with an error, so that it is not retried.
+//! with an outcome `ignored`, never with an error, so that it is not retried.
 
 mod event;
 mod functions;

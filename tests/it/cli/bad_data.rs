@@ -81,7 +81,7 @@ fn files_that_are_no_data_are_refused() {
         ],
         expect![[r#"
             error: empty.csv: data is empty: no header
-            error: utf-16.csv: UTF-16 LE text is not supported
+            error: utf-16.csv: UTF-16 LE text (save the file as UTF-8) is not supported
             error: latin-1.csv: byte 0xe9 at offset 60662 is not UTF-8
             error: semicolons.csv: header has no comma but a semicolon; Refit reads comma-separated values
             error: magic.parquet: data is damaged: Parquet without a footer

@@ -1,6 +1,7 @@
 //! One function for each command.
 
 mod audit;
+mod demo;
 mod people;
 mod pipeline;
 mod replay;
@@ -12,13 +13,11 @@ use refit_core::approval::Choice;
 use crate::arguments::{Arguments, AuditCommand, Command, PipelineCommand};
 use crate::output::{Exit, say};
 
-pub(crate) use replay::{Playing, play, read_rows};
-
 /// Runs a command.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let format = arguments.output_format;
     match arguments.command {
-        Command::Demo(arguments) => crate::demo::demo(&arguments, format),
+        Command::Demo(arguments) => demo::demo(&arguments, format),
         Command::Replay(arguments) => replay::replay(&arguments, format),
         Command::Validate { config } => validate::validate(&config, format),
         Command::Status { model, state } => show::status(model.as_deref(), &state.state, format),

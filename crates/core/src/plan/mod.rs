@@ -184,7 +184,7 @@ impl fmt::Display for WaitingOn {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A run is under way.
-    #[error("run {0} is under way; wait for it to end")]
+    #[error("run {0} is under way: let it end, or decide about it if it waits for approval")]
     RunActive(RunId),
     /// The cooldown forbids a run now.
     #[error(

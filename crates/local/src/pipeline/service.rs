@@ -5,11 +5,9 @@
 //! to the same places, and registering is idempotent. Two processes never run the same execution at once, which a file
 //! lock ensures that ends with its holder.
 
-use std::cell::Cell;
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -29,8 +27,6 @@ use crate::store::{Database, Transaction};
 const PIPELINE: &str = "pipeline";
 const EXECUTION: &str = "pipeline-execution";
 const DISPLAY_NAME: &str = "pipeline-execution-name";
-/// How often a running step looks whether somebody asked to stop: the request may come from another process.
-const STOP_POLL: Duration = Duration::from_millis(200);
 
 /// Why a definition was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -190,15 +186,8 @@ impl LocalPipelines {
     ) -> Outcome {
         let arn = &stored.execution.arn;
         let id = execution_id(arn);
-        let looked = Cell::new(None);
-        let is_stopping = || {
-            if looked.get().is_some_and(|at: Instant| at.elapsed() < STOP_POLL) {
-                return false;
-            }
-            looked.set(Some(Instant::now()));
-            // An unreadable state is no request to stop; the end of the step meets it again.
-            self.load(arn).is_ok_and(|it| it.execution.status == ExecutionStatus::Stopping)
-        };
+        // The request may come from another process. An unreadable state is none; the end of the step meets it again.
+        let is_stopping = || self.load(arn).is_ok_and(|it| it.execution.status == ExecutionStatus::Stopping);
         let context = Context {
             pipeline: stored.request.pipeline.clone(),
             pipeline_arn: pipeline_arn(&stored.request.pipeline),

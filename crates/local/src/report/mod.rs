@@ -3,7 +3,7 @@
 //! It reads from top to bottom: the answer, quality over time, the runs, why each ended as it did, what the triggers saw,
 //! what people were told, and how to check all of it. The page has no script and loads nothing; its content security policy
 //! allows the one style sheet by its hash. Every text, in elements and in attributes, is escaped by the template, and
-//! [`text::visible`] writes out characters that would deceive a reader.
+//! `text::visible` writes out characters that would deceive a reader.
 //!
 //! Not here: the numbers themselves ([`crate::replay`]).
 

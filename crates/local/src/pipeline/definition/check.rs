@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::expression::{Expression, JsonSource};
 use super::parameter::{Parameter, ParameterKind};
 use super::path::leaves;
-use super::step::{Comparator, Comparison, Parsed, StepKind};
+use super::step::{Comparator, Comparison, Condition, Parsed, StepKind};
 use super::{LintReport, Problem};
 
 /// Checks the definition as a whole.
@@ -23,8 +23,8 @@ pub(super) fn check(parameters: &[Parameter], steps: &[Parsed], document: &Value
         for (pointer, expression) in &step.uses {
             expression.visit(&mut |it| report.problems.extend(check_reference(pointer, it, parameters, &known)));
         }
-        if let Some(StepKind::Condition(comparisons)) = &step.kind {
-            report.problems.extend(comparisons.iter().filter_map(|it| check_operands(it, parameters)));
+        if let Some(StepKind::Condition(conditions)) = &step.kind {
+            conditions.iter().for_each(|it| check_condition(it, parameters, &mut report.problems));
         }
         check_reach(step, &known, &mut report.problems);
     }
@@ -142,6 +142,21 @@ pub(in crate::pipeline) fn skeleton(kind: &StepKind) -> Value {
         }),
         StepKind::Condition(_) => json!({"Outcome": ""}),
         StepKind::Fail(_) => json!({"ErrorMessage": ""}),
+    }
+}
+
+/// Checks the operands of a condition and of all inside it.
+fn check_condition(condition: &Condition, parameters: &[Parameter], found: &mut Vec<Problem>) {
+    match condition {
+        Condition::Compare(comparison) => found.extend(check_operands(comparison, parameters)),
+        // A value that can never be equal is as much a mistake in a list as beside `Equals`.
+        Condition::In { query, values, pointer } => found.extend(values.iter().find_map(|value| {
+            let (left, right) = (query.clone(), value.clone());
+            let equals = Comparison { comparator: Comparator::Equals, left, right, pointer: pointer.clone() };
+            check_operands(&equals, parameters)
+        })),
+        Condition::Not(inner) => check_condition(inner, parameters, found),
+        Condition::Or(inner) => inner.iter().for_each(|it| check_condition(it, parameters, found)),
     }
 }
 

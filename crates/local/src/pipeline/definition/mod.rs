@@ -13,6 +13,7 @@ mod node;
 mod parameter;
 mod path;
 mod read;
+mod retry;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,8 +26,9 @@ pub use self::expression::{ExecutionFact, Expression, JsonSource};
 use self::node::Node;
 pub use self::parameter::{Parameter, ParameterKind};
 pub use self::path::JsonPath;
+pub use self::retry::{Exception, RetryLimit, RetryPolicy};
 pub use self::step::{
-    Comparator, Comparison, Folder, Processing, Program, PropertyFile, RegisterModel, StepKind, Training,
+    Comparator, Comparison, Condition, Folder, Processing, Program, PropertyFile, RegisterModel, StepKind, Training,
 };
 
 /// Something wrong with a definition.
@@ -75,6 +77,8 @@ pub struct Step {
     pub after: BTreeSet<String>,
     /// The condition that it stands in.
     pub branch: Option<Branch>,
+    /// When it is tried again.
+    pub retry: Vec<RetryPolicy>,
 }
 
 /// A definition without problems.
@@ -180,7 +184,7 @@ fn canonical(value: Value) -> Value {
 impl Step {
     fn from_parsed(parsed: step::Parsed) -> Option<Step> {
         let after = check::dependencies(&parsed).map(str::to_owned).collect();
-        Some(Step { name: parsed.name, kind: parsed.kind?, after, branch: parsed.branch })
+        Some(Step { name: parsed.name, kind: parsed.kind?, after, branch: parsed.branch, retry: parsed.retry })
     }
 }
 

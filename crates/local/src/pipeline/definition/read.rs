@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::expression::{self, Expression};
 use super::node::Node;
+use super::retry;
 use super::step::{
-    Comparator, Comparison, Folder, Parsed, Processing, Program, PropertyFile, RegisterModel, StepKind, Training,
+    Comparator, Comparison, Condition, Folder, Parsed, Processing, Program, PropertyFile, RegisterModel, StepKind,
+    Training,
 };
 use super::{Branch, Problem};
 
@@ -58,6 +60,7 @@ pub(super) fn read_steps(list: &Node<'_>, branch: Option<&Branch>, into: &mut Ve
             node.report(found, format!("step name `{name}` is not valid; use 1 to 64 of `A-Z a-z 0-9 - _`"));
         }
         read_envelope(&node, found);
+        let retry = retry::read(&node, &type_name, found);
         let mut depends_on = Vec::new();
         for it in node.list("DependsOn", found) {
             depends_on.extend(it.text(found).map(|step| (it.pointer.clone(), step)));
@@ -77,6 +80,7 @@ pub(super) fn read_steps(list: &Node<'_>, branch: Option<&Branch>, into: &mut Ve
             depends_on,
             uses,
             branch: branch.cloned(),
+            retry,
         });
         if type_name == "Condition" {
             for (key, taken) in [("IfSteps", true), ("ElseSteps", false)] {
@@ -96,37 +100,6 @@ fn read_envelope(node: &Node<'_>, found: &mut Vec<Problem>) {
         && cache.child("Enabled").is_some_and(|it| *it.value != Value::Bool(false))
     {
         cache.report(found, "`CacheConfig` is not interpreted locally yet; set `Enabled` to false".to_owned());
-    }
-    for policy in node.list("RetryPolicies", found) {
-        read_retry_policy(&policy, found);
-    }
-}
-
-/// Accepts retries of AWS's own faults, which do not happen here; a step that fails here fails for a reason.
-fn read_retry_policy(policy: &Node<'_>, found: &mut Vec<Problem>) {
-    let on_aws = [
-        "Step.SERVICE_FAULT",
-        "Step.THROTTLING",
-        "SageMaker.JOB_INTERNAL_ERROR",
-        "SageMaker.CAPACITY_ERROR",
-        "SageMaker.RESOURCE_LIMIT",
-    ];
-    policy.only(&["ExceptionType", "MaxAttempts", "ExpireAfterMin"], &["BackoffRate", "IntervalSeconds"], found);
-    for exception in policy.list("ExceptionType", found) {
-        if let Some(name) = exception.text(found).filter(|it| !on_aws.contains(&it.as_str())) {
-            exception.report(found, format!("`RetryPolicies` for `{name}` is not interpreted locally yet; remove it"));
-        }
-    }
-    let limits = [("MaxAttempts", 20), ("ExpireAfterMin", 14_400)];
-    for (key, limit) in limits {
-        if let Some(value) = policy.child(key)
-            && !value.value.as_u64().is_some_and(|it| 1 <= it && it <= limit)
-        {
-            value.report(found, format!("`{key}` must be a number from 1 to {limit}"));
-        }
-    }
-    if limits.iter().all(|(key, _)| policy.child(key).is_some()) {
-        policy.report(found, "`MaxAttempts` and `ExpireAfterMin` exclude each other; keep one".to_owned());
     }
 }
 
@@ -376,30 +349,45 @@ fn read_register(arguments: &Node<'_>, found: &mut Vec<Problem>) -> Option<Regis
     Some(RegisterModel { group: group?, approval: approval?, model_data_url: containers?, metadata })
 }
 
-fn read_condition(arguments: &Node<'_>, found: &mut Vec<Problem>) -> Option<Vec<Comparison>> {
+fn read_condition(arguments: &Node<'_>, found: &mut Vec<Problem>) -> Option<Vec<Condition>> {
     arguments.only(&["Conditions", "IfSteps", "ElseSteps"], &[], found);
-    let conditions = arguments.required("Conditions", found)?;
-    let nodes = conditions.elements(found);
-    if nodes.is_empty() {
-        conditions.report(found, "has no condition; add one".to_owned());
-    }
-    let comparisons: Vec<Option<Comparison>> = nodes.iter().map(|it| read_comparison(it, found)).collect();
-    comparisons.into_iter().collect()
+    read_conditions(arguments, found)
 }
 
-fn read_comparison(node: &Node<'_>, found: &mut Vec<Problem>) -> Option<Comparison> {
+/// Reads the list `Conditions`, which must not be empty.
+fn read_conditions(parent: &Node<'_>, found: &mut Vec<Problem>) -> Option<Vec<Condition>> {
+    let list = parent.required("Conditions", found)?;
+    let nodes = list.elements(found);
+    if nodes.is_empty() {
+        list.report(found, "has no condition; add one".to_owned());
+    }
+    let conditions: Vec<Option<Condition>> = nodes.iter().map(|it| read_one_condition(it, found)).collect();
+    conditions.into_iter().collect()
+}
+
+fn read_one_condition(node: &Node<'_>, found: &mut Vec<Problem>) -> Option<Condition> {
     let comparator = match node.required_text("Type", found)?.as_str() {
         "Equals" => Comparator::Equals,
         "GreaterThan" => Comparator::GreaterThan,
         "GreaterThanOrEqualTo" => Comparator::GreaterThanOrEqualTo,
         "LessThan" => Comparator::LessThan,
         "LessThanOrEqualTo" => Comparator::LessThanOrEqualTo,
+        "In" => return read_membership(node, found),
+        "Not" => {
+            node.only(&["Type", "Condition"], &[], found);
+            let inner = node.required("Condition", found)?;
+            return read_one_condition(&inner, found).map(|it| Condition::Not(Box::new(it)));
+        }
+        "Or" => {
+            node.only(&["Type", "Conditions"], &[], found);
+            return read_conditions(node, found).map(Condition::Or);
+        }
         other => {
             node.report(
                 found,
                 format!(
-                    "condition `{other}` is not interpreted locally yet; \
-                 use Equals, GreaterThan, GreaterThanOrEqualTo, LessThan or LessThanOrEqualTo"
+                    "condition `{other}` does not exist; use Equals, GreaterThan, GreaterThanOrEqualTo, LessThan, \
+                     LessThanOrEqualTo, In, Not or Or"
                 ),
             );
             return None;
@@ -408,5 +396,22 @@ fn read_comparison(node: &Node<'_>, found: &mut Vec<Problem>) -> Option<Comparis
     node.only(&["Type", "LeftValue", "RightValue"], &[], found);
     let left = required(node, "LeftValue", found);
     let right = required(node, "RightValue", found);
-    Some(Comparison { comparator, left: left?, right: right?, pointer: node.pointer.clone() })
+    let pointer = node.pointer.clone();
+    Some(Condition::Compare(Comparison { comparator, left: left?, right: right?, pointer }))
+}
+
+fn read_membership(node: &Node<'_>, found: &mut Vec<Problem>) -> Option<Condition> {
+    node.only(&["Type", "QueryValue", "Values"], &[], found);
+    let query = required(node, "QueryValue", found);
+    let list = node.required("Values", found)?;
+    let nodes = list.elements(found);
+    if nodes.is_empty() {
+        list.report(found, "has no value, so nothing is ever in it; add one".to_owned());
+    }
+    let values: Vec<Option<Expression>> = nodes.iter().map(|it| value(it, found)).collect();
+    Some(Condition::In {
+        query: query?,
+        values: values.into_iter().collect::<Option<_>>()?,
+        pointer: node.pointer.clone(),
+    })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Branch;
 use super::expression::Expression;
+use super::retry::RetryPolicy;
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,8 +15,8 @@ pub enum StepKind {
     Training(Training),
     /// Registers a model package.
     RegisterModel(RegisterModel),
-    /// Decides between two lists of steps: all comparisons must hold.
-    Condition(Vec<Comparison>),
+    /// Decides between two lists of steps: all conditions must hold.
+    Condition(Vec<Condition>),
     /// Fails the execution with this message.
     Fail(Expression),
 }
@@ -136,6 +137,26 @@ pub struct Comparison {
     pub(super) pointer: String,
 }
 
+/// What a condition step asks; each may stand inside another one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// Two values compare as they should.
+    Compare(Comparison),
+    /// A value equals one of others.
+    In {
+        /// The value.
+        query: Expression,
+        /// The others.
+        values: Vec<Expression>,
+        /// Where it stands in the definition.
+        pointer: String,
+    },
+    /// The condition inside does not hold.
+    Not(Box<Condition>),
+    /// At least one of these holds.
+    Or(Vec<Condition>),
+}
+
 /// A step as it stands in the document: `kind` is missing when it has problems.
 pub(super) struct Parsed {
     pub(super) name: String,
@@ -145,4 +166,5 @@ pub(super) struct Parsed {
     pub(super) depends_on: Vec<(String, String)>,
     pub(super) uses: Vec<(String, Expression)>,
     pub(super) branch: Option<Branch>,
+    pub(super) retry: Vec<RetryPolicy>,
 }

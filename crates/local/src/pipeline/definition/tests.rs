@@ -110,20 +110,18 @@ fn what_is_not_interpreted_is_refused_by_name() {
             &format!("step type `{kind}` is not interpreted"),
         );
     }
-    for kind in ["In", "Not", "Or"] {
-        check(
-            "/Steps/2/Arguments/Conditions/-",
-            json!({"Type": kind, "Conditions": []}),
-            "/Steps/2/Arguments/Conditions/1",
-            &format!("condition `{kind}` is not interpreted"),
-        );
-    }
+    check(
+        "/Steps/2/Arguments/Conditions/-",
+        json!({"Type": "And", "Conditions": []}),
+        "/Steps/2/Arguments/Conditions/1",
+        "condition `And` does not exist",
+    );
     check("/Steps/0/CacheConfig", json!({"Enabled": true, "ExpireAfter": "P1D"}), "/Steps/0/CacheConfig", gone);
     check(
         "/Steps/0/RetryPolicies",
         json!([{"ExceptionType": ["Mine"]}]),
         "/Steps/0/RetryPolicies/0/ExceptionType/0",
-        gone,
+        "exception `Mine` does not exist; use Step.SERVICE_FAULT,",
     );
     check(
         "/Steps/0/Arguments/CheckpointConfig",
@@ -222,6 +220,32 @@ fn operands_have_types() {
 }
 
 #[test]
+fn conditions_inside_conditions_are_checked() {
+    let place = "/Steps/2/Arguments/Conditions/0";
+    let not = |inner: Value| json!({"Type": "Not", "Condition": {"Type": "Or", "Conditions": [inner]}});
+    let inner = format!("{place}/Condition/Conditions/0");
+    let limit = json!({"Get": "Parameters.Limit"});
+    check(
+        place,
+        not(json!({"Type": "In", "QueryValue": limit, "Values": [7.5, "7"]})),
+        &inner,
+        "never equals a String",
+    );
+    check(
+        place,
+        not(json!({"Type": "In", "QueryValue": limit, "Values": []})),
+        &format!("{inner}/Values"),
+        "nothing is ever in it",
+    );
+    check(place, not(json!({"Type": "LessThan", "LeftValue": limit, "RightValue": "7"})), &inner, "has no order");
+    check(place, not(json!({"Type": "In", "Values": [1]})), &inner, "`QueryValue` is missing");
+    check(place, json!({"Type": "Not"}), place, "`Condition` is missing");
+    check(place, json!({"Type": "Or", "Conditions": []}), &format!("{place}/Conditions"), "has no condition");
+    let unknown = json!({"Type": "In", "QueryValue": {"Get": "Parameters.Nope"}, "Values": [1]});
+    check(place, not(unknown), &format!("{inner}/QueryValue"), "parameter `Nope` is not declared");
+}
+
+#[test]
 fn shapes_are_checked() {
     check("/Parameters/0/Type", json!("Text"), "/Parameters/0", "parameter type `Text` does not exist");
     check("/Parameters/1/DefaultValue", json!("7"), "/Parameters/1/DefaultValue", "is not a value of type Float");
@@ -252,6 +276,19 @@ fn shapes_are_checked() {
         "/Steps/0/RetryPolicies/0",
         "exclude each other",
     );
+    let of = |key: &str, value: Value| json!([{"ExceptionType": ["SageMaker.JOB_INTERNAL_ERROR"], key: value}]);
+    for (key, value, expected) in [
+        ("IntervalSeconds", json!(0), "from 1 to 43200"),
+        ("ExpireAfterMin", json!(14_401), "from 1 to 14400"),
+        ("MaxAttempts", json!(0), "from 1 to 20"),
+        ("BackoffRate", json!(-1), "not below 0"),
+    ] {
+        let place = format!("/Steps/0/RetryPolicies/0/{key}");
+        check("/Steps/0/RetryPolicies", of(key, value), &place, expected);
+    }
+    let place = "/Steps/0/RetryPolicies/0/ExceptionType";
+    check("/Steps/0/RetryPolicies", of("ExceptionType", json!([])), place, "names no exception");
+    check("/Steps/2/RetryPolicies", json!([]), "/Steps/2/RetryPolicies", "a Condition step is never retried");
     check("/Steps", json!([]), "/Steps", "there is no step");
     check("/Steps", json!({}), "/Steps", "must be a list");
     check(

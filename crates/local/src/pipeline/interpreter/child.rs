@@ -13,6 +13,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use super::StepEnd;
+
 /// Where the log of a step is cut, so that an endless one does not fill the disk.
 const MAX_LOG_BYTES: usize = 10 * 1024 * 1024;
 /// How much of the end of the log is kept for the failure reason.
@@ -23,6 +25,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const LOG_LAG: Duration = Duration::from_secs(2);
 /// How often a child is looked at: quick enough for a demo, slow enough to cost nothing.
 const POLL: Duration = Duration::from_millis(20);
+/// How often a wait asks whether somebody wants it to end, which takes a look into the database.
+const STOP_POLL: Duration = Duration::from_millis(200);
 
 /// A program to be run.
 pub(super) struct Job<'a> {
@@ -46,6 +50,35 @@ pub(super) enum End {
     TimedOut,
     /// It was stopped because somebody asked.
     Stopped,
+}
+
+/// Asks now and then whether to stop.
+struct StopSign<'a> {
+    is_stopping: &'a dyn Fn() -> bool,
+    looked: Option<Instant>,
+}
+
+impl StopSign<'_> {
+    fn is_up(&mut self) -> bool {
+        if self.looked.is_some_and(|at| at.elapsed() < STOP_POLL) {
+            return false;
+        }
+        self.looked = Some(Instant::now());
+        (self.is_stopping)()
+    }
+}
+
+/// Waits before a retry; ends early, as stopped, when somebody asks.
+pub(super) fn pause(duration: Duration, is_stopping: &dyn Fn() -> bool) -> Result<(), StepEnd> {
+    let begun = Instant::now();
+    let mut sign = StopSign { is_stopping, looked: None };
+    while begun.elapsed() < duration {
+        if sign.is_up() {
+            return Err(StepEnd::Stopped);
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 /// Runs a program to its end and returns the last lines of its log too.
@@ -89,11 +122,12 @@ pub(super) fn run(job: &Job<'_>, is_stopping: &dyn Fn() -> bool) -> io::Result<(
 
 fn wait(child: &mut Child, limit: Duration, is_stopping: &dyn Fn() -> bool) -> io::Result<End> {
     let begun = Instant::now();
+    let mut sign = StopSign { is_stopping, looked: None };
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(End::Exited(status));
         }
-        if is_stopping() {
+        if sign.is_up() {
             stop(child)?;
             return Ok(End::Stopped);
         }

@@ -1,6 +1,7 @@
 //! Processing and training jobs: a sandbox with SageMaker's folders, a child process, the results as objects.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::child::{self, End, Job};
 use super::scope::Scope;
 use super::transfer::{self, about};
 use super::{Environment, StepEnd, chain};
-use crate::pipeline::definition::{Folder, Processing, Program, StepKind, Training, skeleton};
+use crate::pipeline::definition::{Exception, Folder, Processing, Program, StepKind, Training, skeleton};
 
 /// How much of a failure message SageMaker keeps.
 const MAX_REASON_BYTES: usize = 1024;
@@ -110,7 +111,12 @@ impl Place<'_> {
             End::Exited(status) => status,
         };
         let reason = read_reason(&self.inside(report))?;
-        Err(reason.unwrap_or_else(|| with_tail(format!("program ended with {status}"), &tail)).into())
+        let reason = reason.unwrap_or_else(|| with_tail(format!("program ended with {status}"), &tail));
+        // Nobody here sent that signal: the program did not fail, its machine did.
+        Err(match status.signal() {
+            Some(_) => StepEnd::Faulted(Exception::JobInternalError, reason),
+            None => StepEnd::Failed(reason),
+        })
     }
 
     /// Runs a processing job and returns its properties.
@@ -186,6 +192,14 @@ impl Place<'_> {
         let uri = output_path.join(&format!("{}/output/{file}", self.scope.job_name)).map_err(|error| chain(&error))?;
         transfer::put(self.environment.objects, &uri, &archive)?;
         Ok(uri.to_string())
+    }
+
+    /// Makes way for another attempt: its sandbox is empty, and the log of the one before it keeps its number.
+    pub(super) fn begin_again(&self, attempt: u32) -> Result<(), String> {
+        self.clean_up()?;
+        let log = self.environment.folder.join(format!("{}.log", self.step));
+        let kept = self.environment.folder.join(format!("{}.{}.log", self.step, attempt - 1));
+        std::fs::rename(&log, kept).map_err(|error| about(&log, &error))
     }
 
     /// Removes the sandbox; what the step made is in the objects, what it said is in the log.

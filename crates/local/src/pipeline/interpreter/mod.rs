@@ -8,6 +8,7 @@
 
 mod child;
 mod job;
+mod retry;
 mod scope;
 mod transfer;
 
@@ -22,7 +23,7 @@ use self::job::Place;
 pub(super) use self::job::job_arn;
 use self::scope::Scope;
 pub(super) use self::transfer::{chain, wait};
-use super::definition::{Definition, RegisterModel, Step, StepKind, skeleton};
+use super::definition::{Definition, Exception, RegisterModel, Step, StepKind, skeleton};
 use super::packages::{LocalPackages, Registration};
 
 /// Which program stands for which container entrypoint, such as `/refit-step` for `refit step`.
@@ -73,7 +74,11 @@ pub struct Outcome {
 
 /// Why a step did not succeed.
 enum StepEnd {
+    /// By itself: trying again would not help.
     Failed(String),
+    /// By a fault that a retry policy may name.
+    Faulted(Exception, String),
+    /// Because somebody asked.
     Stopped,
 }
 
@@ -104,7 +109,7 @@ pub fn run(
     let (status, failure_reason) = match end {
         Ok(()) => (ExecutionStatus::Succeeded, None),
         Err(StepEnd::Stopped) => (ExecutionStatus::Stopped, None),
-        Err(StepEnd::Failed(reason)) => (ExecutionStatus::Failed, Some(reason)),
+        Err(StepEnd::Failed(reason) | StepEnd::Faulted(_, reason)) => (ExecutionStatus::Failed, Some(reason)),
     };
     Outcome { status, failure_reason, steps: progress.steps }
 }
@@ -158,7 +163,7 @@ fn run_steps(
                 "Stopped".clone_into(&mut state.status);
                 Err(StepEnd::Stopped)
             }
-            Err(StepEnd::Failed(reason)) => {
+            Err(StepEnd::Failed(reason) | StepEnd::Faulted(_, reason)) => {
                 "Failed".clone_into(&mut state.status);
                 state.failure_reason = Some(reason.clone());
                 let reason = match step.kind {
@@ -208,25 +213,30 @@ fn is_skipped(step: &Step, progress: &Progress) -> bool {
 fn run_step(step: &Step, scope: &Scope<'_>, environment: &Environment<'_>) -> Result<Value, StepEnd> {
     let place = Place { step: &step.name, kind: &step.kind, scope, environment };
     match &step.kind {
-        StepKind::Processing(processing) => {
-            let properties = place.process(processing)?;
-            place.clean_up()?;
-            Ok(properties)
-        }
-        StepKind::Training(training) => {
-            let properties = place.train(training)?;
-            place.clean_up()?;
-            Ok(properties)
-        }
+        StepKind::Processing(processing) => attempts(step, &place, &|| place.process(processing)),
+        StepKind::Training(training) => attempts(step, &place, &|| place.train(training)),
         StepKind::RegisterModel(model) => Ok(register(step, model, scope, environment)?),
-        StepKind::Condition(comparisons) => {
-            let results = comparisons.iter().map(|it| scope.holds(it)).collect::<Result<Vec<_>, _>>()?;
+        StepKind::Condition(conditions) => {
+            let results = scope.hold(conditions)?;
             let mut properties = skeleton(&step.kind);
             properties["Outcome"] = if results.iter().all(|it| *it) { "True" } else { "False" }.into();
             Ok(properties)
         }
         StepKind::Fail(message) => Err(StepEnd::Failed(scope.text(message)?)),
     }
+}
+
+/// Runs a job, and again as the step's retry policies say. Unlike SageMaker's, each attempt's job has the same name, so
+/// that an execution that runs again writes to the same places.
+fn attempts(step: &Step, place: &Place<'_>, job: &dyn Fn() -> Result<Value, StepEnd>) -> Result<Value, StepEnd> {
+    retry::with_retries(&step.retry, place.environment.is_stopping, &mut |number| {
+        if 1 < number {
+            place.begin_again(number)?;
+        }
+        let properties = job()?;
+        place.clean_up()?;
+        Ok(properties)
+    })
 }
 
 /// Registers a package whose archive exists.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::transfer;
 use super::{Context, chain};
 use crate::pipeline::definition::{
-    Comparator, Comparison, Definition, ExecutionFact, Expression, JsonPath, JsonSource, StepKind,
+    Comparator, Comparison, Condition, Definition, ExecutionFact, Expression, JsonPath, JsonSource, StepKind,
 };
 
 /// The most that a JSON document may have; it is for a few numbers.
@@ -72,32 +72,23 @@ impl Scope<'_> {
         expressions.iter().map(|(key, it)| Ok((key.clone(), self.text(it)?))).collect()
     }
 
-    /// Whether a comparison holds.
-    pub(super) fn holds(&self, comparison: &Comparison) -> Result<bool, String> {
-        let (left, right) = (self.value(&comparison.left)?, self.value(&comparison.right)?);
-        let order = match (left.as_f64(), right.as_f64()) {
-            (Some(a), Some(b)) => a.partial_cmp(&b),
-            (Some(_) | None, Some(_) | None) => None,
-        };
-        match (comparison.comparator, order) {
-            (Comparator::Equals, Some(order)) => Ok(order == Ordering::Equal),
-            (Comparator::Equals, None)
-                if left.is_string() == right.is_string() && left.is_boolean() == right.is_boolean() =>
-            {
-                Ok(left == right)
+    /// Which of several conditions hold. All are looked at, so that a value that cannot be read is never passed over.
+    pub(super) fn hold(&self, conditions: &[Condition]) -> Result<Vec<bool>, String> {
+        conditions.iter().map(|it| self.holds(it)).collect()
+    }
+
+    fn holds(&self, condition: &Condition) -> Result<bool, String> {
+        match condition {
+            Condition::Compare(Comparison { comparator, left, right, .. }) => {
+                compare(*comparator, &self.value(left)?, &self.value(right)?)
             }
-            (Comparator::GreaterThan, Some(order)) => Ok(order == Ordering::Greater),
-            (Comparator::GreaterThanOrEqualTo, Some(order)) => Ok(order != Ordering::Less),
-            (Comparator::LessThan, Some(order)) => Ok(order == Ordering::Less),
-            (Comparator::LessThanOrEqualTo, Some(order)) => Ok(order != Ordering::Greater),
-            (
-                Comparator::Equals
-                | Comparator::GreaterThan
-                | Comparator::GreaterThanOrEqualTo
-                | Comparator::LessThan
-                | Comparator::LessThanOrEqualTo,
-                None,
-            ) => Err(format!("{left} and {right} cannot be compared with {:?}", comparison.comparator)),
+            Condition::In { query, values, .. } => {
+                let query = self.value(query)?;
+                let equal = values.iter().map(|it| compare(Comparator::Equals, &query, &self.value(it)?));
+                Ok(equal.collect::<Result<Vec<_>, _>>()?.contains(&true))
+            }
+            Condition::Not(inner) => Ok(!self.holds(inner)?),
+            Condition::Or(inner) => Ok(self.hold(inner)?.contains(&true)),
         }
     }
 
@@ -138,5 +129,33 @@ impl Scope<'_> {
             self.properties.get(step).and_then(|it| path.find(it)).and_then(Value::as_str).ok_or_else(missing)?;
         let folder: ObjectUri = folder.parse().map_err(|error: refit_core::NameError| chain(&error))?;
         folder.join(&file.path).map_err(|error| chain(&error))
+    }
+}
+
+/// Whether two values compare as they should.
+fn compare(comparator: Comparator, left: &Value, right: &Value) -> Result<bool, String> {
+    let order = match (left.as_f64(), right.as_f64()) {
+        (Some(a), Some(b)) => a.partial_cmp(&b),
+        (Some(_) | None, Some(_) | None) => None,
+    };
+    match (comparator, order) {
+        (Comparator::Equals, Some(order)) => Ok(order == Ordering::Equal),
+        (Comparator::Equals, None)
+            if left.is_string() == right.is_string() && left.is_boolean() == right.is_boolean() =>
+        {
+            Ok(left == right)
+        }
+        (Comparator::GreaterThan, Some(order)) => Ok(order == Ordering::Greater),
+        (Comparator::GreaterThanOrEqualTo, Some(order)) => Ok(order != Ordering::Less),
+        (Comparator::LessThan, Some(order)) => Ok(order == Ordering::Less),
+        (Comparator::LessThanOrEqualTo, Some(order)) => Ok(order != Ordering::Greater),
+        (
+            Comparator::Equals
+            | Comparator::GreaterThan
+            | Comparator::GreaterThanOrEqualTo
+            | Comparator::LessThan
+            | Comparator::LessThanOrEqualTo,
+            None,
+        ) => Err(format!("{left} and {right} cannot be compared with {comparator:?}")),
     }
 }

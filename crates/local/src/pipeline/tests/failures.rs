@@ -140,3 +140,64 @@ fn an_endless_log_is_cut() {
     let log = world.log(&execution, "A");
     assert!(log.trim_end().ends_with("[the log is cut here, at 10485760 bytes]") && log.len() < 10_500_000);
 }
+
+/// A step that counts its attempts below `bucket/attempts` in the world's folder and succeeds at the `last`.
+fn flaky(world: &World, end: &str, last: u32, policies: &Value) -> Value {
+    let count = world.folder.path().join("count");
+    let script = format!(
+        "test ! -e left && touch left && echo x >> {count}; n=$(wc -l < {count}); echo attempt $n; \
+         test $n -ge {last} || {end}; cat {count} > /opt/ml/processing/out/n",
+        count = count.display()
+    );
+    let mut step = shell("Flaky", &script, &[], &[("out", json!("s3://bucket/out"))]);
+    step["RetryPolicies"] = policies.clone();
+    step
+}
+
+#[test]
+fn a_killed_program_is_tried_again_and_a_failed_one_is_not() {
+    let internal = |attempts: u32| {
+        json!([
+            {"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 20},
+            {"ExceptionType": ["SageMaker.CAPACITY_ERROR", "SageMaker.JOB_INTERNAL_ERROR"],
+             "IntervalSeconds": 1, "BackoffRate": 0.1, "MaxAttempts": attempts}])
+    };
+    let others = json!([{"ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING", "SageMaker.CAPACITY_ERROR",
+        "SageMaker.RESOURCE_LIMIT"]}]);
+    let cases = [
+        ("kill -9 $$", 3, internal(2), 3, ExecutionStatus::Succeeded),
+        ("kill -9 $$", 3, internal(1), 2, ExecutionStatus::Failed),
+        ("kill -9 $$", 2, others, 1, ExecutionStatus::Failed),
+        ("exit 1", 2, internal(2), 1, ExecutionStatus::Failed),
+    ];
+    for (end, last, policies, attempts, expected) in cases {
+        let world = World::new();
+        let execution = world.run(&definition(&json!([]), &[flaky(&world, end, last, &policies)]), &[]);
+        assert_eq!(execution.status, expected, "{end} {policies}: {:?}", execution.failure_reason);
+        let count = std::fs::read_to_string(world.folder.path().join("count")).expect("count");
+        assert_eq!(count.lines().count(), attempts, "{end} {policies}");
+        assert_eq!(world.log(&execution, "Flaky"), format!("attempt {attempts}\n"));
+        if 1 < attempts {
+            assert_eq!(world.log(&execution, "Flaky.1"), "attempt 1\n");
+        }
+    }
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_retry() {
+    let world = World::new();
+    let policies = json!([{"ExceptionType": ["SageMaker.JOB_INTERNAL_ERROR"], "IntervalSeconds": 600}]);
+    let step = flaky(&world, "kill -9 $$", 2, &policies);
+    let arn = world.start(&definition(&json!([]), &[step]), &[]);
+    let count = world.folder.path().join("count");
+    let execution = std::thread::scope(|scope| {
+        let run = scope.spawn(|| world.pipelines.run_to_end(&arn, &mut |_| {}).expect("ran"));
+        while !count.exists() {
+            std::thread::yield_now();
+        }
+        wait(world.pipelines.stop(&arn)).expect("stop");
+        run.join().expect("ended")
+    });
+    assert_eq!(execution.status, ExecutionStatus::Stopped);
+    assert_eq!(execution.steps[0].status, "Stopped");
+}

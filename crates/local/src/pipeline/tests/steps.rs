@@ -147,3 +147,40 @@ fn json_is_read_from_any_object() {
     let execution = world.run(&definition(&json!([]), &[gate]), &[]);
     assert_eq!(statuses(&execution).into_keys().collect::<Vec<_>>(), ["Gate", "Yes"]);
 }
+
+#[test]
+fn conditions_combine() {
+    let equals = |value: i64| json!({"Type": "Equals", "LeftValue": {"Get": "Parameters.N"}, "RightValue": value});
+    let not = |inner: Value| json!({"Type": "Not", "Condition": inner});
+    let or = |inner: &[Value]| json!({"Type": "Or", "Conditions": inner});
+    let within = |values: Value| json!({"Type": "In", "QueryValue": {"Get": "Parameters.N"}, "Values": values});
+    let cases = [
+        (within(json!([1, 3])), true),
+        (within(json!([1, 2])), false),
+        (within(json!([3.0])), true),
+        (not(equals(3)), false),
+        (not(not(equals(3))), true),
+        (or(&[equals(1), equals(3)]), true),
+        (or(&[equals(1), not(equals(3))]), false),
+        (not(or(&[equals(1), not(within(json!([{"Get": "Parameters.N"}])))])), true),
+    ];
+    for (condition, expected) in cases {
+        let gate = json!({"Name": "Gate", "Type": "Condition", "Arguments": {
+            "Conditions": [equals(3), condition], "IfSteps": [shell("Yes", "true", &[], &[])]}});
+        let parameters = json!([{"Name": "N", "Type": "Integer", "DefaultValue": 3}]);
+        let execution = World::new().run(&definition(&parameters, std::slice::from_ref(&gate)), &[]);
+        assert_eq!(execution.status, ExecutionStatus::Succeeded, "{gate}");
+        assert_eq!(statuses(&execution).contains_key("Yes"), expected, "{gate}");
+    }
+}
+
+#[test]
+fn a_condition_that_cannot_be_read_is_not_passed_over() {
+    let world = World::new();
+    let unreadable = json!({"Std:JsonGet": {"S3Uri": "s3://bucket/none.json", "Path": "a"}});
+    let gate = json!({"Name": "Gate", "Type": "Condition", "Arguments": {"Conditions": [{"Type": "Or", "Conditions": [
+        {"Type": "Equals", "LeftValue": 1, "RightValue": 1},
+        {"Type": "In", "QueryValue": unreadable, "Values": [1]}]}]}});
+    let execution = world.run(&definition(&json!([]), &[gate]), &[]);
+    assert_eq!(execution.status, ExecutionStatus::Failed);
+}

@@ -6,15 +6,15 @@ use anyhow::{Context as _, bail};
 use refit_core::policy::{Span, read};
 use refit_local::replay::{Action, ReplayPlan, Rows, Script, Scripted};
 
+use super::replay::{Playing, play, read_rows};
 use crate::arguments::{DemoArguments, Format};
-use crate::commands::{Playing, play, read_rows};
 use crate::output::{Exit, answer, say};
 use crate::state;
 use crate::story::summarize;
 
-const POLICY: &str = include_str!("../demo/refit.yaml");
-const DEFINITION: &str = include_str!("../../../infra/pipelines/retrain.json");
-const FLIGHTS: &[u8] = include_bytes!("../demo/flights.parquet");
+const POLICY: &str = include_str!("../../demo/refit.yaml");
+const DEFINITION: &str = include_str!("../../../../infra/pipelines/retrain.json");
+const FLIGHTS: &[u8] = include_bytes!("../../demo/flights.parquet");
 /// January trains the first champion.
 const WARMUP_DAYS: i64 = 31;
 
