@@ -5,6 +5,7 @@
 
 mod bad_data;
 mod bad_state;
+mod care;
 mod changes;
 mod documents;
 mod hostile;

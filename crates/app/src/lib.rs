@@ -4,6 +4,7 @@
 //! ready at once, so a simulator can poll the use cases by hand.
 
 pub mod contract;
+pub mod doctor;
 pub mod documents;
 pub mod error;
 pub mod measure;

@@ -48,6 +48,12 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Play a time-ordered file through the loop under a policy, on a virtual clock.
     Replay(ReplayArguments),
+    /// Write a policy and a pipeline definition to begin with.
+    Init {
+        /// Where.
+        #[arg(default_value = ".", value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Check a policy and explain every problem at once.
     Validate {
         /// The policy.
@@ -105,6 +111,19 @@ pub(crate) enum Command {
     Decline(VoteArguments),
     /// Take the champion back: restore the one before it.
     Rollback(RollbackArguments),
+    /// Look for what should not be, and say what to do about it.
+    Doctor {
+        #[command(flatten)]
+        state: StateArguments,
+    },
+    /// Write everything that is stored about the fleet as one JSON document.
+    Export {
+        /// The file to write; must not exist.
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+        #[command(flatten)]
+        state: StateArguments,
+    },
     /// Check the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -2,6 +2,9 @@
 
 mod audit;
 mod demo;
+mod doctor;
+mod export;
+mod init;
 mod people;
 mod pipeline;
 mod replay;
@@ -19,6 +22,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Demo(arguments) => demo::demo(&arguments, format),
         Command::Replay(arguments) => replay::replay(&arguments, format),
+        Command::Init { folder } => init::init(&folder, format),
         Command::Validate { config } => validate::validate(&config, format),
         Command::Status { model, state } => show::status(model.as_deref(), &state.state, format),
         Command::Models { state } => show::models(&state.state, format),
@@ -30,6 +34,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Approve(arguments) => people::vote(&arguments, Choice::Approve, format),
         Command::Decline(arguments) => people::vote(&arguments, Choice::Decline, format),
         Command::Rollback(arguments) => people::rollback(&arguments, format),
+        Command::Doctor { state } => doctor::doctor(&state.state, format),
+        Command::Export { output, state } => export::export(&output, &state.state, format),
         Command::Audit(AuditCommand::Verify { model, state }) => audit::verify(model.as_deref(), &state.state, format),
         Command::Pipeline(PipelineCommand::Lint { definition }) => pipeline::lint(&definition, format),
         Command::Pipeline(PipelineCommand::Run { definition, parameters, objects, work }) => {

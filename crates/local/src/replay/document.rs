@@ -244,7 +244,7 @@ pub struct AuditSummary {
 }
 
 /// Everything stored about a model, as a report needs it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct History {
     /// The head.
     pub head: Head,

@@ -42,6 +42,7 @@ const MAX_DELIVERIES: u32 = 5;
 /// Stream records taken at once.
 const STREAM_BATCH: usize = 100;
 
+const DEAD_LETTER: &str = "dead_letter";
 const CLOCK: (&str, &str) = ("world", "clock");
 const SWEPT: (&str, &str) = ("world", "swept");
 
@@ -68,6 +69,19 @@ pub enum Moment<'a> {
     },
     /// The virtual clock moved.
     Time(Timestamp),
+}
+
+/// An event that could not be handled and was given up.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DeadLetter {
+    /// The function.
+    pub function: String,
+    /// When it was given up.
+    pub at: Timestamp,
+    /// Why, with all causes.
+    pub why: String,
+    /// The event.
+    pub event: String,
 }
 
 /// Whoever watches a world run.
@@ -198,6 +212,15 @@ impl World {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.context.now()
+    }
+
+    /// The events that were given up, oldest first.
+    ///
+    /// # Errors
+    /// See [`WorldError`].
+    pub fn list_dead_letters(&self) -> Result<Vec<DeadLetter>, WorldError> {
+        let stored = self.database.list_documents(DEAD_LETTER)?;
+        Ok(stored.into_iter().filter_map(|(_, body)| serde_json::from_str(&body).ok()).collect())
     }
 
     /// Whether time is virtual.
@@ -372,9 +395,15 @@ impl World {
 
     /// Keeps an event that cannot be handled where people find it, and tells them.
     fn bury(&self, queued: &Queued, function: Function, why: &str) -> Result<(), WorldError> {
-        let letter = json!({ "function": function.name(), "at": self.now(), "why": why, "event": queued.body });
+        let letter = DeadLetter {
+            function: function.name().to_owned(),
+            at: self.now(),
+            why: why.to_owned(),
+            event: queued.body.clone(),
+        };
         self.database.update(|transaction| {
-            transaction.insert_document("dead_letter", &queued.seq.to_string(), &letter.to_string())?;
+            let id = format!("{:012}", queued.seq);
+            transaction.insert_document(DEAD_LETTER, &id, &documents::to_body(&letter))?;
             transaction.remove(queued.seq).map(|_| ())
         })?;
         let alert = Alert {
