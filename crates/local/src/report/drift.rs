@@ -10,7 +10,7 @@ use refit_core::trigger::{FeatureJudgment, Judgment, JudgmentKind};
 use super::plot::{
     Area, BAD, CHANCE, GOOD, LIMIT, Painted, REFIT, TimeAxis, axis_number, draw, draw_axes, px, seconds, segments, size,
 };
-use super::{Report, text};
+use super::{Report, heat, text};
 
 /// More features than this are folded away.
 const SHOWN: usize = 24;
@@ -40,6 +40,8 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                     @if report.policy.triggers.drift.is_none() { "The policy has no drift trigger." } @else { "No window has been judged on drift." }
                 }
             } @else {
+                @let names: Vec<&str> = features.iter().take(SHOWN).map(|it| it.0).collect();
+                (heat::map(&judgments, &names))
                 (legend())
                 div.multiples { @for (name, points) in features.iter().take(SHOWN) { (small(report, name, points)) } }
                 @if SHOWN < features.len() {
@@ -81,7 +83,7 @@ fn legend() -> Markup {
             li { svg.key viewBox="0 0 26 12" width="26" height="12" aria-hidden="true" { circle.drifted cx="13" cy="6" r="4" {} } "drifted" }
             li { svg.key viewBox="0 0 26 12" width="26" height="12" aria-hidden="true" { path.limit-line d="M0 6H26" {} } "threshold" }
             li { svg.key viewBox="0 0 26 12" width="26" height="12" aria-hidden="true" { path.chance d="M0 6H26" {} } "what chance reaches once in 1,000 windows" }
-            li { svg.key viewBox="0 0 26 12" width="26" height="12" aria-hidden="true" { path.promotion d="M13 0V12" {} } "promotion: a new reference" }
+            li { svg.key viewBox="0 0 26 12" width="26" height="12" aria-hidden="true" { path.promotion d="M13 0V12" {} } "promotion" }
         }
     }
 }

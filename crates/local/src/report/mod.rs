@@ -9,6 +9,7 @@
 
 mod audit;
 mod drift;
+mod heat;
 mod interval;
 mod moments;
 mod notices;
