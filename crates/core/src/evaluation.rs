@@ -202,9 +202,10 @@ fn judge_relative(
     };
     let value = improvement.value;
     match kind {
-        Relative::MinImprovement => {
-            (passed_if(limit <= value), format!("{name} {} ({mode}), an improvement of {limit} is needed", moved(value)))
-        }
+        Relative::MinImprovement => (
+            passed_if(limit <= value),
+            format!("{name} {} ({mode}), an improvement of {limit} is needed", moved(value)),
+        ),
         Relative::MaxRegression => (
             passed_if(-limit <= value),
             format!("{name} {} ({mode}), a loss of at most {limit} is allowed", moved(value)),
@@ -212,7 +213,9 @@ fn judge_relative(
         Relative::LowerBoundAbove => match improvement.lower_bound.filter(|it| it.is_finite()) {
             Some(bound) => (
                 passed_if(limit < bound),
-                format!("{name} improved by at least {bound:+.4} ({mode}, one-sided 95 %), more than {limit} is needed"),
+                format!(
+                    "{name} improved by at least {bound:+.4} ({mode}, one-sided 95 %), more than {limit} is needed"
+                ),
             ),
             None => (
                 Verdict::Inconclusive,
