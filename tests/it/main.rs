@@ -1,5 +1,6 @@
 //! Tests of the whole: the walls between crates, names, licenses, and the handlers over the memory world.
 
+mod adversity;
 mod cli;
 mod crash;
 mod events;

@@ -116,13 +116,6 @@ fn look_write(generations: &BTreeMap<Key, Generation>, model: &ModelId, at: Time
     Write::Put { expect: expect(generations, &key), key, body, due: Some(Due { shard: due_shard(model), at }) }
 }
 
-/// A marker of a handled request, and what to answer when it comes again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestMarker {
-    /// The request's id.
-    pub id: String,
-}
-
 /// What belongs to a record besides the fact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordContext<'a> {
@@ -215,12 +208,26 @@ pub async fn reschedule(table: &dyn Table, loaded: &Loaded, look_at: Timestamp) 
     if loaded.look_at == Some(look_at) {
         return Ok(());
     }
-    let writes = [look_write(&loaded.generations, &loaded.model.head.model, look_at)];
-    match table.transact(&transaction_token(&writes), &writes).await {
+    send_look(table, &[look_write(&loaded.generations, &loaded.model.head.model, look_at)]).await
+}
+
+/// Writes an alarm clock, unless somebody else did.
+async fn send_look(table: &dyn Table, writes: &[Write]) -> Result<(), AppError> {
+    match table.transact(&transaction_token(writes), writes).await {
         Ok(()) => Ok(()),
         Err(error) if error.failure() == crate::ports::Failure::Conflict => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Moves the alarm clock of a model of which nothing else can be read; does nothing when it was moved meanwhile.
+///
+/// # Errors
+/// See [`AppError`].
+pub(crate) async fn postpone(table: &dyn Table, model: &ModelId, look_at: Timestamp) -> Result<(), AppError> {
+    let Some(item) = table.get(&look_key(model)).await? else { return Ok(()) };
+    let writes = [look_write(&BTreeMap::from([(item.key, item.generation)]), model, look_at)];
+    send_look(table, &writes).await
 }
 
 /// Begins the watch of a model: its first event.

@@ -153,6 +153,13 @@ pub(crate) enum PipelineCommand {
         /// The definition.
         definition: PathBuf,
     },
+    /// Show how two SageMaker pipeline definitions differ, whatever their form.
+    Diff {
+        /// The old definition.
+        old: PathBuf,
+        /// The new definition.
+        new: PathBuf,
+    },
     /// Run a SageMaker pipeline definition here, its steps as child processes.
     Run {
         /// The definition.

@@ -315,12 +315,14 @@ impl History {
 
     fn promote(&self, vote: Option<&VoteRequest>, published: u64, performed: &[Step]) -> Plan {
         let serving = self.model.champion().map(|it| it.arn.as_str());
+        let candidate = self.model.active_run().and_then(|it| self.model.packages.get(&it.candidate?));
         plan_promote(&PromoteInputs {
             model: &self.model,
             policy: &self.policy,
             now: self.now,
             published,
             serving,
+            archive: candidate.map(|it| &it.artifact),
             vote,
             performed,
         })
@@ -393,4 +395,39 @@ fn random_histories_reach_every_fact() {
     ];
     // A policy is adopted by the use case, not by a planner.
     assert_eq!(reached.into_iter().collect::<Vec<_>>(), all);
+}
+
+/// A history that has just begun to train, and the execution's deadline.
+fn training() -> (History, Timestamp) {
+    let mut history = History::new();
+    for next in [Move::Manual { actor: 1, force: false }, Move::Start { is_defined: true }] {
+        history.play(&next).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let deadline = history.model.active_run().and_then(|it| it.deadline).unwrap_or_else(|| panic!("it does not train"));
+    (history, deadline)
+}
+
+#[test]
+fn an_execution_that_the_service_does_not_know_ends_with_its_deadline() {
+    let (mut history, deadline) = training();
+    assert!(matches!(history.evaluate(None, None, &[]), Plan::Wait { .. }), "the service may lag");
+    history.now = deadline;
+    match history.evaluate(None, None, &[]) {
+        Plan::Record(planned) => match planned.fact {
+            Fact::RunEnded { status: RunStatus::Failed, outcome, .. } => {
+                assert!(outcome.reason.contains("does not know"), "{}", outcome.reason);
+            }
+            other => panic!("{other:?}"),
+        },
+        other => panic!("its slot is held for ever: {other:?}"),
+    }
+}
+
+#[test]
+fn an_execution_that_cannot_be_seen_for_a_moment_fails_no_run() {
+    let (mut history, _) = training();
+    history.play(&Move::Observe { status: ExecutionStatus::Succeeded }).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(history.model.active_run().map(|it| it.status), Some(RunStatus::Evaluating));
+    let plan = history.evaluate(None, None, &[]);
+    assert!(matches!(plan, Plan::Wait { until: Some(_), .. }), "{plan:?}");
 }

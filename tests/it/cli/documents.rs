@@ -123,6 +123,86 @@ fn each_problem_of_a_pipeline_is_shown_where_it_is() {
 }
 
 #[test]
+fn two_pipelines_are_compared_by_content() {
+    let folder = Folder::new();
+    let old = definition("exit 0");
+    folder.write("old.json", &old);
+    let mut document: serde_json::Value = serde_json::from_str(&old).unwrap();
+    folder.write("pretty.json", serde_json::to_string_pretty(&document).unwrap());
+    document["Parameters"].as_array_mut().unwrap().insert(0, json!({ "Name": "Limit", "Type": "Float" }));
+    document["Steps"][0]["Arguments"]["AppSpecification"]["ContainerEntrypoint"][2] = "exit \u{1b}1".into();
+    folder.write("new.json", document.to_string());
+    folder.write("renamed.json", old.replace("\"Greet\"", "\"Hello\""));
+    let lines: String = ["pretty.json", "new.json", "renamed.json"]
+        .iter()
+        .map(|it| folder.shown(&["pipeline", "diff", "old.json", it]))
+        .collect();
+    expect![[r#"
+        $ refit pipeline diff old.json pretty.json
+        exit 0
+        -- stdout
+        old.json (…) -> pretty.json (…): equal
+        $ refit pipeline diff old.json new.json
+        exit 1
+        -- stdout
+        parameter Limit added /Parameters/0
+        step Greet changed /Steps/0/Arguments/AppSpecification/ContainerEntrypoint/2: "exit 0" -> "exit \u001b1"
+        old.json (…) -> new.json (…): 2 differences
+        $ refit pipeline diff old.json renamed.json
+        exit 1
+        -- stdout
+        step Greet removed /Steps/0
+        step Hello added /Steps/0
+        old.json (…) -> renamed.json (…): 2 differences
+    "#]]
+    .assert_eq(&lines);
+    let document = json_of(folder.refit(&["pipeline", "diff", "old.json", "new.json"]));
+    assert_eq!((&document["schema"], &document["equal"]), (&json!(1), &json!(false)));
+    assert_eq!(
+        document["parameters"],
+        json!([{"change": "added", "name": "Limit", "pointer": "/Parameters/0", "new": {"Name": "Limit", "Type": "Float"}}])
+    );
+    let pointer = "/Steps/0/Arguments/AppSpecification/ContainerEntrypoint/2";
+    let step =
+        json!({"change": "changed", "name": "Greet", "pointer": pointer, "old": "exit 0", "new": "exit \u{1b}1"});
+    assert_eq!((&document["steps"], &document["definition"]), (&json!([step]), &json!([])));
+    assert_ne!(document["old"]["digest"], document["new"]["digest"]);
+    let document = json_of(folder.refit(&["pipeline", "diff", "old.json", "pretty.json"]));
+    assert_eq!(document["equal"], true);
+    assert_eq!(document["old"]["digest"], document["new"]["digest"]);
+}
+
+#[test]
+fn pipelines_that_cannot_be_compared_are_bad_input() {
+    let folder = Folder::new();
+    folder.write("good.json", definition("exit 0"));
+    folder.write("twice.json", r#"{"Steps":[{"Name":"A"},{"Name":"A"},{}]}"#);
+    folder.write("text.json", "steps");
+    let lines: String = ["missing.json", "twice.json", "text.json"]
+        .iter()
+        .map(|it| folder.shown(&["pipeline", "diff", "good.json", it]))
+        .collect();
+    expect![[r#"
+        $ refit pipeline diff good.json missing.json
+        exit 2
+        -- stderr
+        error: reading pipeline definition `missing.json`: No such file or directory
+        $ refit pipeline diff good.json twice.json
+        exit 2
+        -- stderr
+        error: twice.json#/Steps/1: name `A` is used twice; rename one
+        error: twice.json#/Steps/2: has no name; add a `Name`
+        error: pipeline definition `twice.json` has 2 problems
+        $ refit pipeline diff good.json text.json
+        exit 2
+        -- stderr
+        error: text.json#/: is not JSON: expected value at line 1 column 1; correct the text
+        error: pipeline definition `text.json` has 1 problem
+    "#]]
+    .assert_eq(&lines);
+}
+
+#[test]
 fn a_pipeline_that_cannot_be_read_is_bad_input_and_runs_nothing() {
     let folder = Folder::new();
     folder.write("broken.json", &DEFINITION[..DEFINITION.len() / 2]);

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::MAX_FILE_BYTES;
 use super::quality::compare;
 use crate::error::AppError;
-use crate::ports::{ObjectError, Objects, PackageDescription, Ports};
+use crate::ports::{ObjectError, Objects, PackageDescription, PackageError, Ports};
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -71,7 +71,11 @@ async fn read(
 ) -> Result<CandidateOutputs, Trouble> {
     let request = run.request.as_ref().ok_or_else(|| bad("the run has no frozen request"))?;
     let arn = package_arn.ok_or_else(|| bad("the execution succeeded but registered no model package"))?;
-    let description = ports.packages.describe(arn).await.map_err(AppError::from)?;
+    let description = match ports.packages.describe(arn).await {
+        Ok(description) => description,
+        Err(error @ PackageError::NotFound(_)) => return Err(bad(error.to_string())),
+        Err(error) => return Err(AppError::from(error).into()),
+    };
     let objects = &*ports.objects;
     let manifest_bytes = fetch(objects, &request.output, "manifest.json").await?;
     let manifest: Manifest = serde_json::from_slice(&manifest_bytes)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use refit_core::model::Model;
-use refit_core::policy::ModelPolicy;
+use refit_core::policy::{ModelPolicy, Span};
 use refit_core::trigger::{QualityEvidence, WindowEvidence};
 use refit_core::{ObjectUri, Window};
 use refit_data::{CaptureOptions, Frame, Label, Values, read_capture_with, read_ground_truth};
@@ -18,8 +18,10 @@ use crate::ports::{ObjectError, Order, Query, Table};
 use crate::use_cases::Context;
 use crate::use_cases::record_window::{FileKind, WindowPointer, tell_damaged};
 
-/// Most windows of one kind judged in one check; the rest is judged at the next.
-const MAX_WINDOWS: usize = 8;
+/// Most windows of one kind judged in one check.
+const MAX_WINDOWS: usize = 64;
+/// Most features judged in one check, over all its windows: so that its records stay far below an item's limit.
+const MAX_JUDGED_FEATURES: usize = 1_500;
 
 /// What was measured for a check.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,11 +44,10 @@ pub async fn collect_windows(
     now: Timestamp,
 ) -> Result<Collected, AppError> {
     let mut collected = Collected::default();
-    let size = policy.window.size;
     let head = &model.head;
     if let Some(drift) = &policy.triggers.drift {
         let until = policy.window.lateness.before(now);
-        let closed = Window::closed(size, head.drift_judged_until, until, MAX_WINDOWS);
+        let closed = newest_closed(policy, head.drift_judged_until, until);
         if !closed.is_empty()
             && let Some(baseline) = find_baseline(context, policy).await?
         {
@@ -62,8 +63,9 @@ pub async fn collect_windows(
         let known =
             policy.data.label_maturity.before(policy.data.label_delay.before(policy.window.lateness.before(now)));
         // Rows that an earlier champion predicted say nothing about this one.
-        let since = champion.promoted_at.unwrap_or(Timestamp::MIN);
-        for window in Window::closed(size, head.performance_judged_until, known, MAX_WINDOWS) {
+        let restored_at = head.rolled_back.as_ref().filter(|it| it.to == champion.version).map(|it| it.at);
+        let since = restored_at.max(champion.promoted_at).unwrap_or(Timestamp::MIN);
+        for window in newest_closed(policy, head.performance_judged_until, known) {
             let capture = read_captures(context, policy, &window).await?;
             let labels = read_labels(context, policy, &window, now).await?;
             let joined = capture.map(|it| join(&it, &labels, since)).unwrap_or_default();
@@ -75,6 +77,15 @@ pub async fn collect_windows(
         }
     }
     Ok(collected)
+}
+
+/// The windows that closed after `judged` and until `until`, oldest first. After a long silence only the newest: what was
+/// true weeks ago is no reason to retrain today.
+fn newest_closed(policy: &ModelPolicy, judged: Timestamp, until: Timestamp) -> Vec<Window> {
+    let limit = (MAX_JUDGED_FEATURES / policy.data.features.len().max(1)).clamp(1, MAX_WINDOWS);
+    let length = policy.window.size.as_seconds().saturating_mul(i64::try_from(limit).unwrap_or(i64::MAX));
+    let since = policy.window.size.floor(Span::seconds(length).before(until));
+    Window::closed(policy.window.size, judged.max(since), until, limit)
 }
 
 /// Predictions with their labels.
@@ -116,7 +127,7 @@ async fn pointers(
     // By address: a file that was uploaded again was recorded again, and counts once.
     let mut found: BTreeMap<ObjectUri, WindowPointer> = BTreeMap::new();
     let day_length = SignedDuration::from_hours(24);
-    let mut day = refit_core::policy::Span::days(1).floor(from);
+    let mut day = Span::days(1).floor(from);
     while day < until {
         let mut after = None;
         loop {

@@ -24,7 +24,7 @@ use refit_core::{Actor, Digest};
 use serde::Serialize;
 
 use crate::error::AppError;
-use crate::ports::Ports;
+use crate::ports::{EndpointError, Ports};
 use crate::settings::Settings;
 use crate::state::{Loaded, RecordContext, Scope, load, record, reschedule, was_handled};
 
@@ -132,10 +132,9 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
             Some(record) => Plan::Record(Box::new(record)),
             None => planner.plan(context, &situation).await?,
         };
-        let is_adoption = matches!(&plan, Plan::Record(it) if matches!(it.fact, Fact::PolicyAdopted { .. }));
         let planned = match plan {
             Plan::Record(planned) => *planned,
-            Plan::Perform(step) => match perform::perform(context, &loaded, &in_force, &step, now).await? {
+            Plan::Perform(step) => match perform::perform(context, &in_force, &step, now).await? {
                 perform::Performed::Done => {
                     performed.push(step);
                     continue;
@@ -157,12 +156,13 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
                 return Ok(outcome);
             }
         };
-        let answers = if is_adoption { None } else { request_id };
+        // What else had to be recorded first is not the answer: the request stays open.
+        let answers = request_id.filter(|_| is_answer(&planned.fact));
         match record_planned(context, &loaded, &in_force, &planned, now, answers).await {
             Ok(()) => {
                 outcome.recorded.push(planned.fact.name().to_owned());
                 performed.clear();
-                if !is_adoption {
+                if answers.is_some() {
                     request_id = None;
                 }
             }
@@ -186,6 +186,11 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
     Err(AppError::Restless(id.to_string()))
 }
 
+/// Whether a fact is what a person asked for.
+fn is_answer(fact: &Fact) -> bool {
+    matches!(fact, Fact::RunRequested { .. } | Fact::ApprovalVoted { .. } | Fact::RollbackStarted { .. })
+}
+
 fn explain_refusal(refusal: &Refusal) -> String {
     refusal.to_string()
 }
@@ -201,7 +206,12 @@ async fn record_planned(
     let mut after = loaded.model.clone();
     let event = after.next_event(planned.fact.clone(), planned.actor.clone(), "", now);
     after.apply(&event)?;
-    let look_at = next_look(&after, &in_force.model, now);
+    // From an adoption on the new policy says when to look next.
+    let adopted = match &planned.fact {
+        Fact::PolicyAdopted { .. } => Some(policy::in_force(context, &after.head).await?),
+        _ => None,
+    };
+    let look_at = next_look(&after, &adopted.as_ref().unwrap_or(in_force).model, now);
     let record_context = RecordContext { now, policy: &in_force.digest, look_at, request_id };
     record(&*context.ports.table, loaded, planned, &record_context).await.map(|_| ())
 }
@@ -224,11 +234,15 @@ async fn rest(
     reschedule(&*context.ports.table, loaded, look_at).await
 }
 
-/// Performs the one kind of step that a rollback has.
-async fn perform_for_rollback(context: &Context, step: &Step) -> Result<(), AppError> {
+/// Performs the one kind of step that a rollback has; what it waits on when that cannot be done now.
+async fn perform_for_rollback(context: &Context, step: &Step) -> Result<Option<WaitingOn>, AppError> {
     let Step::Serve { endpoint, variant, package_arn } = step else {
         return Err(AppError::Invalid("a rollback only changes what is served".to_owned()));
     };
     let variants = [crate::ports::Variant { name: variant.clone(), package_arn: package_arn.clone(), weight: 1.0 }];
-    Ok(context.ports.endpoints.ensure_variants(endpoint, &variants).await?)
+    match context.ports.endpoints.ensure_variants(endpoint, &variants).await {
+        Ok(()) => Ok(None),
+        Err(EndpointError::Updating(name)) => Ok(Some(WaitingOn::Endpoint { name })),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -9,8 +9,7 @@ use refit_core::{ObjectUri, RunId};
 use super::{Context, InForce};
 use crate::error::AppError;
 use crate::ports::objects::ensure_object;
-use crate::ports::{ApprovalStatus, EndpointError, ObjectError, PipelineError, StartRequest, Variant};
-use crate::state::Loaded;
+use crate::ports::{ApprovalStatus, EndpointError, ObjectError, PackageError, PipelineError, StartRequest, Variant};
 
 /// What performing a step led to.
 pub(super) enum Performed {
@@ -24,7 +23,6 @@ pub(super) enum Performed {
 
 pub(super) async fn perform(
     context: &Context,
-    loaded: &Loaded,
     in_force: &InForce,
     step: &Step,
     now: Timestamp,
@@ -38,18 +36,19 @@ pub(super) async fn perform(
         }
         Step::SetApproval { package_arn, is_approved } => {
             let status = if *is_approved { ApprovalStatus::Approved } else { ApprovalStatus::Rejected };
-            context.ports.packages.set_approval(package_arn, status).await?;
-            Ok(Performed::Done)
+            match context.ports.packages.set_approval(package_arn, status).await {
+                Ok(()) => Ok(Performed::Done),
+                // Somebody removed it from the registry: a candidate that is gone cannot be taken by mistake.
+                Err(PackageError::NotFound(_)) if !is_approved => Ok(Performed::Done),
+                Err(error) => Err(error.into()),
+            }
         }
         Step::Serve { endpoint, variant, package_arn } => {
             let variants = [Variant { name: variant.clone(), package_arn: package_arn.clone(), weight: 1.0 }];
             match context.ports.endpoints.ensure_variants(endpoint, &variants).await {
                 Ok(()) => Ok(Performed::Done),
-                Err(EndpointError::Updating(_)) => {
-                    let on = loaded.model.head.active_run.as_ref().map_or(WaitingOn::Nothing, |run| {
-                        WaitingOn::Execution { arn: format!("endpoint {endpoint} for {run}") }
-                    });
-                    Ok(Performed::Wait { on, until: POLL.after(now) })
+                Err(EndpointError::Updating(name)) => {
+                    Ok(Performed::Wait { on: WaitingOn::Endpoint { name }, until: POLL.after(now) })
                 }
                 Err(error) => Err(error.into()),
             }

@@ -1,16 +1,18 @@
 //! Votes, notice, traffic, promotion; and the way back.
 
 use async_trait::async_trait;
-use refit_core::ModelId;
 use refit_core::plan::{
     Plan, PromoteInputs, Record, RollbackRequest, Step, VoteRequest, WaitingOn, plan_promote, plan_rollback,
     plan_rollback_request,
 };
+use refit_core::run::RunStatus;
+use refit_core::{Digest, ModelId};
 
 use super::publish_events::published_up_to;
 use super::{Context, Outcome, Planner, Situation, drive, explain_refusal, perform_for_rollback};
 use crate::error::AppError;
-use crate::ports::{EndpointError, EndpointStatus};
+use crate::measure::MAX_FILE_BYTES;
+use crate::ports::{EndpointError, EndpointStatus, ObjectError};
 use crate::state::{RecordContext, Scope, load, record, was_handled};
 
 /// A vote with the id that makes it count once.
@@ -32,12 +34,14 @@ impl Planner for Promote<'_> {
         let model = &situation.loaded.model;
         let published = published_up_to(context, &model.head.model).await?;
         let serving = serving(context, &model.head.endpoint.name).await?;
+        let archive = archive(context, situation).await?;
         Ok(plan_promote(&PromoteInputs {
             model,
             policy: &situation.in_force.model,
             now: situation.now,
             published,
             serving: serving.as_deref(),
+            archive: archive.as_ref(),
             vote: self.request.filter(|_| situation.is_request_open).map(|it| &it.vote),
             performed: situation.performed,
         }))
@@ -56,6 +60,20 @@ async fn serving(context: &Context, endpoint: &str) -> Result<Option<String>, Ap
             _ => Ok(None),
         },
         Ok(_) | Err(EndpointError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The digest of the archive that is about to be served, where the planner asks for it.
+async fn archive(context: &Context, situation: &Situation<'_>) -> Result<Option<Digest>, AppError> {
+    let model = &situation.loaded.model;
+    let run = model.active_run().filter(|it| it.status == RunStatus::RollingOut);
+    let candidate = run.and_then(|it| model.packages.get(&it.candidate?));
+    let is_served = situation.performed.iter().any(|it| matches!(it, Step::Serve { .. }));
+    let Some(candidate) = candidate.filter(|_| !is_served) else { return Ok(None) };
+    match context.ports.objects.get(&candidate.model, MAX_FILE_BYTES).await {
+        Ok(object) => Ok(Some(Digest::of(&object.bytes))),
+        Err(ObjectError::NotFound(_) | ObjectError::TooLarge { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -112,7 +130,11 @@ pub async fn rollback_model(
         let planned: Record = match plan {
             Plan::Record(planned) => *planned,
             Plan::Perform(step) => {
-                perform_for_rollback(context, &step).await?;
+                // The record before made the model due at once: the sweep comes again until the endpoint is ready.
+                if let Some(on) = perform_for_rollback(context, &step).await? {
+                    outcome.waiting_on = Some(on);
+                    return Ok(outcome);
+                }
                 performed.push(step);
                 continue;
             }

@@ -1,10 +1,12 @@
 //! Publishes a model's audit log: as events for machines, as alerts for people.
 //!
 //! The log is walked by a stored cursor, so nothing is lost and the order per model holds; what was published but not yet
-//! marked is published again, under the same id. An entry that is refused for good is parked: people are told, and the
-//! cursor goes on.
+//! marked is published again, under the same id. An entry that is refused for good, or damaged, is parked: people are told,
+//! and the cursor goes on.
 
 mod translate;
+
+use std::num::ParseIntError;
 
 use refit_core::ModelId;
 use refit_core::audit::AuditEntry;
@@ -12,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Context;
 use crate::documents::{audit_partition, cursor_key, parse, to_body};
-use crate::error::AppError;
-use crate::ports::{Alert, AlertKind, Expect, Failure, Generation, Order, PublishError, Query, Write};
+use crate::error::{AppError, chain};
+use crate::ports::{
+    Alert, AlertKind, Expect, Failure, Generation, Item, Order, PublishError, Query, TableError, Write,
+};
 use crate::state::transaction_token;
 
 pub use translate::{alert_of, event_of};
@@ -26,6 +30,9 @@ const BATCH: usize = 10;
 struct Cursor {
     schema: u16,
     published: u64,
+    /// How far people were told, where that is further: while the bus is down they are not told again at each attempt.
+    #[serde(default)]
+    told: u64,
 }
 
 /// What was published.
@@ -39,9 +46,22 @@ pub struct Published {
     pub parked: Vec<u64>,
 }
 
-async fn cursor(context: &Context, model: &ModelId) -> Result<(u64, Option<Generation>), AppError> {
-    let Some(item) = context.ports.table.get(&cursor_key(model)).await? else { return Ok((0, None)) };
-    Ok((parse::<Cursor>(&item)?.published, Some(item.generation)))
+async fn read_cursor(context: &Context, model: &ModelId) -> Result<(Cursor, Option<Generation>), AppError> {
+    match context.ports.table.get(&cursor_key(model)).await? {
+        Some(item) => Ok((parse(&item)?, Some(item.generation))),
+        None => Ok((Cursor { schema: 1, published: 0, told: 0 }, None)),
+    }
+}
+
+async fn move_cursor(
+    context: &Context,
+    model: &ModelId,
+    cursor: &Cursor,
+    generation: Option<Generation>,
+) -> Result<(), TableError> {
+    let expect = generation.map_or(Expect::Absent, Expect::Generation);
+    let writes = [Write::Put { key: cursor_key(model), expect, body: to_body(cursor), due: None }];
+    context.ports.table.transact(&transaction_token(&writes), &writes).await
 }
 
 /// How far a model's log is published.
@@ -49,7 +69,7 @@ async fn cursor(context: &Context, model: &ModelId) -> Result<(u64, Option<Gener
 /// # Errors
 /// See [`AppError`].
 pub async fn published_up_to(context: &Context, model: &ModelId) -> Result<u64, AppError> {
-    Ok(cursor(context, model).await?.0)
+    Ok(read_cursor(context, model).await?.0.published)
 }
 
 /// Publishes what is new in a model's log.
@@ -61,7 +81,8 @@ pub async fn publish_events(context: &Context, model: &ModelId) -> Result<Publis
     let table = &*context.ports.table;
     let mut published = Published::default();
     loop {
-        let (up_to, generation) = cursor(context, model).await?;
+        let (cursor, generation) = read_cursor(context, model).await?;
+        let up_to = cursor.published;
         published.up_to = up_to;
         let after = (0 < up_to).then(|| refit_core::audit::AuditEvent::sort(up_to));
         let query = Query {
@@ -72,19 +93,34 @@ pub async fn publish_events(context: &Context, model: &ModelId) -> Result<Publis
             limit: BATCH,
         };
         let page = table.query(&query).await?;
-        let entries = page.items.iter().map(parse).collect::<Result<Vec<AuditEntry>, AppError>>()?;
-        let Some(last) = entries.last() else { return Ok(published) };
-        publish_batch(context, &entries, &mut published).await?;
-        let seq = last.event.seq;
-        let writes = [Write::Put {
-            key: cursor_key(model),
-            expect: generation.map_or(Expect::Absent, Expect::Generation),
-            body: to_body(&Cursor { schema: 1, published: seq }),
-            due: None,
-        }];
-        match table.transact(&transaction_token(&writes), &writes).await {
+        let Some(last) = page.items.last() else { return Ok(published) };
+        let seq = seq_of(last)?;
+        let mut entries: Vec<AuditEntry> = Vec::new();
+        for item in &page.items {
+            match parse(item) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    let damaged = seq_of(item)?;
+                    if cursor.told < damaged {
+                        park(context, model, damaged, &chain(&error), &mut published).await?;
+                    }
+                }
+            }
+        }
+        // People first: a person who reads "about to change" must not come after the machine that acts on the event.
+        tell_people(context, &entries, cursor.told, &mut published).await?;
+        if let Err(error) = publish_batch(context, &entries, &mut published).await {
+            let told = Cursor { told: seq, ..cursor };
+            if told != cursor
+                && let Err(error) = move_cursor(context, model, &told, generation).await
+            {
+                tracing::warn!(model.id = %model, "people may be told again: {}", chain(&error));
+            }
+            return Err(error);
+        }
+        match move_cursor(context, model, &Cursor { published: seq, told: seq, ..cursor }, generation).await {
             Ok(()) => {
-                published.entries += entries.len() as u64;
+                published.entries += page.items.len() as u64;
                 published.up_to = seq;
             }
             // Another publisher was faster: go on from its cursor.
@@ -94,40 +130,70 @@ pub async fn publish_events(context: &Context, model: &ModelId) -> Result<Publis
     }
 }
 
-async fn publish_batch(context: &Context, entries: &[AuditEntry], published: &mut Published) -> Result<(), AppError> {
-    let publisher = &*context.ports.publisher;
-    // Alerts first: a person who reads "about to change" must not come after the machine that acts on the event.
-    for entry in entries {
+/// The number of an entry: its place, which can be read even if the entry cannot.
+fn seq_of(item: &Item) -> Result<u64, AppError> {
+    item.key
+        .sort
+        .parse()
+        .map_err(|error: ParseIntError| AppError::Corrupt { key: item.key.clone(), source: error.into() })
+}
+
+async fn tell_people(
+    context: &Context,
+    entries: &[AuditEntry],
+    told: u64,
+    published: &mut Published,
+) -> Result<(), AppError> {
+    for entry in entries.iter().filter(|it| told < it.event.seq) {
         let Some(alert) = alert_of(&entry.event) else { continue };
-        match publisher.alert(&alert).await {
+        match context.ports.publisher.alert(&alert).await {
             Ok(()) => {}
-            Err(PublishError::Refused { why, .. }) => park(context, entry, &why, published).await?,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let events: Vec<_> = entries.iter().map(event_of).collect();
-    for (entry, result) in entries.iter().zip(publisher.publish(&events).await) {
-        match result {
-            Ok(()) => {}
-            Err(PublishError::Refused { why, .. }) => park(context, entry, &why, published).await?,
+            Err(PublishError::Refused { why, .. }) => park_refused(context, entry, &why, published).await?,
             Err(error) => return Err(error.into()),
         }
     }
     Ok(())
 }
 
+async fn publish_batch(context: &Context, entries: &[AuditEntry], published: &mut Published) -> Result<(), AppError> {
+    let events: Vec<_> = entries.iter().map(event_of).collect();
+    for (entry, result) in entries.iter().zip(context.ports.publisher.publish(&events).await) {
+        match result {
+            Ok(()) => {}
+            Err(PublishError::Refused { why, .. }) => park_refused(context, entry, &why, published).await?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn park_refused(
+    context: &Context,
+    entry: &AuditEntry,
+    why: &str,
+    published: &mut Published,
+) -> Result<(), AppError> {
+    let why = format!("the receiver refused it: {why}");
+    park(context, &entry.event.model, entry.event.seq, &why, published).await
+}
+
 /// Tells people that an entry could not be published; the entry itself stays in the log.
-async fn park(context: &Context, entry: &AuditEntry, why: &str, published: &mut Published) -> Result<(), AppError> {
-    let event = &entry.event;
-    tracing::error!(model.id = %event.model, audit.seq = event.seq, "event was refused and is parked: {why}");
-    published.parked.push(event.seq);
+async fn park(
+    context: &Context,
+    model: &ModelId,
+    seq: u64,
+    why: &str,
+    published: &mut Published,
+) -> Result<(), AppError> {
+    tracing::error!(model.id = %model, audit.seq = seq, "event is parked: {why}");
+    published.parked.push(seq);
     let alert = Alert {
-        dedupe_id: format!("{}-parked-{}", event.model, event.seq),
+        dedupe_id: format!("{model}-parked-{seq}"),
         time: context.now(),
         kind: AlertKind::Failure,
-        model: event.model.to_string(),
-        subject: format!("Refit: event {} of {} was not published", event.seq, event.model),
-        body: format!("The receiver refused it: {why}\nIt is in the audit log: refit audit verify {}", event.model),
+        model: model.to_string(),
+        subject: format!("{model}: event {seq} was not published"),
+        body: format!("Why: {why}\nWhat the audit log says about it: refit audit verify {model}"),
     };
     match context.ports.publisher.alert(&alert).await {
         Ok(()) | Err(PublishError::Refused { .. }) => Ok(()),

@@ -14,7 +14,7 @@ use super::{Context, policy};
 use crate::documents::{to_body, window_partition};
 use crate::error::{AppError, chain};
 use crate::measure::{MAX_FILE_BYTES, feature_columns};
-use crate::ports::{Alert, AlertKind, Expect, Failure, Key, ObjectError, Write};
+use crate::ports::{Alert, AlertKind, Expect, Failure, Key, ObjectError, PublishError, Write};
 use crate::state::transaction_token;
 
 /// Most days that one file may have events on: so that its pointers fit into one transaction.
@@ -233,7 +233,11 @@ pub(crate) async fn tell_damaged(
         subject: format!("Refit: a data file of {} is damaged", model.id),
         body: format!("{uri} is left out: {reason}\nRepair it and upload it again; nothing else is needed."),
     };
-    Ok(context.ports.publisher.alert(&alert).await?)
+    match context.ports.publisher.alert(&alert).await {
+        // What cannot be told for good must not stop the check of all other files.
+        Ok(()) | Err(PublishError::Refused { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

@@ -1,23 +1,25 @@
 //! Wakes whatever is due or overdue: the schedule, and the net below every lost event.
 
-use refit_core::ModelId;
 use refit_core::model::Model;
 use refit_core::plan::{POLL, next_check};
-use refit_core::policy::ModelPolicy;
+use refit_core::policy::{ModelPolicy, Span};
 use refit_core::run::RunStatus;
+use refit_core::{Digest, ModelId};
 use serde::Serialize;
 
 use super::publish_events::published_up_to;
 use super::{Context, policy};
 use crate::documents::model_of_look;
-use crate::error::{AppError, chain};
-use crate::ports::{DUE_SHARDS, DueItem, OutboundEvent};
-use crate::state::{Scope, load, reschedule};
+use crate::error::{AppError, ErrorClass, chain};
+use crate::ports::{Alert, AlertKind, DUE_SHARDS, DueItem, OutboundEvent, PublishError};
+use crate::state::{Scope, load, postpone, reschedule};
 
 /// The detail type of a wake-up.
 pub const WAKE_UP: &str = "Wake Up";
-/// Most models woken from one index partition in one sweep; the rest is woken by the next.
-const MAX_MODELS: usize = 1_000;
+/// Models read from an index partition at once.
+const PAGE: usize = 1_000;
+/// How long a model that cannot be looked at is left alone: people are told each time.
+const RETRY: Span = Span::from_const_seconds(6 * 3_600);
 
 /// What a sweep did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -39,12 +41,15 @@ pub async fn sweep(context: &Context) -> Result<Swept, AppError> {
     for shard in 0..DUE_SHARDS {
         let mut after: Option<DueItem> = None;
         loop {
-            let page = context.ports.table.list_due(shard, now, MAX_MODELS, after.as_ref()).await?;
+            let page = context.ports.table.list_due(shard, now, PAGE, after.as_ref()).await?;
             for item in &page.items {
                 let Some(model) = model_of_look(&item.key) else { continue };
                 if let Err(error) = wake(context, &model, &mut swept).await {
                     tracing::warn!(model.id = %model, "sweep could not wake a model: {}", chain(&error));
                     swept.failed.push(format!("{model}: {}", chain(&error)));
+                    if error.class() == ErrorClass::Bug {
+                        give_up(context, &model, &error).await?;
+                    }
                 }
             }
             match page.next {
@@ -100,11 +105,32 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
     let Some(loaded) = load(table, id, Scope::Everything).await? else { return Ok(()) };
     let in_force = policy::in_force(context, &loaded.model.head).await?;
     let published = published_up_to(context, id).await?;
-    for function in functions_due(&loaded.model, &in_force.model, published, context.now()) {
+    let now = context.now();
+    let functions = functions_due(&loaded.model, &in_force.model, published, now);
+    for function in &functions {
         send(context, id, function, swept).await?;
     }
     // Whoever was woken sets the clock anew. If nobody does, because the work fails, the next try is not at once.
-    reschedule(table, &loaded, POLL.after(context.now())).await
+    let look_at = if functions.is_empty() { next_check(&loaded.model.head, &in_force.model) } else { POLL.after(now) };
+    reschedule(table, &loaded, look_at).await
+}
+
+/// What is stored of a model is damaged: people are told, and it is tried again later.
+async fn give_up(context: &Context, id: &ModelId, error: &AppError) -> Result<(), AppError> {
+    let why = chain(error);
+    let alert = Alert {
+        dedupe_id: format!("look-{}", Digest::of_list(&[id.as_ref(), &why]).short()),
+        time: context.now(),
+        kind: AlertKind::Failure,
+        model: id.to_string(),
+        subject: format!("Refit: {id} cannot be looked at"),
+        body: format!("{why}\nUntil that is repaired nothing happens to it. The next try is in {RETRY}."),
+    };
+    match context.ports.publisher.alert(&alert).await {
+        Ok(()) | Err(PublishError::Refused { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    postpone(&*context.ports.table, id, RETRY.after(context.now())).await
 }
 
 async fn send(context: &Context, id: &ModelId, function: &str, swept: &mut Swept) -> Result<(), AppError> {

@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Export { output, state } => export::export(&output, &state.state, format),
         Command::Audit(AuditCommand::Verify { model, state }) => audit::verify(model.as_deref(), &state.state, format),
         Command::Pipeline(PipelineCommand::Lint { definition }) => pipeline::lint(&definition, format),
+        Command::Pipeline(PipelineCommand::Diff { old, new }) => pipeline::diff(&old, &new, format),
         Command::Pipeline(PipelineCommand::Run { definition, parameters, objects, work }) => {
             pipeline::run(&definition, &parameters, &objects, &work, format)
         }

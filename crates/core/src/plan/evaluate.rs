@@ -86,7 +86,7 @@ fn plan_observed(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     let arn = run.execution.clone().expect("invariant: a training run has an execution");
     let now = inputs.now;
     let wait = |until: Timestamp| Plan::Wait { on: WaitingOn::Execution { arn: arn.clone() }, until: Some(until) };
-    let Some(execution) = inputs.execution else { return wait(POLL.after(now)) };
+    let Some(execution) = inputs.execution else { return plan_unknown(inputs, run, &arn) };
     if run.status == RunStatus::Stopping {
         let stop = Step::StopExecution { execution: arn.clone() };
         return if execution.status.is_terminal() {
@@ -127,19 +127,30 @@ fn plan_observed(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     }
 }
 
+/// The service does not know the execution: it may lag behind its own answer, but not for as long as a run may take.
+fn plan_unknown(inputs: &EvaluateInputs<'_>, run: &Run, arn: &str) -> Plan {
+    let now = inputs.now;
+    let Some(deadline) = run.deadline.filter(|it| *it <= now) else {
+        let until = run.deadline.map_or(POLL.after(now), |it| it.min(POLL.after(now)));
+        return Plan::Wait { on: WaitingOn::Execution { arn: arn.to_owned() }, until: Some(until) };
+    };
+    let reason = format!("the pipeline service does not know execution {arn}, which had time until {deadline}");
+    if run.status == RunStatus::Stopping {
+        end(run, now, RunStatus::TimedOut, OutcomeCode::TimedOut, reason)
+    } else {
+        end(run, now, RunStatus::Failed, OutcomeCode::ExecutionFailed, reason)
+    }
+}
+
 fn plan_judged(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     let now = inputs.now;
     let outputs = match inputs.outputs {
         Some(Ok(outputs)) => outputs,
         Some(Err(problem)) => return end(run, now, RunStatus::Failed, OutcomeCode::InvalidOutputs, problem.0.clone()),
+        // The execution could not be seen this time; it has ended well, so it is somewhere.
         None => {
-            return end(
-                run,
-                now,
-                RunStatus::Failed,
-                OutcomeCode::InvalidOutputs,
-                "the outputs were not read".to_owned(),
-            );
+            let arn = run.execution.clone().expect("invariant: a run that was trained has an execution");
+            return Plan::Wait { on: WaitingOn::Execution { arn }, until: Some(POLL.after(now)) };
         }
     };
     let head = &inputs.model.head;

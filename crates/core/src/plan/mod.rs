@@ -143,6 +143,11 @@ pub enum WaitingOn {
         /// Which.
         arn: String,
     },
+    /// The endpoint is changing and takes no other change now.
+    Endpoint {
+        /// Which.
+        name: String,
+    },
     /// People have to decide.
     Approval {
         /// How many more.
@@ -170,6 +175,7 @@ impl fmt::Display for WaitingOn {
             }
             WaitingOn::Quota => f.write_str("waiting for the service's quota of executions"),
             WaitingOn::Execution { arn } => write!(f, "waiting for execution {arn}"),
+            WaitingOn::Endpoint { name } => write!(f, "waiting for endpoint {name}, which is changing"),
             WaitingOn::Approval { missing, expires_at } => {
                 write!(f, "waiting for {missing} approval(s) until {expires_at}")
             }

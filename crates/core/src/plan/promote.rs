@@ -44,6 +44,9 @@ pub struct PromoteInputs<'a> {
     pub published: u64,
     /// The package that the endpoint serves alone, if it serves one alone.
     pub serving: Option<&'a str>,
+    /// The digest of the candidate's archive as it is now, if it is there; needed while the run rolls out and nothing of
+    /// it is served yet.
+    pub archive: Option<&'a Digest>,
     /// A person's vote.
     pub vote: Option<&'a VoteRequest>,
     /// Steps performed since the state last changed.
@@ -249,6 +252,11 @@ fn plan_rolling_out(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
     let candidate = model.packages.get(&version).expect("invariant: the candidate of a run that rolls out is loaded");
     let approve = Step::SetApproval { package_arn: candidate.arn.clone(), is_approved: true };
     let serve = serve(&model.head, candidate);
+    // What was judged and what was approved is this archive: other bytes under its address are another model.
+    if !inputs.performed.contains(&serve) && inputs.archive != Some(&candidate.artifact) {
+        let reason = format!("model archive {} is gone or is not the one that was judged", candidate.model);
+        return reject(inputs, run, OutcomeCode::BasisChanged, reason);
+    }
     for step in [approve, serve] {
         if !inputs.performed.contains(&step) {
             return Plan::Perform(step);

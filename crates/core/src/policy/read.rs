@@ -17,7 +17,8 @@ pub use report::{Problem, Problems};
 
 use self::field::{Field, Keys, Log};
 use super::yaml::{self, At, shown};
-use super::{Fleet, ModelPolicy, Notification, Policy, SCHEMA, Subject};
+use super::{DataPolicy, Fleet, ModelPolicy, Notification, Policy, SCHEMA, Subject};
+use crate::names::ObjectUri;
 
 /// The most models that one fleet has.
 const MAX_MODELS: usize = 1_000;
@@ -157,6 +158,7 @@ fn read_models(field: Field<'_>, log: &mut Log) -> Option<Vec<ModelPolicy>> {
         endpoints: Unique::new("endpoint"),
         package_groups: Unique::new("package group"),
         pipelines: Unique::new("pipeline name"),
+        taken_in: Vec::new(),
     };
     let read: Vec<_> = items.into_iter().map(|it| model::read_model(it, &mut names, log)).collect();
     read.into_iter().collect()
@@ -168,6 +170,24 @@ struct Names {
     endpoints: Unique,
     package_groups: Unique,
     pipelines: Unique,
+    /// Prefixes whose files are taken in for a model.
+    taken_in: Vec<ObjectUri>,
+}
+
+impl Names {
+    /// Claims the prefixes whose files are taken in: a file that lay in two models' would be given to the first only.
+    fn take_data(&mut self, data: &DataPolicy, field: &Field<'_>, log: &mut Log) {
+        let wanted = [&data.capture, &data.labels];
+        for uri in wanted {
+            if let Some(other) = self.taken_in.iter().find(|it| it.contains(uri) || uri.contains(it)) {
+                field.report(
+                    log,
+                    format!("`{uri}` overlaps `{other}` of another model; each model has its own captures and labels"),
+                );
+            }
+        }
+        self.taken_in.extend(wanted.into_iter().cloned());
+    }
 }
 
 /// Texts of one kind that may be used once, with the place of their first use.

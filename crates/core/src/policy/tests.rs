@@ -879,7 +879,10 @@ fn every_contract_parameter_is_refused() {
 
 #[test]
 fn names_are_used_once() {
-    let second = LEAST.split_once("models:\n").unwrap_or_default().1;
+    let same = LEAST.split_once("models:\n").unwrap_or_default().1;
+    let second = same
+        .replace("s3://bucket/capture", "s3://bucket/n/capture")
+        .replace("s3://bucket/labels", "s3://bucket/n/labels");
     let check = |id: &str, expected: Expect| {
         let text = format!("{LEAST}{}", second.replace("id: m", id));
         expected.assert_eq(&refused(&text).to_string());
@@ -898,6 +901,9 @@ fn names_are_used_once() {
     let clash = clash.replacen("definition: retrain.json", "definition: a-retrain.json", 1);
     expect!["18:15: models[1].pipeline: pipeline name `m-a-retrain` is already used at line 5, column 15"]
         .assert_eq(&refused(&clash).to_string());
+    // Files of two models under one prefix would all be given to the first.
+    let shared = second.replace("id: m", "id: n").replace("s3://bucket/n/labels", "s3://bucket/capture/labels");
+    expect!["20:7: models[1].data: `s3://bucket/capture/labels` overlaps `s3://bucket/capture` of another model; each model has its own captures and labels"].assert_eq(&refused(&format!("{LEAST}{shared}")).to_string());
 }
 
 #[test]

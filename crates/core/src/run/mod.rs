@@ -97,7 +97,7 @@ pub enum OutcomeCode {
     Declined,
     /// Nobody decided in time.
     ApprovalExpired,
-    /// The champion changed, so that the evaluation no longer applies.
+    /// The champion, the candidate's archive or the policy changed, so that the evaluation no longer applies.
     BasisChanged,
     /// The execution failed.
     ExecutionFailed,

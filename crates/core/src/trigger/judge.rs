@@ -150,6 +150,14 @@ fn judge_drift(policy: &DriftPolicy, rows: u64, features: &[FeatureEvidence]) ->
         judgment.reason = format!("{rows} of {} rows needed to judge drift", policy.min_rows);
         return judgment;
     }
+    if judgment.features.iter().all(|it| it.value.is_none()) {
+        judgment.verdict = WindowVerdict::Inconclusive;
+        judgment.reason = format!(
+            "none of {} features has values in both the reference and these {rows} rows",
+            judgment.features.len()
+        );
+        return judgment;
+    }
     let drifted: Vec<&str> = judgment.features.iter().filter(|it| it.is_drifted).map(|it| it.name.as_str()).collect();
     let share = drifted.len() as f64 / judgment.features.len().max(1) as f64;
     if drifted.is_empty() || share < policy.share {
@@ -216,18 +224,27 @@ fn judge_performance(
                 quality.worsening = Some(worse / scale);
                 quality.lower_bound = bound.map(|it| it / scale);
                 let is_beyond_noise = bound.is_some_and(|it| 0.0 < it);
+                let sure = bound.map_or_else(
+                    || "with no error stated to tell it from noise".to_owned(),
+                    |bound| format!("at least {:+.1} % with 99.9 % confidence", 100.0 * bound / scale),
+                );
                 let told = format!(
-                    "{name} {:.4} against {:.4} on the hold-out: {:+.1} %, at least {:+.1} % with 99.9 % confidence",
+                    "{name} {:.4} against {:.4} on the hold-out: {:+.1} %, {sure}",
                     measured.value,
                     baseline.value,
-                    100.0 * worse / scale,
-                    100.0 * bound.unwrap_or(f64::NEG_INFINITY) / scale
+                    100.0 * worse / scale
                 );
                 if max_drop < worse / scale && is_beyond_noise {
                     judgment.causes.push(CauseKind::PerformanceDrop);
                     reasons.push(format!("{told}; more than {:.1} % worse", 100.0 * max_drop));
                 } else {
                     reasons.push(format!("{told}; within {:.1} % or the noise", 100.0 * max_drop));
+                }
+            }
+            if policy.max_drop.is_some() && baseline.is_none() {
+                reasons.push(format!("{name} is undefined on the champion's hold-out: a drop cannot be judged"));
+                if policy.floor.is_none() {
+                    judgment.verdict = WindowVerdict::Inconclusive;
                 }
             }
             if let Some(floor) = policy.floor {
@@ -285,6 +302,28 @@ mod tests {
         check(&drop, 500, None, Some(measured(9.0, 0.3)), WindowVerdict::Inconclusive, &[]);
         let unsure = Measured { standard_error: None, ..measured(90.0, 0.0) };
         check(&drop, 500, Some(unsure), Some(measured(9.0, 0.3)), WindowVerdict::Stable, &[]);
+    }
+
+    #[test]
+    fn a_drop_that_cannot_be_judged_is_inconclusive_and_says_why() {
+        let drop = judge_performance(&policy(Some(0.05), None), 500, Some(measured(12.0, 0.3)), None);
+        assert_eq!(drop.verdict, WindowVerdict::Inconclusive);
+        assert!(drop.reason.contains("mae is undefined on the champion's hold-out"), "{}", drop.reason);
+        let both = judge_performance(&policy(Some(0.05), Some(11.0)), 500, Some(measured(12.0, 0.3)), None);
+        assert_eq!(both.verdict, WindowVerdict::Degraded, "the floor does not need it");
+        let unsure = Measured { standard_error: None, ..measured(90.0, 0.0) };
+        let unsure = judge_performance(&policy(Some(0.05), None), 500, Some(unsure), Some(&measured(9.0, 0.3)));
+        assert!(!unsure.reason.contains("inf") && unsure.reason.contains("no error"), "{}", unsure.reason);
+    }
+
+    #[test]
+    fn features_without_values_are_not_called_stable() {
+        let policy = DriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, share: 0.5, min_rows: 100 };
+        let empty = FeatureEvidence { name: "x".to_owned(), metric: DriftMetric::Psi, value: None, chance: None };
+        for features in [&[][..], &[empty]] {
+            let judgment = judge_drift(&policy, 100, features);
+            assert_eq!(judgment.verdict, WindowVerdict::Inconclusive, "{}", judgment.reason);
+        }
     }
 
     #[test]

@@ -70,9 +70,9 @@ fn malformed_text_is_refused_with_its_place() {
     let cases: &[(&[u8], &str)] = &[
         (b"", "data is empty: no header"),
         (b" \n\n", "data is empty: no header"),
-        (b"\xff\xfea\0,\0", "UTF-16 LE text is not supported"),
-        (b"\xfe\xff\0a\0,", "UTF-16 BE text is not supported"),
-        (b"a\0,\0b\0", "UTF-16 LE text is not supported"),
+        (b"\xff\xfea\0,\0", "UTF-16 LE text (save the file as UTF-8) is not supported"),
+        (b"\xfe\xff\0a\0,", "UTF-16 BE text (save the file as UTF-8) is not supported"),
+        (b"a\0,\0b\0", "UTF-16 LE text (save the file as UTF-8) is not supported"),
         (b"\x28\xb5\x2f\xfd....", "zstd compression is not supported"),
         (b"PK\x03\x04....", "a zip archive or spreadsheet is not supported"),
         (b"a,b\n1,\xe9\n", "byte 0xe9 at offset 6 is not UTF-8"),

@@ -30,17 +30,20 @@ pub fn status_event(
     envelope("SageMaker Model Building Pipeline Execution Status Change", execution, detail, time)
 }
 
-/// "SageMaker Model Building Pipeline Execution Step Status Change", for a step that began at `began`.
+/// "SageMaker Model Building Pipeline Execution Step Status Change", for a step that began at `began` and reused the
+/// result of the execution `reused_from`, if of any.
 #[must_use]
 pub fn step_event(
     execution: &Execution,
     step: &StepState,
+    reused_from: Option<&str>,
     previous_status: &str,
     began: Timestamp,
     time: Timestamp,
 ) -> Value {
     let mut detail = detail(execution);
-    let id = execution_id(&execution.arn);
+    // The job of a reused result is the one that made it.
+    let id = execution_id(reused_from.unwrap_or(&execution.arn));
     let metadata = match step.kind.as_str() {
         "Processing" => json!({"processingJob": {"arn": job_arn("processing-job", id, &step.name)}}),
         "Training" => json!({"trainingJob": {"arn": job_arn("training-job", id, &step.name)}}),
@@ -58,6 +61,9 @@ pub fn step_event(
     }
     detail.insert("previousStepStatus".to_owned(), previous_status.into());
     detail.insert("currentStepStatus".to_owned(), step.status.clone().into());
+    if let Some(source) = reused_from {
+        detail.insert("cacheHitResult".to_owned(), json!({"sourcePipelineExecutionArn": source}));
+    }
     if let Some(reason) = &step.failure_reason {
         detail.insert("failureReason".to_owned(), reason.clone().into());
     }

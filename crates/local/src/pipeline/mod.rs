@@ -1,7 +1,7 @@
 //! Runs SageMaker pipeline definitions on this machine, with SageMaker's rules for inputs, outputs and failure.
 //!
 //! The definition that runs here is the one that is sent to AWS, so what is tried at a desk is what runs in the cloud:
-//! [`definition`] parses and lints it, [`interpreter`] runs it with steps as child processes, [`LocalPipelines`] and
+//! [`definition`] parses and lints it, [`Parts`] compares two, [`interpreter`] runs it with steps as child processes, [`LocalPipelines`] and
 //! [`LocalPackages`] put both behind the ports that the rest of Refit uses.
 //!
 //! Not here: containers. A step's program runs on the host, in a sandbox folder that stands for `/opt/ml`, with the
@@ -10,6 +10,7 @@
 pub mod definition;
 pub mod interpreter;
 
+mod diff;
 mod events;
 mod packages;
 mod service;
@@ -18,6 +19,7 @@ mod standalone;
 mod tests;
 
 pub use definition::{Definition, LintReport, Problem, lint};
+pub use diff::{Change, ChangeKind, DefinitionDiff, Parts, Subject};
 pub use events::{status_event, step_event};
 pub use interpreter::Programs;
 pub use packages::{LocalPackages, Registration};

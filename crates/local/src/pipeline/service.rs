@@ -5,7 +5,9 @@
 //! to the same places, and registering is idempotent. Two processes never run the same execution at once, which a file
 //! lock ensures that ends with its holder.
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{Definition, Problem};
 use super::events::execution_id;
-use super::interpreter::{self, Context, Environment, Outcome, Programs};
+use super::interpreter::{self, Context, Environment, OnStep, Outcome, Programs};
 use super::packages::LocalPackages;
 use crate::store::{Database, Transaction};
 
@@ -62,6 +64,20 @@ struct StoredExecution {
     key: String,
     request: StartRequest,
     execution: Execution,
+    /// By step, the execution whose result was reused.
+    #[serde(default)]
+    reused_from: BTreeMap<String, String>,
+}
+
+/// The right to run an execution.
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing is not enough at once: a child that another thread is just starting has the file too until it begins.
+        // A failure leaves the lock to the end of the handles.
+        let _ = self.0.unlock();
+    }
 }
 
 /// The local counterpart of SageMaker Pipelines.
@@ -72,6 +88,8 @@ pub struct LocalPipelines {
     clock: Arc<dyn Clock>,
     executions: PathBuf,
     programs: Programs,
+    /// How many programs of an execution may run at the same time.
+    pub(super) max_parallel_steps: NonZeroUsize,
 }
 
 impl LocalPipelines {
@@ -85,7 +103,9 @@ impl LocalPipelines {
         executions: PathBuf,
         programs: Programs,
     ) -> LocalPipelines {
-        LocalPipelines { database, objects, packages, clock, executions, programs }
+        // A start request cannot say how many yet; more than there are cores would only wait for each other.
+        let max_parallel_steps = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        LocalPipelines { database, objects, packages, clock, executions, programs, max_parallel_steps }
     }
 
     /// Stores a definition as the newest version of a pipeline, unless it already is one of its versions.
@@ -135,6 +155,14 @@ impl LocalPipelines {
         Ok(open)
     }
 
+    /// The execution whose result a step of this execution reused, if it did.
+    ///
+    /// # Errors
+    /// When the execution is unknown or cannot be read.
+    pub fn find_reused(&self, arn: &str, step: &str) -> Result<Option<String>, PipelineError> {
+        Ok(self.load(arn)?.reused_from.remove(step))
+    }
+
     /// Runs an execution to its end and tells `on_step` whenever a step's state changes; blocks meanwhile. Without
     /// effect on an ended one.
     ///
@@ -158,14 +186,25 @@ impl LocalPipelines {
             return self.finish(arn, Outcome { status: ExecutionStatus::Stopped, failure_reason: None, steps });
         }
         let definition = self.definition(&stored.request)?;
-        self.change(arn, |execution| execution.steps.clear())?;
+        self.change(arn, |stored| {
+            stored.execution.steps.clear();
+            stored.reused_from.clear();
+        })?;
         let mut failure = None;
-        let outcome = self.interpret(&definition, &stored, &mut |step| {
-            let saved =
-                self.change(arn, |execution| match execution.steps.iter_mut().find(|it| it.name == step.name) {
+        let outcome = self.interpret(&definition, &stored, &mut |step, reused_from| {
+            let saved = self.change(arn, |stored| {
+                match stored.execution.steps.iter_mut().find(|it| it.name == step.name) {
                     Some(known) => known.clone_from(step),
-                    None => execution.steps.push(step.clone()),
-                });
+                    None => stored.execution.steps.push(step.clone()),
+                }
+                stored
+                    .execution
+                    .steps
+                    .sort_by_key(|it| definition.steps().iter().position(|step| step.name == it.name));
+                if let Some(from) = reused_from {
+                    stored.reused_from.insert(step.name.clone(), from.to_owned());
+                }
+            });
             if let Err(error) = saved {
                 failure.get_or_insert(error);
             }
@@ -178,12 +217,7 @@ impl LocalPipelines {
         }
     }
 
-    fn interpret(
-        &self,
-        definition: &Definition,
-        stored: &StoredExecution,
-        on_step: &mut dyn FnMut(&StepState),
-    ) -> Outcome {
+    fn interpret(&self, definition: &Definition, stored: &StoredExecution, on_step: OnStep<'_>) -> Outcome {
         let arn = &stored.execution.arn;
         let id = execution_id(arn);
         // The request may come from another process. An unreadable state is none; the end of the step meets it again.
@@ -197,22 +231,24 @@ impl LocalPipelines {
         };
         let environment = Environment {
             objects: &*self.objects,
+            database: &self.database,
             packages: &self.packages,
             clock: &*self.clock,
             folder: self.executions.join(id),
             programs: &self.programs,
             is_stopping: &is_stopping,
+            max_parallel_steps: self.max_parallel_steps,
         };
         interpreter::run(definition, &stored.request.parameters, &context, &environment, on_step)
     }
 
     /// Takes the right to run an execution; it ends with the file's handle, also when the process dies.
-    fn lock(&self, id: &str) -> Result<File, PipelineError> {
+    fn lock(&self, id: &str) -> Result<Held, PipelineError> {
         let io = |error: std::io::Error| PipelineError::Unavailable(Box::new(error));
         std::fs::create_dir_all(&self.executions).map_err(io)?;
         let file = File::create(self.executions.join(format!("{id}.lock"))).map_err(io)?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Held(file)),
             Err(TryLockError::WouldBlock) => {
                 Err(PipelineError::Invalid(format!("execution `{id}` is being run already")))
             }
@@ -222,7 +258,8 @@ impl LocalPipelines {
 
     /// Records the end. An execution that was asked to stop ends stopped, even if it was done at that moment.
     fn finish(&self, arn: &str, outcome: Outcome) -> Result<Execution, PipelineError> {
-        self.change(arn, |execution| {
+        self.change(arn, |stored| {
+            let execution = &mut stored.execution;
             execution.steps = outcome.steps;
             if execution.status == ExecutionStatus::Stopping {
                 execution.status = ExecutionStatus::Stopped;
@@ -256,7 +293,7 @@ impl LocalPipelines {
     }
 
     /// Changes an execution that exists.
-    fn change(&self, arn: &str, change: impl FnOnce(&mut Execution)) -> Result<Execution, PipelineError> {
+    fn change(&self, arn: &str, change: impl FnOnce(&mut StoredExecution)) -> Result<Execution, PipelineError> {
         let id = execution_id(arn);
         self.transact(|transaction| {
             let Some(body) = transaction.get_document(EXECUTION, id)? else {
@@ -266,7 +303,7 @@ impl LocalPipelines {
                 Ok(stored) => stored,
                 Err(error) => return Ok(Err(error)),
             };
-            change(&mut stored.execution);
+            change(&mut stored);
             stored.execution.changed_at = self.clock.now();
             transaction.put_document(EXECUTION, id, &to_json(&stored))?;
             Ok(Ok(stored.execution))
@@ -295,7 +332,13 @@ impl LocalPipelines {
             steps: Vec::new(),
         };
         let arn = execution.arn.clone();
-        let stored = StoredExecution { schema: 1, key: key.to_owned(), request: request.clone(), execution };
+        let stored = StoredExecution {
+            schema: 1,
+            key: key.to_owned(),
+            request: request.clone(),
+            execution,
+            reused_from: BTreeMap::new(),
+        };
         self.transact(|transaction| {
             if let Some(body) = transaction.get_document(EXECUTION, &id)? {
                 return Ok(parse::<StoredExecution>(&id, &body).and_then(|known| {
@@ -342,9 +385,9 @@ impl Pipelines for LocalPipelines {
         if self.load(arn)?.execution.status != ExecutionStatus::Executing {
             return Ok(());
         }
-        self.change(arn, |execution| {
-            if execution.status == ExecutionStatus::Executing {
-                execution.status = ExecutionStatus::Stopping;
+        self.change(arn, |stored| {
+            if stored.execution.status == ExecutionStatus::Executing {
+                stored.execution.status = ExecutionStatus::Stopping;
             }
         })
         .map(drop)

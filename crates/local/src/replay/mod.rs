@@ -157,6 +157,10 @@ pub fn replay(options: &WorldOptions, plan: &ReplayPlan, observer: &mut Observer
             None => break,
         }
     }
+    // Rows and labels since the last check belong to the answer, too.
+    world.move_clock(times.end, observer)?;
+    traffic.flush(&world, times.end)?;
+    world.settle(observer)?;
     finish(&world, plan, model, times, first_row)
 }
 

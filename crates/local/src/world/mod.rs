@@ -8,6 +8,8 @@ mod error;
 mod executions;
 mod publisher;
 mod serving;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -401,11 +403,6 @@ impl World {
             why: why.to_owned(),
             event: queued.body.clone(),
         };
-        self.database.update(|transaction| {
-            let id = format!("{:012}", queued.seq);
-            transaction.insert_document(DEAD_LETTER, &id, &documents::to_body(&letter))?;
-            transaction.remove(queued.seq).map(|_| ())
-        })?;
         let alert = Alert {
             // One alert for each kind of trouble: what fails once is likely to fail again until somebody comes.
             dedupe_id: format!("dead-letter-{}", Digest::of_list(&[function.name(), why]).short()),
@@ -418,8 +415,13 @@ impl World {
                 queued.seq
             ),
         };
+        // People first: whoever dies in between does it again, and a letter that is put away was told.
         self.block_on(self.context.ports.publisher.alert(&alert)).map_err(refit_app::AppError::from)?;
-        Ok(())
+        Ok(self.database.update(|transaction| {
+            let id = format!("{:012}", queued.seq);
+            transaction.insert_document(DEAD_LETTER, &id, &documents::to_body(&letter))?;
+            transaction.remove(queued.seq).map(|_| ())
+        })?)
     }
 }
 

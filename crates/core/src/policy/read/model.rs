@@ -88,6 +88,9 @@ pub(super) fn read_model(field: Field<'_>, names: &mut Names, log: &mut Log) -> 
 
     let pipeline = section.required("pipeline", log, read_pipeline);
     let data = section.required("data", log, data::read_data);
+    if let (Some(data), Some(field)) = (&data, section.find("data")) {
+        names.take_data(data, &field, log);
+    }
     let window = section.required("window", log, read_window);
     let training = section.required("training", log, read_training);
     let triggers = section.required("triggers", log, |it, log| triggers::read_triggers(it, task, log));

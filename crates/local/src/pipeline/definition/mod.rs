@@ -7,6 +7,7 @@
 //! A construct that is not interpreted is refused by name: nothing is skipped in silence. Not here: what AWS checks when
 //! it creates resources (roles, images, quotas).
 
+mod cache;
 mod check;
 mod expression;
 mod node;
@@ -21,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use refit_core::Digest;
 use serde_json::Value;
 
+pub use self::cache::CacheExpiry;
 pub(super) use self::check::skeleton;
 pub use self::expression::{ExecutionFact, Expression, JsonSource};
 use self::node::Node;
@@ -79,6 +81,8 @@ pub struct Step {
     pub branch: Option<Branch>,
     /// When it is tried again.
     pub retry: Vec<RetryPolicy>,
+    /// For how long its result may be reused, if at all.
+    pub cache: Option<CacheExpiry>,
 }
 
 /// A definition without problems.
@@ -165,8 +169,13 @@ fn read(json: &str) -> (Option<Definition>, LintReport) {
         list.dedup();
     }
     let steps = parsed.into_iter().map(Step::from_parsed).collect::<Option<Vec<_>>>();
-    let digest = Digest::of_json(&canonical(document));
+    let digest = digest_of(&document);
     (steps.map(|steps| Definition { parameters, steps, digest }), report)
+}
+
+/// The digest of a definition's content.
+pub(super) fn digest_of(document: &Value) -> Digest {
+    Digest::of_json(&canonical(document.clone()))
 }
 
 /// The document with sorted keys, whichever map `serde_json` was built with.
@@ -184,7 +193,8 @@ fn canonical(value: Value) -> Value {
 impl Step {
     fn from_parsed(parsed: step::Parsed) -> Option<Step> {
         let after = check::dependencies(&parsed).map(str::to_owned).collect();
-        Some(Step { name: parsed.name, kind: parsed.kind?, after, branch: parsed.branch, retry: parsed.retry })
+        let step::Parsed { name, kind, branch, retry, cache, .. } = parsed;
+        Some(Step { name, kind: kind?, after, branch, retry, cache })
     }
 }
 

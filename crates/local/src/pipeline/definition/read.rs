@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
+use super::cache;
 use super::expression::{self, Expression};
 use super::node::Node;
 use super::retry;
@@ -60,6 +59,7 @@ pub(super) fn read_steps(list: &Node<'_>, branch: Option<&Branch>, into: &mut Ve
             node.report(found, format!("step name `{name}` is not valid; use 1 to 64 of `A-Z a-z 0-9 - _`"));
         }
         read_envelope(&node, found);
+        let cache = cache::read(&node, &type_name, found);
         let retry = retry::read(&node, &type_name, found);
         let mut depends_on = Vec::new();
         for it in node.list("DependsOn", found) {
@@ -81,6 +81,7 @@ pub(super) fn read_steps(list: &Node<'_>, branch: Option<&Branch>, into: &mut Ve
             uses,
             branch: branch.cloned(),
             retry,
+            cache,
         });
         if type_name == "Condition" {
             for (key, taken) in [("IfSteps", true), ("ElseSteps", false)] {
@@ -96,11 +97,6 @@ pub(super) fn read_steps(list: &Node<'_>, branch: Option<&Branch>, into: &mut Ve
 fn read_envelope(node: &Node<'_>, found: &mut Vec<Problem>) {
     let interpreted = ["Name", "Type", "Arguments", "DependsOn", "CacheConfig", "RetryPolicies", "PropertyFiles"];
     node.only(&interpreted, &["DisplayName", "Description"], found);
-    if let Some(cache) = node.child("CacheConfig")
-        && cache.child("Enabled").is_some_and(|it| *it.value != Value::Bool(false))
-    {
-        cache.report(found, "`CacheConfig` is not interpreted locally yet; set `Enabled` to false".to_owned());
-    }
 }
 
 /// Collects every expression below a node, except in nested steps, and reports those that do not parse.
@@ -184,7 +180,9 @@ fn read_program(arguments: &Node<'_>, image: &Node<'_>, found: &mut Vec<Problem>
         it.only(&["MaxRuntimeInSeconds"], &["MaxWaitTimeInSeconds", "MaxPendingTimeInSeconds"], found);
     }
     let max_runtime = stopping.and_then(|it| it.child("MaxRuntimeInSeconds"));
+    let name = image.child("ImageUri").or_else(|| image.child("TrainingImage"));
     Some(Program {
+        image: name.and_then(|it| value(&it, found)),
         entrypoint,
         arguments: values(image, "ContainerArguments", found),
         environment: map(arguments, "Environment", found),

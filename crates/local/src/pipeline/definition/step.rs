@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Branch;
+use super::cache::CacheExpiry;
 use super::expression::Expression;
 use super::retry::RetryPolicy;
 
@@ -38,6 +39,8 @@ impl StepKind {
 /// A program and how it is started.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program {
+    /// The container's image, which does not run here but tells programs apart.
+    pub image: Option<Expression>,
     /// The container's entrypoint.
     pub entrypoint: Vec<Expression>,
     /// The arguments after it.
@@ -167,4 +170,5 @@ pub(super) struct Parsed {
     pub(super) uses: Vec<(String, Expression)>,
     pub(super) branch: Option<Branch>,
     pub(super) retry: Vec<RetryPolicy>,
+    pub(super) cache: Option<CacheExpiry>,
 }

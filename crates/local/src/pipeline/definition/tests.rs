@@ -116,7 +116,6 @@ fn what_is_not_interpreted_is_refused_by_name() {
         "/Steps/2/Arguments/Conditions/1",
         "condition `And` does not exist",
     );
-    check("/Steps/0/CacheConfig", json!({"Enabled": true, "ExpireAfter": "P1D"}), "/Steps/0/CacheConfig", gone);
     check(
         "/Steps/0/RetryPolicies",
         json!([{"ExceptionType": ["Mine"]}]),
@@ -276,6 +275,13 @@ fn shapes_are_checked() {
         "/Steps/0/RetryPolicies/0",
         "exclude each other",
     );
+    let place = "/Steps/0/CacheConfig";
+    check(place, json!({"Enabled": true}), place, "`ExpireAfter` is missing");
+    check(place, json!({"Enabled": "yes"}), place, "must be true or false");
+    let weeks = json!({"Enabled": true, "ExpireAfter": "two weeks"});
+    check(place, weeks, &format!("{place}/ExpireAfter"), "`two weeks` is not a duration");
+    let day = json!({"Enabled": true, "ExpireAfter": "P1D"});
+    check("/Steps/2/CacheConfig", day, "/Steps/2/CacheConfig", "a Condition step is never reused");
     let of = |key: &str, value: Value| json!([{"ExceptionType": ["SageMaker.JOB_INTERNAL_ERROR"], key: value}]);
     for (key, value, expected) in [
         ("IntervalSeconds", json!(0), "from 1 to 43200"),

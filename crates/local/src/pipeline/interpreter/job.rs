@@ -5,7 +5,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use refit_core::Digest;
+use refit_app::ports::ObjectInfo;
+use refit_core::{Digest, ObjectUri};
 use serde_json::{Value, json};
 
 use super::child::{self, End, Job};
@@ -16,6 +17,14 @@ use crate::pipeline::definition::{Exception, Folder, Processing, Program, StepKi
 
 /// How much of a failure message SageMaker keeps.
 const MAX_REASON_BYTES: usize = 1024;
+
+/// What a job that succeeded leaves behind.
+pub(super) struct Made {
+    /// The step's properties.
+    pub(super) properties: Value,
+    /// The objects that it wrote.
+    pub(super) written: Vec<ObjectInfo>,
+}
 
 /// One job's place.
 pub(super) struct Place<'a> {
@@ -67,11 +76,16 @@ impl Place<'_> {
         std::fs::write(&path, document.to_string()).map_err(|error| about(&path, &error))
     }
 
+    /// The address of an input.
+    pub(super) fn input_uri(&self, input: &Folder) -> Result<ObjectUri, String> {
+        self.scope.uri(&input.uri).map_err(|why| format!("input `{}`: {why}", input.name))
+    }
+
     /// Brings a step's inputs in; one without any object is an error, as on SageMaker.
     fn fill(&self, inputs: &[Folder]) -> Result<Vec<String>, String> {
         let mut uris = Vec::new();
         for input in inputs {
-            let uri = self.scope.uri(&input.uri).map_err(|why| format!("input `{}`: {why}", input.name))?;
+            let uri = self.input_uri(input)?;
             let folder = self.make(&input.local_path)?;
             if transfer::download(self.environment.objects, &uri, &folder)? == 0 {
                 return Err(format!("input `{}`: there is no object at `{uri}`", input.name));
@@ -119,8 +133,8 @@ impl Place<'_> {
         })
     }
 
-    /// Runs a processing job and returns its properties.
-    pub(super) fn process(&self, processing: &Processing) -> Result<Value, StepEnd> {
+    /// Runs a processing job.
+    pub(super) fn process(&self, processing: &Processing) -> Result<Made, StepEnd> {
         let inputs = self.fill(&processing.inputs)?;
         let mut outputs = Vec::new();
         for output in &processing.outputs {
@@ -135,8 +149,9 @@ impl Place<'_> {
         self.write_json("/opt/ml/config/resourceconfig.json", &one_host())?;
         let variables = BTreeMap::from([("PROCESSING_JOB_ARN".to_owned(), arn.clone())]);
         self.execute(&processing.program, variables, "/opt/ml/output/message")?;
+        let mut written = Vec::new();
         for (uri, folder) in &outputs {
-            transfer::upload(self.environment.objects, folder, uri)?;
+            written.extend(transfer::upload(self.environment.objects, folder, uri)?);
         }
         let mut properties = skeleton(self.kind);
         properties["ProcessingJobName"] = self.scope.job_name.clone().into();
@@ -148,11 +163,11 @@ impl Place<'_> {
         for (index, (uri, _)) in outputs.iter().enumerate() {
             properties["ProcessingOutputConfig"]["Outputs"][index]["S3Output"]["S3Uri"] = uri.to_string().into();
         }
-        Ok(properties)
+        Ok(Made { properties, written })
     }
 
-    /// Runs a training job and returns its properties.
-    pub(super) fn train(&self, training: &Training) -> Result<Value, StepEnd> {
+    /// Runs a training job.
+    pub(super) fn train(&self, training: &Training) -> Result<Made, StepEnd> {
         let output_path = self.scope.uri(&training.output_path)?;
         self.fill(&training.channels)?;
         let model = self.make("/opt/ml/model")?;
@@ -173,9 +188,10 @@ impl Place<'_> {
             ("TRAINING_JOB_ARN".to_owned(), arn.clone()),
         ]);
         self.execute(&training.program, variables, "/opt/ml/output/failure")?;
-        let artifacts = self.pack(&model, &output_path, "model.tar.gz")?;
+        let mut written = vec![self.pack(&model, &output_path, "model.tar.gz")?];
+        let artifacts = written[0].uri.to_string();
         if transfer::has_files(&data)? {
-            self.pack(&data, &output_path, "output.tar.gz")?;
+            written.push(self.pack(&data, &output_path, "output.tar.gz")?);
         }
         let mut properties = skeleton(self.kind);
         properties["TrainingJobName"] = name.clone().into();
@@ -183,15 +199,14 @@ impl Place<'_> {
         properties["TrainingJobStatus"] = "Completed".into();
         properties["ModelArtifacts"]["S3ModelArtifacts"] = artifacts.into();
         properties["OutputDataConfig"]["S3OutputPath"] = output_path.to_string().into();
-        Ok(properties)
+        Ok(Made { properties, written })
     }
 
-    /// Uploads a folder as one archive and returns its address.
-    fn pack(&self, folder: &Path, output_path: &refit_core::ObjectUri, file: &str) -> Result<String, String> {
+    /// Uploads a folder as one archive.
+    fn pack(&self, folder: &Path, output_path: &ObjectUri, file: &str) -> Result<ObjectInfo, String> {
         let archive = refit_steps::pack_model(folder).map_err(|error| chain(&error))?;
         let uri = output_path.join(&format!("{}/output/{file}", self.scope.job_name)).map_err(|error| chain(&error))?;
-        transfer::put(self.environment.objects, &uri, &archive)?;
-        Ok(uri.to_string())
+        transfer::put(self.environment.objects, &uri, &archive)
     }
 
     /// Makes way for another attempt: its sandbox is empty, and the log of the one before it keeps its number.

@@ -1,30 +1,36 @@
-//! Runs a definition: one step after another, each with the inputs, outputs and failure rules of SageMaker.
+//! Runs a definition: its steps, each with the inputs, outputs and failure rules of SageMaker.
 //!
 //! A step runs when everything it waits for has run, and the condition around it has come out its way; among those that
-//! are ready the first in the definition goes first. A step whose branch was not taken is skipped, with all that wait
-//! for it. The first step that fails ends the execution.
+//! are ready the first in the definition goes first, and several may run at the same time (`schedule`). A step whose
+//! branch was not taken is skipped, with all that wait for it. After the first step that fails none begins. A failed job
+//! may be tried again (`retry`), and the result of an earlier execution be used instead of running one (`cache`).
 //!
-//! Not here: where executions are stored (`LocalPipelines`), and parallel steps.
+//! Not here: where executions are stored (`LocalPipelines`).
 
+mod cache;
 mod child;
 mod job;
 mod retry;
+mod schedule;
 mod scope;
 mod transfer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use refit_app::ports::{Clock, ExecutionStatus, Objects, StepState};
 use serde_json::Value;
 
-use self::job::Place;
 pub(super) use self::job::job_arn;
+use self::job::{Made, Place};
+use self::schedule::Schedule;
 use self::scope::Scope;
 pub(super) use self::transfer::{chain, wait};
 use super::definition::{Definition, Exception, RegisterModel, Step, StepKind, skeleton};
 use super::packages::{LocalPackages, Registration};
+use crate::store::Database;
 
 /// Which program stands for which container entrypoint, such as `/refit-step` for `refit step`.
 pub type Programs = BTreeMap<String, Vec<String>>;
@@ -48,6 +54,8 @@ pub struct Context {
 pub struct Environment<'a> {
     /// Inputs and outputs.
     pub objects: &'a dyn Objects,
+    /// The results that may be reused.
+    pub database: &'a Database,
     /// The registry.
     pub packages: &'a LocalPackages,
     /// Time.
@@ -57,7 +65,9 @@ pub struct Environment<'a> {
     /// The programs behind entrypoints.
     pub programs: &'a Programs,
     /// Whether somebody asked to stop.
-    pub is_stopping: &'a dyn Fn() -> bool,
+    pub is_stopping: &'a (dyn Fn() -> bool + Sync),
+    /// How many programs may run at the same time.
+    pub max_parallel_steps: NonZeroUsize,
 }
 
 /// How an execution ended.
@@ -68,8 +78,24 @@ pub struct Outcome {
     pub status: ExecutionStatus,
     /// Why it failed.
     pub failure_reason: Option<String>,
-    /// The steps that began, in that order.
+    /// The steps that began, in the order of the definition.
     pub steps: Vec<StepState>,
+}
+
+/// Hears of every change of a step's state; of one whose result was reused also from which execution.
+pub type OnStep<'a> = &'a mut dyn FnMut(&StepState, Option<&str>);
+
+/// What a step that succeeded has.
+struct Done {
+    properties: Value,
+    /// The execution that it really ran in.
+    reused_from: Option<String>,
+}
+
+impl From<Value> for Done {
+    fn from(properties: Value) -> Done {
+        Done { properties, reused_from: None }
+    }
 }
 
 /// Why a step did not succeed.
@@ -88,100 +114,35 @@ impl From<String> for StepEnd {
     }
 }
 
-/// What became of the steps so far.
-#[derive(Default)]
-struct Progress {
-    properties: BTreeMap<String, Value>,
-    skipped: BTreeSet<String>,
-    steps: Vec<StepState>,
-}
-
 /// Runs a definition from its beginning, and tells `on_step` whenever a step's state changes.
 pub fn run(
     definition: &Definition,
     parameters: &BTreeMap<String, String>,
     context: &Context,
     environment: &Environment<'_>,
-    on_step: &mut dyn FnMut(&StepState),
+    on_step: OnStep<'_>,
 ) -> Outcome {
-    let mut progress = Progress::default();
-    let end = run_steps(definition, parameters, context, environment, &mut progress, on_step);
+    let (end, steps) = match begin(definition, parameters, environment) {
+        Ok(parameters) => Schedule::new(definition, &parameters, context, environment).run(on_step),
+        Err(reason) => (Err(StepEnd::Failed(reason)), Vec::new()),
+    };
     let (status, failure_reason) = match end {
         Ok(()) => (ExecutionStatus::Succeeded, None),
         Err(StepEnd::Stopped) => (ExecutionStatus::Stopped, None),
         Err(StepEnd::Failed(reason) | StepEnd::Faulted(_, reason)) => (ExecutionStatus::Failed, Some(reason)),
     };
-    Outcome { status, failure_reason, steps: progress.steps }
+    Outcome { status, failure_reason, steps }
 }
 
-fn run_steps(
+/// Gives all parameters their values and makes the execution's folder.
+fn begin(
     definition: &Definition,
     parameters: &BTreeMap<String, String>,
-    context: &Context,
     environment: &Environment<'_>,
-    progress: &mut Progress,
-    on_step: &mut dyn FnMut(&StepState),
-) -> Result<(), StepEnd> {
+) -> Result<BTreeMap<String, Value>, String> {
     let parameters = definition.bind(parameters).map_err(|problems| problems.join("; "))?;
     prepare_folder(environment)?;
-    while let Some(step) = next_step(definition, progress) {
-        if is_skipped(step, progress) {
-            progress.skipped.insert(step.name.clone());
-            continue;
-        }
-        if (environment.is_stopping)() {
-            return Err(StepEnd::Stopped);
-        }
-        let index = progress.steps.len();
-        progress.steps.push(StepState {
-            name: step.name.clone(),
-            kind: step.kind.name().to_owned(),
-            status: "Executing".to_owned(),
-            failure_reason: None,
-            package_arn: None,
-        });
-        on_step(&progress.steps[index]);
-        let scope = Scope {
-            definition,
-            parameters: &parameters,
-            properties: &progress.properties,
-            context,
-            objects: environment.objects,
-            now: environment.clock.now(),
-            job_name: job::job_name(&context.execution_id, &step.name),
-        };
-        let result = run_step(step, &scope, environment);
-        let state = &mut progress.steps[index];
-        let end = match result {
-            Ok(properties) => {
-                "Succeeded".clone_into(&mut state.status);
-                state.package_arn = properties.get("ModelPackageArn").and_then(Value::as_str).map(str::to_owned);
-                progress.properties.insert(step.name.clone(), properties);
-                Ok(())
-            }
-            Err(StepEnd::Stopped) => {
-                "Stopped".clone_into(&mut state.status);
-                Err(StepEnd::Stopped)
-            }
-            Err(StepEnd::Failed(reason) | StepEnd::Faulted(_, reason)) => {
-                "Failed".clone_into(&mut state.status);
-                state.failure_reason = Some(reason.clone());
-                let reason = match step.kind {
-                    StepKind::Fail(_) => reason,
-                    StepKind::Processing(_)
-                    | StepKind::Training(_)
-                    | StepKind::RegisterModel(_)
-                    | StepKind::Condition(_) => {
-                        format!("step `{}` failed: {reason}", step.name)
-                    }
-                };
-                Err(StepEnd::Failed(reason))
-            }
-        };
-        on_step(&progress.steps[index]);
-        end?;
-    }
-    Ok(())
+    Ok(parameters)
 }
 
 /// Begins with an empty folder: what an earlier attempt left behind must not be taken for a result.
@@ -194,49 +155,45 @@ fn prepare_folder(environment: &Environment<'_>) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|error| transfer::about(folder, &error))
 }
 
-/// The first step of the definition that has not been settled and waits for nothing.
-fn next_step<'a>(definition: &'a Definition, progress: &Progress) -> Option<&'a Step> {
-    let is_settled = |name: &String| progress.properties.contains_key(name) || progress.skipped.contains(name);
-    definition.steps().iter().find(|it| !is_settled(&it.name) && it.after.iter().all(is_settled))
-}
-
-/// Whether a step's branch was not taken, or something that it needs was skipped.
-fn is_skipped(step: &Step, progress: &Progress) -> bool {
-    let is_other_branch = step.branch.as_ref().is_some_and(|branch| {
-        let outcome = progress.properties.get(&branch.condition).map(|it| it["Outcome"] == "True");
-        outcome != Some(branch.taken)
-    });
-    is_other_branch || step.after.iter().any(|it| progress.skipped.contains(it))
-}
-
-/// Runs one step and returns its properties.
-fn run_step(step: &Step, scope: &Scope<'_>, environment: &Environment<'_>) -> Result<Value, StepEnd> {
+/// Runs one step.
+fn run_step(step: &Step, scope: &Scope<'_>, environment: &Environment<'_>) -> Result<Done, StepEnd> {
     let place = Place { step: &step.name, kind: &step.kind, scope, environment };
     match &step.kind {
-        StepKind::Processing(processing) => attempts(step, &place, &|| place.process(processing)),
-        StepKind::Training(training) => attempts(step, &place, &|| place.train(training)),
-        StepKind::RegisterModel(model) => Ok(register(step, model, scope, environment)?),
+        StepKind::Processing(processing) => run_job(step, &place, &|| place.process(processing)),
+        StepKind::Training(training) => run_job(step, &place, &|| place.train(training)),
+        StepKind::RegisterModel(model) => Ok(register(step, model, scope, environment)?.into()),
         StepKind::Condition(conditions) => {
             let results = scope.hold(conditions)?;
             let mut properties = skeleton(&step.kind);
             properties["Outcome"] = if results.iter().all(|it| *it) { "True" } else { "False" }.into();
-            Ok(properties)
+            Ok(properties.into())
         }
         StepKind::Fail(message) => Err(StepEnd::Failed(scope.text(message)?)),
     }
 }
 
-/// Runs a job, and again as the step's retry policies say. Unlike SageMaker's, each attempt's job has the same name, so
-/// that an execution that runs again writes to the same places.
-fn attempts(step: &Step, place: &Place<'_>, job: &dyn Fn() -> Result<Value, StepEnd>) -> Result<Value, StepEnd> {
-    retry::with_retries(&step.retry, place.environment.is_stopping, &mut |number| {
+/// Takes the result of an earlier execution, or runs a job, and again as the step's retry policies say.
+///
+/// Unlike SageMaker's, each attempt's job has the same name, so that an execution that runs again writes to the same
+/// places.
+fn run_job(step: &Step, place: &Place<'_>, job: &dyn Fn() -> Result<Made, StepEnd>) -> Result<Done, StepEnd> {
+    let key = if step.cache.is_some() { cache::key(place)? } else { None };
+    if let (Some(expiry), Some(key)) = (step.cache, &key)
+        && let Some(hit) = cache::find(place.environment, key, expiry, place.scope.now)?
+    {
+        return Ok(Done { properties: hit.properties, reused_from: Some(hit.execution_arn) });
+    }
+    let made = retry::with_retries(&step.retry, place.environment.is_stopping, &mut |number| {
         if 1 < number {
             place.begin_again(number)?;
         }
-        let properties = job()?;
-        place.clean_up()?;
-        Ok(properties)
-    })
+        job()
+    })?;
+    place.clean_up()?;
+    if let Some(key) = &key {
+        cache::save(place, key, &made)?;
+    }
+    Ok(made.properties.into())
 }
 
 /// Registers a package whose archive exists.

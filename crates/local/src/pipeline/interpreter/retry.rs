@@ -7,8 +7,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::{StepEnd, child};
 use crate::pipeline::definition::{Exception, RetryLimit, RetryPolicy};
 
@@ -40,11 +38,11 @@ impl Retries<'_> {
 }
 
 /// Makes attempts, numbered from 1, until one succeeds or is not to be repeated.
-pub(super) fn with_retries(
+pub(super) fn with_retries<T>(
     policies: &[RetryPolicy],
     is_stopping: &dyn Fn() -> bool,
-    attempt: &mut dyn FnMut(u32) -> Result<Value, StepEnd>,
-) -> Result<Value, StepEnd> {
+    attempt: &mut dyn FnMut(u32) -> Result<T, StepEnd>,
+) -> Result<T, StepEnd> {
     let begun = Instant::now();
     let mut retries = Retries { policies, given: vec![0; policies.len()] };
     let mut number = 1;

@@ -41,49 +41,58 @@ pub(in crate::pipeline) fn chain(error: &dyn std::error::Error) -> String {
 
 /// Fills `folder` from the objects at `uri` and says how many there were.
 pub(super) fn download(objects: &dyn Objects, uri: &ObjectUri, folder: &Path) -> Result<usize, String> {
+    let found = find(objects, uri)?;
+    for (name, object) in &found {
+        fetch(objects, object, &folder.join(name))?;
+    }
+    Ok(found.len())
+}
+
+/// The objects at `uri`, each with the name that it has in a folder.
+pub(super) fn find(objects: &dyn Objects, uri: &ObjectUri) -> Result<Vec<(String, ObjectInfo)>, String> {
     if !uri.key().is_empty() && !uri.key().ends_with('/') {
         match wait(objects.head(uri)) {
             Ok(info) => {
                 let name = uri.key().rsplit('/').next().unwrap_or_default();
-                return fetch(objects, &info, &folder.join(name)).map(|()| 1);
+                return Ok(vec![(name.to_owned(), info)]);
             }
             Err(ObjectError::NotFound(_)) => {}
             Err(error) => return Err(chain(&error)),
         }
     }
     let prefix: ObjectUri = folder_of(uri).parse().map_err(|error| chain(&error))?;
-    let (mut count, mut after) = (0, None);
+    let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = wait(objects.list(&prefix, after.as_deref())).map_err(|error| chain(&error))?;
         for object in page.items {
-            let name = object.uri.key().strip_prefix(prefix.key()).unwrap_or_default();
+            let name = object.uri.key().strip_prefix(prefix.key()).unwrap_or_default().to_owned();
             // A key that ends in a slash is a marker that some tools write for an empty folder.
             if !name.is_empty() && !name.ends_with('/') {
-                fetch(objects, &object, &folder.join(name))?;
-                count += 1;
+                found.push((name, object));
             }
         }
         after = page.next;
         if after.is_none() {
-            return Ok(count);
+            return Ok(found);
         }
     }
 }
 
 /// Writes all files below `folder` as objects below `uri`.
-pub(super) fn upload(objects: &dyn Objects, folder: &Path, uri: &ObjectUri) -> Result<(), String> {
+pub(super) fn upload(objects: &dyn Objects, folder: &Path, uri: &ObjectUri) -> Result<Vec<ObjectInfo>, String> {
+    let mut written = Vec::new();
     for path in files(folder)? {
         let name = path.strip_prefix(folder).ok().and_then(Path::to_str);
         let name = name.ok_or_else(|| format!("file name `{}` is not UTF-8", path.display()))?;
         let target = uri.join(name).map_err(|error| chain(&error))?;
         let bytes = std::fs::read(&path).map_err(|error| about(&path, &error))?;
-        put(objects, &target, &bytes)?;
+        written.push(put(objects, &target, &bytes)?);
     }
-    Ok(())
+    Ok(written)
 }
 
 /// Writes an object whatever was there before.
-pub(super) fn put(objects: &dyn Objects, uri: &ObjectUri, bytes: &[u8]) -> Result<(), String> {
+pub(super) fn put(objects: &dyn Objects, uri: &ObjectUri, bytes: &[u8]) -> Result<ObjectInfo, String> {
     // Only this execution writes to its outputs, so a second conflict means that something is wrong.
     let result = match wait(objects.put_new(uri, bytes)) {
         Err(ObjectError::Conflict(_)) => match wait(objects.head(uri)) {
@@ -92,7 +101,7 @@ pub(super) fn put(objects: &dyn Objects, uri: &ObjectUri, bytes: &[u8]) -> Resul
         },
         other => other,
     };
-    result.map(drop).map_err(|error| chain(&error))
+    result.map_err(|error| chain(&error))
 }
 
 /// The content of an object.

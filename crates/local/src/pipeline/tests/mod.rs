@@ -1,12 +1,14 @@
 //! Executions with tiny shell steps, from the port down to the processes.
 
+mod cache;
 mod failures;
+mod parallel;
 mod service;
 mod steps;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use refit_app::ports::{Clock, Execution, Objects, Pipelines, StartRequest};
@@ -17,17 +19,30 @@ use super::interpreter::wait;
 use super::{LocalPackages, LocalPipelines, Programs};
 use crate::store::{Database, MemoryObjects};
 
+/// When all tests begin.
+const START: &str = "2013-02-01T00:00:00Z";
+
 /// A clock that stands still.
 struct Still;
 
+/// A clock that is moved by hand.
+struct Manual(Mutex<Timestamp>);
+
+impl Clock for Manual {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().expect("clock")
+    }
+}
+
 impl Clock for Still {
     fn now(&self) -> Timestamp {
-        "2013-02-01T00:00:00Z".parse().expect("time")
+        START.parse().expect("time")
     }
 }
 
 /// A registry, objects and a folder of its own.
 struct World {
+    clock: Arc<Manual>,
     folder: tempfile::TempDir,
     objects: Arc<dyn Objects>,
     packages: LocalPackages,
@@ -45,15 +60,16 @@ impl World {
         let objects: Arc<dyn Objects> = Arc::new(new_objects());
         let packages = LocalPackages::new(database.clone());
         let executions = folder.path().join("executions");
+        let clock = Arc::new(Manual(Mutex::new(Still.now())));
         let pipelines = LocalPipelines::new(
             database,
             Arc::clone(&objects),
             packages.clone(),
-            Arc::new(Still),
+            Arc::clone(&clock) as Arc<dyn Clock>,
             executions,
             programs,
         );
-        World { folder, objects, packages, pipelines }
+        World { clock, folder, objects, packages, pipelines }
     }
 
     fn put(&self, uri: &str, text: &str) {
@@ -74,6 +90,14 @@ impl World {
 
     fn run(&self, definition: &Value, parameters: &[(&str, &str)]) -> Execution {
         let arn = self.start(definition, parameters);
+        self.pipelines.run_to_end(&arn, &mut |_| {}).expect("ran")
+    }
+
+    /// Runs the pipeline `test` as the execution number `number`.
+    fn run_as(&self, number: u32, definition: &Value, parameters: &[(&str, &str)]) -> Execution {
+        let version = self.pipelines.define("test", &definition.to_string()).expect("definition").version;
+        let key = format!("{number:032}");
+        let arn = wait(self.pipelines.ensure_started(&key, &request(version, parameters))).expect("started");
         self.pipelines.run_to_end(&arn, &mut |_| {}).expect("ran")
     }
 

@@ -143,7 +143,7 @@ fn events_have_the_shape_of_sagemakers() {
     assert_eq!(event["detail"]["previousPipelineExecutionStatus"], "Executing");
     assert_eq!(event["detail"]["pipelineExecutionDisplayName"], "run-r0001");
     assert_eq!(event, status_event(&execution, Some(ExecutionStatus::Executing), ExecutionStatus::Failed, time));
-    let step = step_event(&execution, &execution.steps[0], "Executing", Still.now(), time);
+    let step = step_event(&execution, &execution.steps[0], None, "Executing", Still.now(), time);
     assert_eq!(step["detail"]["currentStepStatus"], "Failed");
     assert!(
         step["detail"]["metadata"]["processingJob"]["arn"]

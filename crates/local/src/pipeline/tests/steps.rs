@@ -56,7 +56,7 @@ fn data_flows_from_objects_through_steps_to_objects() {
     let execution = world.run(&definition, &[("Folder", "deep/er")]);
     assert_eq!(execution.status, ExecutionStatus::Succeeded, "{:?}", execution.failure_reason);
     let names: Vec<&str> = execution.steps.iter().map(|it| it.name.as_str()).collect();
-    assert_eq!(names, ["First", "Second"]);
+    assert_eq!(names, ["Second", "First"], "the order of the definition");
     let id = crate::pipeline::events::execution_id(&execution.arn).to_owned();
     assert_eq!(world.get(&format!("s3://bucket/{id}/deep/er/out.txt")), "hello");
     let log = world.log(&execution, "First");
