@@ -156,7 +156,7 @@ fn files_that_cannot_be_read_are_refused() {
 fn settings_that_contradict_the_policy_are_refused() {
     let folder = Folder::new();
     let model = POLICY.find("  - id: price").unwrap();
-    let second = POLICY[model..].replace("price", "cost");
+    let second = POLICY[model..].replace("price", "cost").replace("refit-test/", "refit-cost/");
     folder.write("two.yaml", format!("{POLICY}{second}"));
     folder.write("elsewhere.yaml", POLICY.replace("retrain.json", "elsewhere.json"));
     folder.write("broken.yaml", POLICY.replace("retrain.json", "broken.json"));
