@@ -8,9 +8,15 @@ use refit_core::trigger::{FeatureJudgment, Judgment};
 
 use super::text;
 
-/// Shares of the threshold at which a cell gets darker; the last is the threshold itself.
-const LEVELS: [(f64, &str); 5] =
-    [(0.25, "heat-0"), (0.5, "heat-1"), (0.75, "heat-2"), (1.0, "heat-3"), (f64::INFINITY, "heat-4")];
+/// Shares of the threshold below which a cell has a shade, and what the shade says.
+const SHADES: [(f64, &str, &str); 4] = [
+    (0.25, "heat-0", "below a quarter of the threshold"),
+    (0.5, "heat-1", "a quarter"),
+    (0.75, "heat-2", "half"),
+    (f64::INFINITY, "heat-3", "three quarters and more, not drifted"),
+];
+/// The shade of what counts: a distance beyond the threshold that chance alone reaches is not drift.
+const DRIFTED: (&str, &str) = ("heat-4", "drifted");
 /// A cell's size and distance, in CSS pixels.
 const CELL: (usize, usize) = (14, 16);
 /// Room for the names.
@@ -31,10 +37,10 @@ pub(super) fn map(judgments: &[&Judgment], features: &[&str]) -> Markup {
     let (width, height) = (NAMES + pitch * windows.len(), pitch * features.len());
     html! {
         ul.legend {
-            @for (index, (_, class)) in LEVELS.iter().enumerate() {
+            @for (class, says) in SHADES.iter().map(|it| (it.1, it.2)).chain([DRIFTED]) {
                 li {
                     svg.key viewBox="0 0 14 12" width="14" height="12" aria-hidden="true" { rect class=(class) width="14" height="12" {} }
-                    (["below a quarter of the threshold", "a quarter", "half", "three quarters", "beyond the threshold"][index])
+                    (says)
                 }
             }
         }
@@ -68,8 +74,11 @@ fn share(cell: &FeatureJudgment) -> Option<f64> {
 }
 
 fn class(cell: Option<&FeatureJudgment>) -> &'static str {
+    if cell.is_some_and(|it| it.is_drifted) {
+        return DRIFTED.0;
+    }
     let Some(share) = cell.and_then(share) else { return "heat-none" };
-    LEVELS.iter().find(|it| share < it.0).map_or("heat-4", |it| it.1)
+    SHADES.iter().find(|it| share < it.0).map_or("heat-3", |it| it.1)
 }
 
 fn told(name: &str, window: Timestamp, cell: Option<&FeatureJudgment>) -> String {
@@ -79,4 +88,33 @@ fn told(name: &str, window: Timestamp, cell: Option<&FeatureJudgment>) -> String
         .map_or_else(|| "undefined".to_owned(), |it| format!("{it:.4}"));
     let drifted = if cell.is_some_and(|it| it.is_drifted) { ", drifted" } else { "" };
     format!("{}, window to {}: {value}{drifted}", text::visible(name), window.strftime("%Y-%m-%d"))
+}
+
+#[cfg(test)]
+mod tests {
+    use refit_core::policy::DriftMetric;
+
+    use super::*;
+
+    #[test]
+    fn only_what_counts_as_drift_is_shown_as_drifted() {
+        let cell = |value: Option<f64>, is_drifted| FeatureJudgment {
+            name: "x".to_owned(),
+            metric: DriftMetric::Psi,
+            value,
+            chance: Some(0.4),
+            threshold: 0.2,
+            is_drifted,
+        };
+        for (value, is_drifted, expected) in [
+            (Some(0.01), false, "heat-0"),
+            (Some(0.12), false, "heat-2"),
+            (Some(0.3), false, "heat-3"),
+            (Some(0.5), true, "heat-4"),
+            (Some(f64::NAN), false, "heat-none"),
+            (None, false, "heat-none"),
+        ] {
+            assert_eq!(class(Some(&cell(value, is_drifted))), expected, "{value:?}");
+        }
+    }
 }

@@ -49,7 +49,9 @@ impl LocalPublisher {
     pub fn list_alerts(&self) -> Result<Vec<Alert>, PublishError> {
         let stored = self.database.list_documents(ALERT).map_err(|error| PublishError::Unavailable(error.into()))?;
         let mut alerts: Vec<Alert> = stored.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect();
-        alerts.sort_by(|a, b| (a.time, &a.dedupe_id).cmp(&(b.time, &b.dedupe_id)));
+        // Alerts of one moment stand in the order of the log, whose number ends the id.
+        let number = |it: &Alert| it.dedupe_id.rsplit('-').next().and_then(|it| it.parse::<u64>().ok());
+        alerts.sort_by(|a, b| (a.time, number(a), &a.dedupe_id).cmp(&(b.time, number(b), &b.dedupe_id)));
         Ok(alerts)
     }
 
