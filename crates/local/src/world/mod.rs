@@ -149,7 +149,7 @@ impl World {
             Access::Drive => Some(lock(&state)?),
         };
         let database = Database::open(&state.join("state.sqlite"))?;
-        let stored = database.get_document(CLOCK.0, CLOCK.1)?.and_then(|it| it.parse().ok());
+        let stored = stored_clock(&database, &state)?;
         let manual_clock = stored.or(begin).map(ManualClock::new);
         let clock: Arc<dyn Clock> = match &manual_clock {
             Some(clock) => Arc::new(clock.clone()),
@@ -341,8 +341,13 @@ impl World {
         let records = self.table.read_stream(STREAM_BATCH)?;
         let Some(last) = records.last().map(|it| it.seq) else { return Ok(false) };
         for record in &records {
-            if let Some(item) = self.block_on(self.table.get(&record.key))? {
-                observer(Moment::Fact(&documents::parse(&item)?));
+            let Some(item) = self.block_on(self.table.get(&record.key))? else { continue };
+            match documents::parse(&item) {
+                Ok(entry) => observer(Moment::Fact(&entry)),
+                // The publisher parks it and tells people; the world goes on.
+                Err(error) => {
+                    observer(Moment::Trouble { function: Function::PublishEvents.name(), why: &chain(&error) });
+                }
             }
         }
         let event = json!({
@@ -423,6 +428,15 @@ impl World {
             transaction.remove(queued.seq).map(|_| ())
         })?)
     }
+}
+
+/// The time at which a world on the virtual clock stood still; `None` for one that never had a virtual clock.
+fn stored_clock(database: &Database, state: &Path) -> Result<Option<Timestamp>, WorldError> {
+    let Some(text) = database.get_document(CLOCK.0, CLOCK.1)? else { return Ok(None) };
+    // The machine's clock instead would be years off, and every age and cooldown with it.
+    text.parse().map(Some).map_err(|error| {
+        WorldError::Data(format!("the clock stored in `{}` is damaged (`{text}`): {error}", state.display()))
+    })
 }
 
 /// Keeps a second process from driving the same world.
