@@ -37,6 +37,8 @@ fn scored(task: Task, labels: &[f64], scores: &[f64]) -> Option<Scored> {
     let task = match task {
         Task::Regression => quality::Task::Regression,
         Task::Binary => quality::Task::Binary,
+        // Refused by the policy's reader until its metrics are built.
+        Task::Multiclass => return None,
     };
     Scored::new(task, labels, scores).ok()
 }

@@ -164,6 +164,7 @@ fn offered_parameters(
 ) -> BTreeMap<&'static str, String> {
     let strategy = match policy.pipeline.strategy {
         Strategy::Full => "full",
+        Strategy::Incremental => "incremental",
     };
     BTreeMap::from([
         ("RefitRunId", run.id.to_string()),
@@ -188,6 +189,7 @@ fn request_document(policy: &ModelPolicy, run: &Run, train: &Window, holdout: &W
     let task = match policy.task {
         Task::Regression => "regression",
         Task::Binary => "binary",
+        Task::Multiclass => "multiclass",
     };
     let features: Vec<_> =
         policy.data.features.iter().map(|(name, kind)| json!({ "name": name, "kind": kind })).collect();

@@ -96,6 +96,8 @@ pub enum Task {
     Regression,
     /// The probability of the positive class.
     Binary,
+    /// The probabilities of several classes, named by texts or numbers.
+    Multiclass,
 }
 
 /// What is wanted for one monitored model.
@@ -168,6 +170,8 @@ impl ModelPolicy {
 pub enum Strategy {
     /// From nothing, on the whole training window.
     Full,
+    /// From the champion's model, which is boosted further on the training window.
+    Incremental,
 }
 
 /// A kind of feature.

@@ -20,7 +20,7 @@ fn metric_of(policy: &ModelPolicy) -> Metric {
     match (&policy.triggers.performance, policy.task) {
         (Some(performance), _) => performance.metric,
         (None, Task::Regression) => Metric::Mae,
-        (None, Task::Binary) => Metric::LogLoss,
+        (None, Task::Binary | Task::Multiclass) => Metric::LogLoss,
     }
 }
 
@@ -80,6 +80,8 @@ fn value(task: Task, metric: Metric, labels: &[f64], scores: &[f64]) -> Option<f
     let scored = match task {
         Task::Regression => Scored::regression(labels, scores),
         Task::Binary => Scored::binary(labels, scores),
+        // Refused by the policy's reader until its metrics are built.
+        Task::Multiclass => return None,
     };
     scored.ok()?.value(metric.name().parse().ok()?)
 }
