@@ -1,0 +1,107 @@
+//! Whether to retrain: judges closed windows, asks every trigger, lets the guards object.
+
+mod findings;
+mod guards;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use findings::find;
+use guards::guard;
+
+use super::{Decision, Plan, Record, WaitingOn};
+use crate::actor::Actor;
+use crate::audit::Fact;
+use crate::decision::DecisionKind;
+use crate::model::{Head, Model};
+use crate::names::RunId;
+use crate::policy::ModelPolicy;
+use crate::trigger::{Cause, FindingOutcome, Judgment, WindowEvidence, judge};
+
+/// A person's request to retrain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManualRequest {
+    /// Who.
+    pub actor: Actor,
+    /// Why, in their words; not empty.
+    pub reason: String,
+    /// Skip the cooldown, and nothing else.
+    pub force: bool,
+}
+
+/// What a check looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckInputs<'a> {
+    /// The state: HEAD, the champion's package and the active run.
+    pub model: &'a Model,
+    /// What is wanted.
+    pub policy: &'a ModelPolicy,
+    /// The time.
+    pub now: Timestamp,
+    /// Closed windows that were not judged yet, oldest first.
+    pub windows: &'a [WindowEvidence],
+    /// A person's request.
+    pub manual: Option<&'a ManualRequest>,
+}
+
+/// When the triggers are to be checked next.
+#[must_use]
+pub fn next_check(head: &Head, policy: &ModelPolicy) -> Timestamp {
+    let every = policy.triggers.check_every;
+    let grid = every.after(every.floor(head.checked_at));
+    let scheduled = policy.triggers.schedule.as_ref().and_then(|cron| cron.next_after(head.checked_at));
+    scheduled.map_or(grid, |it| it.min(grid))
+}
+
+/// Plans a check; [`Plan::Record`] always carries a decision record.
+pub fn plan_check(inputs: &CheckInputs<'_>) -> Plan {
+    let head = &inputs.model.head;
+    if inputs.manual.is_none() && inputs.now < next_check(head, inputs.policy) {
+        return Plan::Wait { on: WaitingOn::NextCheck, until: None };
+    }
+    let triggers = &inputs.policy.triggers;
+    let champion = inputs.model.champion();
+    let judgments: Vec<Judgment> = inputs
+        .windows
+        .iter()
+        .filter_map(|it| judge(it, triggers.drift.as_ref(), triggers.performance.as_ref(), champion, inputs.now))
+        .collect();
+    let mut findings = find(inputs, &judgments);
+    let guard = guard(inputs);
+    if let (Some(guard), true) = (&guard, inputs.manual.is_some()) {
+        return Plan::Refuse(guard.clone());
+    }
+    if let Some(guard) = &guard {
+        for finding in findings.iter_mut().filter(|it| it.outcome == FindingOutcome::Fired) {
+            finding.outcome = FindingOutcome::Suppressed;
+            finding.reason = format!("{}; suppressed: {guard}", finding.reason);
+        }
+    }
+    let causes: Vec<Cause> = findings
+        .iter()
+        .filter(|it| it.outcome == FindingOutcome::Fired)
+        .map(|it| Cause { kind: it.kind, reason: it.reason.clone() })
+        .collect();
+    let reasons = findings.iter().map(|it| format!("{}: {}", it.kind, it.reason)).collect();
+    let details = json!({
+        "checked_at": head.checked_at,
+        "last_run_at": head.last_run_at,
+        "active_run": head.active_run,
+        "findings": findings,
+        "judgments": judgments,
+    });
+    let decide = |outcome: String| Some(Decision { kind: DecisionKind::Check, outcome, reasons, inputs: details });
+    let actor = inputs.manual.map_or_else(Actor::schedule, |it| it.actor.clone());
+    if causes.is_empty() {
+        let is_suppressed = findings.iter().any(|it| it.outcome == FindingOutcome::Suppressed);
+        let outcome = if is_suppressed { "no retraining: suppressed" } else { "no retraining: no trigger fired" };
+        let decision = decide(outcome.to_owned());
+        let fact = Fact::TriggersChecked { findings, judgments };
+        return Plan::Record(Box::new(Record { fact, actor, decision }));
+    }
+    let run = RunId::new(&head.model, head.run_count + 1);
+    let kinds: Vec<&str> = causes.iter().map(|it| it.kind.name()).collect();
+    let decision = decide(format!("retrain as {run}: {}", kinds.join(", ")));
+    let fact = Fact::RunRequested { run, causes, findings, judgments };
+    Plan::Record(Box::new(Record { fact, actor, decision }))
+}
