@@ -1,7 +1,7 @@
 # Every target is a command that can be typed; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build fmt clippy doc clean
+.PHONY: help demo test bench build fmt clippy doc clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -11,6 +11,9 @@ demo:  ## Play the whole loop on bundled flight data, with a report at the end
 
 test:  ## Run all checks: build, format, lints, tests, documentation
 	tools/test
+
+bench:  ## Measure what docs/performance.md states, as ratios against floors
+	cargo bench -p refit-local --bench control_plane --locked
 
 build:  ## Build every executable
 	cargo build --workspace --bins --locked
