@@ -8,7 +8,7 @@ use refit_stats::distance::{
     Bins, CountPair, Sample, homogeneity, ks_p_asymptotic, ks_p_exact, ks_p_kolmogorov_limit, ks_statistic,
     psi_null_quantile, wasserstein1,
 };
-use refit_stats::quality::{Metric, Scored};
+use refit_stats::quality::{Metric, Scored, Task};
 use refit_stats::resample::BlockBootstrap;
 
 fn pairs_of_counts() -> impl Strategy<Value = (Vec<u64>, Vec<u64>)> {
@@ -88,14 +88,21 @@ proptest! {
         };
         let (label, score) = (|row: &(u8, u32, u8)| f64::from(row.0), |row: &(u8, u32, u8)| f64::from(row.1) / 10.0);
         let weights: Vec<f64> = rows.iter().map(|row| f64::from(row.2)).collect();
-        for metric in Metric::ALL {
+        for task in [Task::Regression, Task::Binary, Task::Multiclass] {
+            let wide = |scores: Vec<f64>| match task {
+                Task::Regression | Task::Binary => scores,
+                Task::Multiclass => scores.iter().flat_map(|it| [1.0 - it, *it]).collect(),
+            };
             let labels: Vec<f64> = rows.iter().map(label).collect();
-            let scores: Vec<f64> = rows.iter().map(score).collect();
-            let weighted = Scored::new(metric.task(), &labels, &scores).unwrap().measure(metric).unwrap().weighted(&weights);
-            let repeated = Scored::new(metric.task(), &repeat(label), &repeat(score)).ok().and_then(|it| it.value(metric));
-            match (weighted, repeated) {
-                (Some(a), Some(b)) => prop_assert!((a - b).abs() < 1e-9, "{}: {} {}", metric, a, b),
-                (a, b) => prop_assert_eq!(a, b, "{}", metric),
+            let once = Scored::new(task, &labels, &wide(rows.iter().map(score).collect())).unwrap();
+            let often = Scored::new(task, &repeat(label), &wide(repeat(score))).ok();
+            for metric in Metric::ALL.into_iter().filter(|it| it.applies_to(task)) {
+                let weighted = once.measure(metric).unwrap().weighted(&weights);
+                let repeated = often.as_ref().and_then(|it| it.value(metric));
+                match (weighted, repeated) {
+                    (Some(a), Some(b)) => prop_assert!((a - b).abs() < 1e-9, "{}: {} {}", metric, a, b),
+                    (a, b) => prop_assert_eq!(a, b, "{}", metric),
+                }
             }
         }
     }

@@ -2,13 +2,13 @@
 //!
 //! Losses and ranks do not depend on weights, so they are found once; each weighting is then a single pass.
 
-use std::ops::Range;
-
-use super::{Metric, Scored};
+use super::classes::{ClassRow, average, class_rows, log_loss_of_class};
+use super::ranks::Ranks;
+use super::{Metric, Scored, Task};
 use crate::sum::pairwise_by;
 
 /// Scores are kept this far from 0 and 1 before taking logarithms, so that one sure mistake does not decide everything.
-const LOG_LOSS_CLIP: f64 = 1e-15;
+pub(super) const LOG_LOSS_CLIP: f64 = 1e-15;
 
 /// Scores from here on count as predictions of class 1.
 pub(super) const CLASS_THRESHOLD: f64 = 0.5;
@@ -41,28 +41,20 @@ enum Kind {
     Explained { squares: Vec<f64>, labels: Vec<f64> },
     /// Of each row: is it positive, is it predicted positive.
     Classes(Vec<(f64, f64)>),
-    /// Rows by rising score, with the ranges in that order that share one score.
-    Ranks { order: Vec<usize>, positive: Vec<bool>, ties: Vec<Range<usize>> },
+    /// Rows by rising score.
+    Ranks(Ranks),
+    /// Of each row: its class and the predicted one.
+    ClassRows { rows: Vec<ClassRow>, n_classes: usize },
+    /// Of each class against all others.
+    ClassRanks(Vec<Ranks>),
+    /// There are no probabilities to measure.
+    Undefined,
 }
 
 impl Measure {
     pub(super) fn new(metric: Metric, scored: &Scored) -> Self {
-        let rows = || scored.labels().iter().copied().zip(scored.scores().iter().copied());
-        let kind = match metric {
-            Metric::Accuracy => Kind::RowMean(rows().map(|(y, s)| f64::from(y == class(s))).collect()),
-            Metric::LogLoss => Kind::RowMean(rows().map(|(y, s)| log_loss(y, s)).collect()),
-            Metric::Brier => Kind::RowMean(rows().map(|(y, s)| (s - y) * (s - y)).collect()),
-            Metric::Mae => Kind::RowMean(rows().map(|(y, s)| (s - y).abs()).collect()),
-            Metric::Rmse => Kind::RootRowMean(rows().map(|(y, s)| (s - y) * (s - y)).collect()),
-            Metric::R2 => Kind::Explained {
-                squares: rows().map(|(y, s)| (s - y) * (s - y)).collect(),
-                labels: scored.labels().to_vec(),
-            },
-            Metric::Precision | Metric::Recall | Metric::F1 => {
-                Kind::Classes(rows().map(|(y, s)| (y, class(s))).collect())
-            }
-            Metric::Auc => ranks(scored),
-        };
+        let kind =
+            if scored.task() == Task::Multiclass { of_classes(metric, scored) } else { of_scores(metric, scored) };
         Self { metric, n_rows: scored.n_rows(), kind }
     }
 
@@ -98,7 +90,13 @@ impl Measure {
     pub fn row_losses(&self) -> Option<&[f64]> {
         match &self.kind {
             Kind::RowMean(losses) => Some(losses),
-            Kind::RootRowMean(_) | Kind::Explained { .. } | Kind::Classes(_) | Kind::Ranks { .. } => None,
+            Kind::RootRowMean(_)
+            | Kind::Explained { .. }
+            | Kind::Classes(_)
+            | Kind::Ranks(_)
+            | Kind::ClassRows { .. }
+            | Kind::ClassRanks(_)
+            | Kind::Undefined => None,
         }
     }
 
@@ -119,9 +117,68 @@ impl Measure {
                 explained(total, mean(squares), spread)
             }
             Kind::Classes(rows) => Some(ratio_of_classes(self.metric, rows, weight)),
-            Kind::Ranks { order, positive, ties } => area(order, positive, ties, weight),
+            Kind::Ranks(ranks) => ranks.area(weight),
+            Kind::ClassRows { rows, n_classes } => average(self.metric, rows, *n_classes, weight),
+            Kind::ClassRanks(classes) => {
+                let areas: Option<Vec<f64>> = classes.iter().map(|it| it.area(weight)).collect();
+                areas.map(|it| it.iter().sum::<f64>() / it.len() as f64)
+            }
+            Kind::Undefined => None,
         };
         value.filter(|it| it.is_finite())
+    }
+}
+
+fn of_scores(metric: Metric, scored: &Scored) -> Kind {
+    let rows = || scored.labels().iter().copied().zip(scored.scores().iter().copied());
+    match metric {
+        Metric::Accuracy => Kind::RowMean(rows().map(|(y, s)| f64::from(y == class(s))).collect()),
+        Metric::LogLoss => Kind::RowMean(rows().map(|(y, s)| log_loss(y, s)).collect()),
+        Metric::Brier => Kind::RowMean(rows().map(|(y, s)| (s - y) * (s - y)).collect()),
+        Metric::Mae => Kind::RowMean(rows().map(|(y, s)| (s - y).abs()).collect()),
+        Metric::Rmse => Kind::RootRowMean(rows().map(|(y, s)| (s - y) * (s - y)).collect()),
+        Metric::R2 => Kind::Explained {
+            squares: rows().map(|(y, s)| (s - y) * (s - y)).collect(),
+            labels: scored.labels().to_vec(),
+        },
+        Metric::Precision | Metric::Recall | Metric::F1 => Kind::Classes(rows().map(|(y, s)| (y, class(s))).collect()),
+        Metric::Auc => Kind::Ranks(Ranks::new(scored.scores(), |row| scored.labels()[row] == 1.0)),
+        Metric::AucOvrMacro
+        | Metric::MacroPrecision
+        | Metric::MacroRecall
+        | Metric::MacroF1
+        | Metric::WeightedPrecision
+        | Metric::WeightedRecall
+        | Metric::WeightedF1 => Kind::Undefined,
+    }
+}
+
+fn of_classes(metric: Metric, scored: &Scored) -> Kind {
+    let n_classes = scored.n_classes();
+    match metric {
+        Metric::Accuracy => {
+            Kind::RowMean(class_rows(scored).map(|row| f64::from(u8::from(row.label == row.predicted))).collect())
+        }
+        Metric::LogLoss if scored.has_probabilities() => Kind::RowMean(log_loss_of_class(scored)),
+        Metric::AucOvrMacro if scored.has_probabilities() => {
+            Kind::ClassRanks((0..n_classes).map(|class| Ranks::of_class(scored, class)).collect())
+        }
+        Metric::MacroPrecision
+        | Metric::MacroRecall
+        | Metric::MacroF1
+        | Metric::WeightedPrecision
+        | Metric::WeightedRecall
+        | Metric::WeightedF1 => Kind::ClassRows { rows: class_rows(scored).collect(), n_classes },
+        Metric::LogLoss
+        | Metric::AucOvrMacro
+        | Metric::Precision
+        | Metric::Recall
+        | Metric::F1
+        | Metric::Auc
+        | Metric::Brier
+        | Metric::Mae
+        | Metric::Rmse
+        | Metric::R2 => Kind::Undefined,
     }
 }
 
@@ -164,45 +221,16 @@ fn ratio_of_classes(metric: Metric, rows: &[(f64, f64)], weight: &impl Fn(usize)
         | Metric::Brier
         | Metric::Mae
         | Metric::Rmse
-        | Metric::R2 => (hits, predicted),
+        | Metric::R2
+        | Metric::AucOvrMacro
+        | Metric::MacroPrecision
+        | Metric::MacroRecall
+        | Metric::MacroF1
+        | Metric::WeightedPrecision
+        | Metric::WeightedRecall
+        | Metric::WeightedF1 => (hits, predicted),
     };
     if whole <= 0.0 { 0.0 } else { part / whole }
-}
-
-fn ranks(scored: &Scored) -> Kind {
-    let scores = scored.scores();
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
-    let positive = order.iter().map(|row| scored.labels()[*row] == 1.0).collect();
-    let mut ties = Vec::new();
-    let mut start = 0;
-    for end in 1..=order.len() {
-        if end == order.len() || scores[order[end]] != scores[order[start]] {
-            ties.push(start..end);
-            start = end;
-        }
-    }
-    Kind::Ranks { order, positive, ties }
-}
-
-/// Area under the ROC curve as the Mann-Whitney share. Weights that are counts make every sum here exact below 2^53.
-fn area(order: &[usize], positive: &[bool], ties: &[Range<usize>], weight: &impl Fn(usize) -> f64) -> Option<f64> {
-    let (mut below, mut positives, mut wins) = (0.0, 0.0, 0.0);
-    for tie in ties {
-        let (mut tied_positive, mut tied_negative) = (0.0, 0.0);
-        for at in tie.clone() {
-            let it = weight(order[at]);
-            if positive[at] {
-                tied_positive += it;
-            } else {
-                tied_negative += it;
-            }
-        }
-        wins += tied_positive * (below + 0.5 * tied_negative);
-        below += tied_negative;
-        positives += tied_positive;
-    }
-    (0.0 < below && 0.0 < positives).then(|| wins / (below * positives))
 }
 
 #[cfg(test)]

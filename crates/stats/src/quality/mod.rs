@@ -5,7 +5,9 @@
 //! ([`Measure`]: losses, or ranks for AUC), and then each weighting costs one pass.
 //!
 //! Definitions are scikit-learn's: predicted class is `0.5 <= score`; a ratio over nothing is 0 (`zero_division=0`); ties
-//! in AUC count one half; log loss clips scores to `[1e-15, 1 - 1e-15]`. A figure that does not exist (AUC with one class)
+//! in AUC count one half; log loss clips scores to `[1e-15, 1 - 1e-15]`. Of several classes the one with the largest score is
+//! predicted, the first of equals; averages over classes leave out those that are neither label nor prediction; log loss takes
+//! scores as they are, AUC (each class against the rest) divides a row by its sum. A figure that does not exist (AUC with one class)
 //! is `None`, never 0 or NaN.
 //!
 //! Not here: which metric a gate uses and what difference suffices.
@@ -13,7 +15,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+mod classes;
 mod measure;
+mod ranks;
 mod scored;
 mod summary;
 
@@ -34,6 +38,8 @@ pub enum Task {
     Regression,
     /// Class 0 or 1, with the probability of class 1 as score.
     Binary,
+    /// One of several classes, 0 to k - 1, with a probability of each as scores.
+    Multiclass,
 }
 
 /// Which way a metric gets better.
@@ -92,6 +98,20 @@ pub enum Metric {
     Rmse,
     /// Share of the variance of the labels that is explained.
     R2,
+    /// Mean over classes of the probability that a row of the class outranks one of another, ties one half.
+    AucOvrMacro,
+    /// Plain mean of precision over classes.
+    MacroPrecision,
+    /// Plain mean of recall over classes.
+    MacroRecall,
+    /// Plain mean of F1 over classes.
+    MacroF1,
+    /// Mean of precision over classes, weighted by their rows.
+    WeightedPrecision,
+    /// Mean of recall over classes, weighted by their rows; equals accuracy.
+    WeightedRecall,
+    /// Mean of F1 over classes, weighted by their rows.
+    WeightedF1,
 }
 
 /// Error of parsing a metric's name.
@@ -104,7 +124,7 @@ pub struct UnknownMetric {
 
 impl Metric {
     /// Every metric, in the order of the definition.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 17] = [
         Self::Accuracy,
         Self::Precision,
         Self::Recall,
@@ -115,6 +135,13 @@ impl Metric {
         Self::Mae,
         Self::Rmse,
         Self::R2,
+        Self::AucOvrMacro,
+        Self::MacroPrecision,
+        Self::MacroRecall,
+        Self::MacroF1,
+        Self::WeightedPrecision,
+        Self::WeightedRecall,
+        Self::WeightedF1,
     ];
 
     /// Returns the name used in policies and reports.
@@ -130,39 +157,69 @@ impl Metric {
             Self::Mae => "mae",
             Self::Rmse => "rmse",
             Self::R2 => "r2",
+            Self::AucOvrMacro => "auc_ovr_macro",
+            Self::MacroPrecision => "macro_precision",
+            Self::MacroRecall => "macro_recall",
+            Self::MacroF1 => "macro_f1",
+            Self::WeightedPrecision => "weighted_precision",
+            Self::WeightedRecall => "weighted_recall",
+            Self::WeightedF1 => "weighted_f1",
         }
     }
 
     /// Returns which way the metric gets better.
     pub const fn direction(self) -> Direction {
         match self {
-            Self::Accuracy | Self::Precision | Self::Recall | Self::F1 | Self::Auc | Self::R2 => {
-                Direction::HigherIsBetter
-            }
+            Self::Accuracy
+            | Self::Precision
+            | Self::Recall
+            | Self::F1
+            | Self::Auc
+            | Self::R2
+            | Self::AucOvrMacro
+            | Self::MacroPrecision
+            | Self::MacroRecall
+            | Self::MacroF1
+            | Self::WeightedPrecision
+            | Self::WeightedRecall
+            | Self::WeightedF1 => Direction::HigherIsBetter,
             Self::LogLoss | Self::Brier | Self::Mae | Self::Rmse => Direction::LowerIsBetter,
         }
     }
 
-    /// Returns the kind of label that the metric is for.
-    pub const fn task(self) -> Task {
-        match self {
-            Self::Accuracy | Self::Precision | Self::Recall | Self::F1 | Self::Auc | Self::LogLoss | Self::Brier => {
-                Task::Binary
-            }
-            Self::Mae | Self::Rmse | Self::R2 => Task::Regression,
-        }
-    }
-
     /// Tells whether the metric is defined for the task.
-    pub fn applies_to(self, task: Task) -> bool {
-        self.task() == task
+    pub const fn applies_to(self, task: Task) -> bool {
+        match self {
+            Self::Accuracy | Self::LogLoss => matches!(task, Task::Binary | Task::Multiclass),
+            Self::Precision | Self::Recall | Self::F1 | Self::Auc | Self::Brier => matches!(task, Task::Binary),
+            Self::Mae | Self::Rmse | Self::R2 => matches!(task, Task::Regression),
+            Self::AucOvrMacro
+            | Self::MacroPrecision
+            | Self::MacroRecall
+            | Self::MacroF1
+            | Self::WeightedPrecision
+            | Self::WeightedRecall
+            | Self::WeightedF1 => matches!(task, Task::Multiclass),
+        }
     }
 
     /// Tells whether the metric is a mean over rows, so that each row has a loss of its own.
     pub const fn is_row_mean(self) -> bool {
         match self {
             Self::Accuracy | Self::LogLoss | Self::Brier | Self::Mae => true,
-            Self::Precision | Self::Recall | Self::F1 | Self::Auc | Self::Rmse | Self::R2 => false,
+            Self::Precision
+            | Self::Recall
+            | Self::F1
+            | Self::Auc
+            | Self::Rmse
+            | Self::R2
+            | Self::AucOvrMacro
+            | Self::MacroPrecision
+            | Self::MacroRecall
+            | Self::MacroF1
+            | Self::WeightedPrecision
+            | Self::WeightedRecall
+            | Self::WeightedF1 => false,
         }
     }
 }

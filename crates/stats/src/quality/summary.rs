@@ -1,5 +1,6 @@
 //! Figures for reports that no gate names: the confusion table, ranking and error details.
 
+use super::classes::class_rows;
 use super::measure::CLASS_THRESHOLD;
 use super::{Scored, Task};
 use crate::distance::{Sample, ks_statistic};
@@ -77,6 +78,30 @@ impl Scored {
             }
         }
         Some(table)
+    }
+
+    /// Returns how many rows of each class (first) were predicted as each class (second); `None` for a regression.
+    ///
+    /// ```
+    /// use refit_stats::quality::Scored;
+    /// let scored = Scored::multiclass(&[0.0, 2.0], &[0.7, 0.2, 0.1, 0.1, 0.5, 0.4])?;
+    /// assert_eq!(scored.confusion_table().expect("classes"), [[1, 0, 0], [0, 0, 0], [0, 1, 0]]);
+    /// # Ok::<(), refit_stats::quality::ScoredError>(())
+    /// ```
+    pub fn confusion_table(&self) -> Option<Vec<Vec<u64>>> {
+        match self.task() {
+            Task::Regression => None,
+            Task::Binary => self.confusion().map(|it| {
+                vec![vec![it.true_negatives, it.false_positives], vec![it.false_negatives, it.true_positives]]
+            }),
+            Task::Multiclass => {
+                let mut table = vec![vec![0; self.n_classes()]; self.n_classes()];
+                for row in class_rows(self) {
+                    table[row.label][row.predicted] += 1;
+                }
+                Some(table)
+            }
+        }
     }
 
     /// Returns the average precision (steps, no interpolation); `None` without both classes.

@@ -42,6 +42,68 @@ fn oracle_binary_quality() {
 }
 
 #[test]
+fn oracle_multiclass_quality() {
+    let mut found = Differences::default();
+    for case in cases("multiclass_quality.json") {
+        let name = case["name"].as_str().unwrap();
+        let scores: Vec<f64> = case["proba"].as_array().unwrap().iter().flat_map(numbers).collect();
+        let scored = Scored::multiclass(&numbers(&case["y"]), &scores).unwrap();
+        for (field, expected) in fields(&case) {
+            let at = format!("{name}.{field}");
+            match field.as_str() {
+                // Each row has one label and one prediction, so that all micro averages are the share of right rows.
+                "accuracy" | "f1_micro" => {
+                    found.close(&at, scored.value(Metric::Accuracy), expected);
+                    found.close(&at, scored.value(Metric::WeightedRecall), expected);
+                }
+                "f1_macro" => found.close(&at, scored.value(Metric::MacroF1), expected),
+                "f1_weighted" => found.close(&at, scored.value(Metric::WeightedF1), expected),
+                "precision_macro" => found.close(&at, scored.value(Metric::MacroPrecision), expected),
+                "precision_weighted" => found.close(&at, scored.value(Metric::WeightedPrecision), expected),
+                "recall_macro" => found.close(&at, scored.value(Metric::MacroRecall), expected),
+                "recall_weighted" => found.close(&at, scored.value(Metric::WeightedRecall), expected),
+                "log_loss_no_renorm" => found.close(&at, scored.value(Metric::LogLoss), expected),
+                "auc_ovr_macro" => found.close(&at, scored.value(Metric::AucOvrMacro), expected),
+                "confusion" => {
+                    let expected = expected.as_array().unwrap().iter().map(counts).collect();
+                    found.same(&at, scored.confusion_table(), Some(expected));
+                }
+                _ => found.unknown(&at, field),
+            }
+        }
+    }
+    found.finish();
+}
+
+/// Macro and weighted precision and recall, which the oracle set lacks, from its confusion table by their definition.
+#[test]
+fn oracle_multiclass_precision_and_recall() {
+    let mut found = Differences::default();
+    for case in cases("multiclass_quality.json") {
+        let name = case["name"].as_str().unwrap();
+        let scores: Vec<f64> = case["proba"].as_array().unwrap().iter().flat_map(numbers).collect();
+        let scored = Scored::multiclass(&numbers(&case["y"]), &scores).unwrap();
+        let table: Vec<Vec<u64>> = case["expect"]["confusion"].as_array().unwrap().iter().map(counts).collect();
+        let k = table.len();
+        let labels: Vec<f64> = table.iter().map(|row| row.iter().sum::<u64>() as f64).collect();
+        let rows: f64 = labels.iter().sum();
+        let mut expected = [0.0; 3];
+        for class in 0..k {
+            let hits = table[class][class] as f64;
+            let predicted = table.iter().map(|row| row[class]).sum::<u64>() as f64;
+            expected[0] += hits / predicted / k as f64;
+            expected[1] += hits / labels[class] / k as f64;
+            expected[2] += hits / predicted * labels[class] / rows;
+        }
+        let metrics = [Metric::MacroPrecision, Metric::MacroRecall, Metric::WeightedPrecision];
+        for (metric, expected) in metrics.into_iter().zip(expected) {
+            found.close(&format!("{name}.{metric}"), scored.value(metric), &expected.into());
+        }
+    }
+    found.finish();
+}
+
+#[test]
 fn oracle_regression_quality() {
     let mut found = Differences::default();
     for case in cases("regression_quality.json") {
