@@ -9,13 +9,14 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::answer::{ClassAnswer, class_answers};
 use crate::build::{Cell, ColumnBuilder};
 use crate::error::{ReadError, shorten};
 use crate::frame::{Frame, Kind};
 use crate::json::Object;
 use crate::json_lines::content_lines;
 use crate::limits::MAX_ROWS;
-use crate::payload::{Body, feature_rows, scores};
+use crate::payload::{Body, Payload, feature_rows, scores};
 use crate::read::guard;
 use crate::text::{decode, unpack};
 use crate::time::parse_time;
@@ -27,12 +28,24 @@ pub struct CaptureOptions<'a> {
     pub features: &'a [(String, Kind)],
     /// The key of the score where a response is a JSON object.
     pub score_key: &'a str,
+    /// What a response says.
+    pub answers: Answers,
+}
+
+/// What a model's responses say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// One number a row; the column `prediction` is numeric.
+    Numbers,
+    /// A list of probabilities or the name of a class a row; the column `prediction` is categorical, with the text of
+    /// [`ClassAnswer`].
+    Classes,
 }
 
 /// Captured invocations as a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Capture {
-    /// The columns `id` (categorical), `ts` (time), `prediction` (numeric) and then the features.
+    /// The columns `id` (categorical), `ts` (time), `prediction` (numeric, or as [`Answers`] says) and then the features.
     pub frame: Frame,
     /// How many invocations there were; a row each, or several.
     pub invocations: usize,
@@ -81,7 +94,7 @@ impl EventMetadata {
 /// # Errors
 /// Names the first line that cannot be used.
 pub fn read_capture(bytes: &[u8], features: &[(String, Kind)]) -> Result<Capture, ReadError> {
-    read_capture_with(bytes, CaptureOptions { features, score_key: "score" })
+    read_capture_with(bytes, CaptureOptions { features, score_key: "score", answers: Answers::Numbers })
 }
 
 /// Reads a capture file. No content, as in an empty file, is an error; see [`read_capture`].
@@ -91,7 +104,7 @@ pub fn read_capture(bytes: &[u8], features: &[(String, Kind)]) -> Result<Capture
 pub fn read_capture_with(bytes: &[u8], options: CaptureOptions<'_>) -> Result<Capture, ReadError> {
     guard(|| {
         let bytes = unpack(bytes.to_vec())?;
-        let mut table = Table::new(options.features);
+        let mut table = Table::new(options);
         for (line, content) in content_lines(decode(&bytes)?) {
             let record: Line = serde_json::from_str(content).map_err(|source| ReadError::Json { line, source })?;
             table.add(record, options).map_err(|problem| ReadError::Record { line, problem })?;
@@ -108,6 +121,21 @@ pub(crate) fn row_ids(id: String, n_rows: usize) -> Vec<String> {
     if n_rows == 1 { vec![id] } else { (0..n_rows).map(|it| format!("{id}/{it}")).collect() }
 }
 
+/// The `prediction` cells of a response.
+fn predictions(payload: Payload, options: CaptureOptions<'_>) -> Result<Vec<Cell<'static>>, String> {
+    match options.answers {
+        Answers::Numbers => {
+            let scores = scores(payload, options.score_key)?;
+            Ok(scores.into_iter().map(|it| it.map_or(Cell::Missing, Cell::Number)).collect())
+        }
+        Answers::Classes => {
+            let answers = class_answers(payload, options.score_key)?;
+            let cell = |it: ClassAnswer| Cell::Text(Cow::Owned(it.to_text()));
+            Ok(answers.into_iter().map(|it| it.map_or(Cell::Missing, cell)).collect())
+        }
+    }
+}
+
 struct Table {
     id: ColumnBuilder,
     ts: ColumnBuilder,
@@ -120,12 +148,16 @@ struct Table {
 }
 
 impl Table {
-    fn new(features: &[(String, Kind)]) -> Table {
+    fn new(options: CaptureOptions<'_>) -> Table {
+        let kind = match options.answers {
+            Answers::Numbers => Kind::Numeric,
+            Answers::Classes => Kind::Categorical,
+        };
         Table {
             id: ColumnBuilder::new("id", Kind::Categorical),
             ts: ColumnBuilder::new("ts", Kind::Time),
-            prediction: ColumnBuilder::new("prediction", Kind::Numeric),
-            features: features.iter().map(|(name, kind)| ColumnBuilder::new(name, *kind)).collect(),
+            prediction: ColumnBuilder::new("prediction", kind),
+            features: options.features.iter().map(|(name, kind)| ColumnBuilder::new(name, *kind)).collect(),
             n_rows: 0,
             invocations: 0,
             without_input: 0,
@@ -139,7 +171,7 @@ impl Table {
         let names = options.features.iter().map(|(name, _)| name.as_str());
         let rows = line.capture_data.endpoint_input.map(|it| feature_rows(it.payload()?, names)).transpose()?;
         let predictions =
-            line.capture_data.endpoint_output.map(|it| scores(it.payload()?, options.score_key)).transpose()?;
+            line.capture_data.endpoint_output.map(|it| predictions(it.payload()?, options)).transpose()?;
         let n_rows = match (&rows, &predictions) {
             (None, None) => return Err("neither request nor response was captured".to_owned()),
             (Some(rows), None) => rows.len(),
@@ -157,7 +189,7 @@ impl Table {
         self.without_output += usize::from(predictions.is_none());
         for (at, id) in row_ids(line.event_metadata.into_id(), n_rows).into_iter().enumerate() {
             let row = rows.as_ref().map(|it| &it[at]);
-            let prediction = predictions.as_ref().and_then(|it| it[at]);
+            let prediction = predictions.as_ref().map_or(&Cell::Missing, |it| &it[at]);
             self.push(id, micros, row, prediction, options.features).map_err(describe)?;
         }
         self.n_rows += n_rows;
@@ -169,12 +201,12 @@ impl Table {
         id: String,
         micros: i64,
         row: Option<&Object>,
-        prediction: Option<f64>,
+        prediction: &Cell<'_>,
         features: &[(String, Kind)],
     ) -> Result<(), ReadError> {
         self.id.push(&Cell::Text(Cow::Owned(id)))?;
         self.ts.push(&Cell::Instant(micros))?;
-        self.prediction.push(&prediction.map_or(Cell::Missing, Cell::Number))?;
+        self.prediction.push(prediction)?;
         for (builder, (name, _)) in self.features.iter_mut().zip(features) {
             builder.push(row.map_or(&Cell::Missing, |it| it.get(name)))?;
         }

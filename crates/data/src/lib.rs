@@ -10,6 +10,7 @@
 //!
 //! What is not here: fetching from S3 (`app` fetches first and hands over bytes), joining labels to predictions, and any statistic.
 
+mod answer;
 mod base64;
 mod build;
 mod capture;
@@ -35,7 +36,8 @@ mod text;
 mod thrift;
 mod time;
 
-pub use capture::{Capture, CaptureOptions, read_capture, read_capture_with};
+pub use answer::ClassAnswer;
+pub use capture::{Answers, Capture, CaptureOptions, read_capture, read_capture_with};
 pub use capture_write::{CaptureLine, feature_object, write_capture_line, write_ground_truth_line};
 pub use csv_write::{write_csv, write_csv_for_spreadsheet};
 pub use error::ReadError;

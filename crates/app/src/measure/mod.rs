@@ -4,16 +4,18 @@
 
 mod baseline;
 mod outputs;
+mod predictions;
 mod quality;
 mod windows;
 
 pub use baseline::{Baseline, FeatureBaseline};
-pub use outputs::read_outputs;
+pub use outputs::{CLASSES, read_outputs};
+pub use predictions::Predictions;
 pub use quality::{compare, measure};
 pub use windows::{Collected, collect_windows};
 
-use refit_core::policy::{DataPolicy, FeatureKind};
-use refit_data::Kind;
+use refit_core::policy::{DataPolicy, FeatureKind, Task};
+use refit_data::{Answers, Kind};
 
 /// Most bytes of one data file that is read into memory.
 pub const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
@@ -26,4 +28,13 @@ pub fn feature_columns(data: &DataPolicy) -> Vec<(String, Kind)> {
         FeatureKind::Categorical => Kind::Categorical,
     };
     data.features.iter().map(|(name, it)| (name.clone(), kind(it))).collect()
+}
+
+/// What the endpoint's answers say for a task.
+#[must_use]
+pub fn answers(task: Task) -> Answers {
+    match task {
+        Task::Regression | Task::Binary => Answers::Numbers,
+        Task::Multiclass => Answers::Classes,
+    }
 }

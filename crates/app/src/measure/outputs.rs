@@ -5,22 +5,28 @@ use std::collections::BTreeMap;
 use refit_core::evaluation::Evidence;
 use refit_core::package::{Package, PackageStatus};
 use refit_core::plan::{CandidateOutputs, OutputsProblem};
-use refit_core::policy::ModelPolicy;
+use refit_core::policy::{ModelPolicy, Task};
 use refit_core::run::Run;
 use refit_core::{Digest, ObjectUri};
-use refit_data::{Frame, Kind, ReadOptions, Values};
 use serde::Deserialize;
 
 use super::MAX_FILE_BYTES;
+use super::predictions::Predictions;
 use super::quality::compare;
 use crate::error::AppError;
 use crate::ports::{ObjectError, Objects, PackageDescription, PackageError, Ports};
+
+/// The key of a package's metadata under which the names of its classes are kept, as a JSON list.
+pub const CLASSES: &str = "classes";
 
 #[derive(Deserialize)]
 struct Manifest {
     run_id: String,
     files: BTreeMap<String, FileEntry>,
     model: FileEntry,
+    /// Names of the classes in the order of their scores; of a multiclass model only.
+    #[serde(default)]
+    classes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -103,8 +109,11 @@ async fn read(
         )));
     }
     check_valid(&evaluation)?;
-    let evidence = measure_predictions(policy, run, &predictions, has_champion)?;
-    let package = package(run, &description, model, artifact, &evidence)?;
+    let evidence = measure_predictions(policy, run, &predictions, &manifest.classes, has_champion)?;
+    let mut package = package(run, &description, model, artifact, &evidence)?;
+    if policy.task == Task::Multiclass {
+        package.metadata.insert(CLASSES.to_owned(), serde_json::json!(manifest.classes).to_string());
+    }
     Ok(CandidateOutputs { package, evidence })
 }
 
@@ -136,41 +145,16 @@ fn check_valid(evaluation: &[u8]) -> Result<(), Trouble> {
     }
 }
 
-fn measure_predictions(policy: &ModelPolicy, run: &Run, bytes: &[u8], has_champion: bool) -> Result<Evidence, Trouble> {
-    let mut columns = vec![("ts", Kind::Time), ("label", Kind::Numeric), ("candidate", Kind::Numeric)];
-    if has_champion {
-        columns.push(("champion", Kind::Numeric));
-    }
-    let frame = refit_data::read(&bytes, &ReadOptions::columns(&columns))
-        .map_err(|error| bad(format!("predictions.parquet: {}", crate::error::chain(&error))))?;
-    if frame.rows() == 0 {
-        return Err(bad("predictions.parquet has no rows"));
-    }
-    let times = times(&frame)?;
-    let labels = numbers(&frame, "label")?;
-    let candidate = numbers(&frame, "candidate")?;
-    let champion = if has_champion { Some(numbers(&frame, "champion")?) } else { None };
-    let metrics = compare(policy.task, &times, &labels, &candidate, champion.as_deref(), run.id.as_ref());
-    Ok(Evidence { rows: frame.rows() as u64, metrics, predictions: Digest::of(bytes) })
-}
-
-fn times(frame: &Frame) -> Result<Vec<i64>, Trouble> {
-    let Some(Values::Time(values)) = frame.find_column("ts").map(|it| &it.values) else {
-        return Err(bad("predictions.parquet has no time column `ts`"));
-    };
-    values.iter().copied().collect::<Option<Vec<i64>>>().ok_or_else(|| bad("predictions.parquet has rows without `ts`"))
-}
-
-/// A column without gaps. Non-finite values stay: they make every metric undefined, and gates fail closed.
-fn numbers(frame: &Frame, name: &str) -> Result<Vec<f64>, Trouble> {
-    let Some(Values::Numeric(values)) = frame.find_column(name).map(|it| &it.values) else {
-        return Err(bad(format!("predictions.parquet has no numeric column `{name}`")));
-    };
-    let missing = values.iter().filter(|it| it.is_none()).count();
-    if 0 < missing {
-        return Err(bad(format!("predictions.parquet has {missing} rows without `{name}`")));
-    }
-    Ok(values.iter().copied().flatten().collect())
+fn measure_predictions(
+    policy: &ModelPolicy,
+    run: &Run,
+    bytes: &[u8],
+    classes: &[String],
+    has_champion: bool,
+) -> Result<Evidence, Trouble> {
+    let it = Predictions::read(bytes, policy.task, classes, has_champion).map_err(bad)?;
+    let metrics = compare(policy.task, &it.times, &it.labels, &it.candidate, it.champion.as_deref(), run.id.as_ref());
+    Ok(Evidence { rows: it.rows() as u64, metrics, predictions: Digest::of(bytes) })
 }
 
 fn package(

@@ -30,6 +30,13 @@ fn stats_metric(metric: Metric) -> quality::Metric {
         Metric::Mae => quality::Metric::Mae,
         Metric::Rmse => quality::Metric::Rmse,
         Metric::R2 => quality::Metric::R2,
+        Metric::AucOvrMacro => quality::Metric::AucOvrMacro,
+        Metric::MacroPrecision => quality::Metric::MacroPrecision,
+        Metric::MacroRecall => quality::Metric::MacroRecall,
+        Metric::MacroF1 => quality::Metric::MacroF1,
+        Metric::WeightedPrecision => quality::Metric::WeightedPrecision,
+        Metric::WeightedRecall => quality::Metric::WeightedRecall,
+        Metric::WeightedF1 => quality::Metric::WeightedF1,
     }
 }
 
@@ -37,8 +44,7 @@ fn scored(task: Task, labels: &[f64], scores: &[f64]) -> Option<Scored> {
     let task = match task {
         Task::Regression => quality::Task::Regression,
         Task::Binary => quality::Task::Binary,
-        // Refused by the policy's reader until its metrics are built.
-        Task::Multiclass => return None,
+        Task::Multiclass => quality::Task::Multiclass,
     };
     Scored::new(task, labels, scores).ok()
 }

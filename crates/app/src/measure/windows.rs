@@ -11,7 +11,7 @@ use refit_data::{CaptureOptions, Frame, Label, Values, read_capture_with, read_g
 
 use super::baseline::{Baseline, ensure_baseline};
 use super::quality::measure;
-use super::{MAX_FILE_BYTES, feature_columns};
+use super::{MAX_FILE_BYTES, answers, feature_columns};
 use crate::documents::{parse, window_partition};
 use crate::error::{AppError, chain};
 use crate::ports::{ObjectError, Order, Query, Table};
@@ -167,7 +167,8 @@ async fn find_baseline(context: &Context, policy: &ModelPolicy) -> Result<Option
 /// The rows captured in a window; `None` without any file.
 async fn read_captures(context: &Context, policy: &ModelPolicy, window: &Window) -> Result<Option<Frame>, AppError> {
     let features = feature_columns(&policy.data);
-    let options = CaptureOptions { features: &features, score_key: &policy.data.prediction };
+    let options =
+        CaptureOptions { features: &features, score_key: &policy.data.prediction, answers: answers(policy.task) };
     let mut frames = Vec::new();
     for pointer in pointers(&*context.ports.table, policy, window.start, window.end, FileKind::Capture).await? {
         let capture = read_file(context, policy, &pointer, |bytes| read_capture_with(bytes, options)).await?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, policy};
 use crate::documents::{to_body, window_partition};
 use crate::error::{AppError, chain};
-use crate::measure::{MAX_FILE_BYTES, feature_columns};
+use crate::measure::{MAX_FILE_BYTES, answers, feature_columns};
 use crate::ports::{Alert, AlertKind, Expect, Failure, Key, ObjectError, PublishError, Write};
 use crate::state::transaction_token;
 
@@ -164,7 +164,8 @@ type Described = Result<(WindowPointer, BTreeSet<Timestamp>), String>;
 
 fn describe_capture(model: &ModelPolicy, bytes: &[u8], mut pointer: WindowPointer) -> Described {
     let features = feature_columns(&model.data);
-    let options = CaptureOptions { features: &features, score_key: &model.data.prediction };
+    let options =
+        CaptureOptions { features: &features, score_key: &model.data.prediction, answers: answers(model.task) };
     let frame = read_capture_with(bytes, options).map_err(|error| chain(&error))?.frame;
     let Some(Values::Time(times)) = frame.find_column("ts").map(|it| &it.values) else {
         return Err("it has no event times".to_owned());

@@ -296,6 +296,20 @@ pub enum Metric {
     Rmse,
     /// Coefficient of determination.
     R2,
+    /// Area under the ROC curve of each class against the rest, averaged over classes.
+    AucOvrMacro,
+    /// Precision, averaged over classes.
+    MacroPrecision,
+    /// Recall, averaged over classes.
+    MacroRecall,
+    /// F1, averaged over classes.
+    MacroF1,
+    /// Precision, averaged over classes by their rows.
+    WeightedPrecision,
+    /// Recall, averaged over classes by their rows; equals accuracy.
+    WeightedRecall,
+    /// F1, averaged over classes by their rows.
+    WeightedF1,
 }
 
 /// Which way is better.
@@ -310,7 +324,7 @@ pub enum Direction {
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Metric; 10] = [
+    pub const ALL: [Metric; 17] = [
         Metric::Accuracy,
         Metric::Precision,
         Metric::Recall,
@@ -321,6 +335,13 @@ impl Metric {
         Metric::Mae,
         Metric::Rmse,
         Metric::R2,
+        Metric::AucOvrMacro,
+        Metric::MacroPrecision,
+        Metric::MacroRecall,
+        Metric::MacroF1,
+        Metric::WeightedPrecision,
+        Metric::WeightedRecall,
+        Metric::WeightedF1,
     ];
 
     /// The name in files.
@@ -337,6 +358,13 @@ impl Metric {
             Metric::Mae => "mae",
             Metric::Rmse => "rmse",
             Metric::R2 => "r2",
+            Metric::AucOvrMacro => "auc_ovr_macro",
+            Metric::MacroPrecision => "macro_precision",
+            Metric::MacroRecall => "macro_recall",
+            Metric::MacroF1 => "macro_f1",
+            Metric::WeightedPrecision => "weighted_precision",
+            Metric::WeightedRecall => "weighted_recall",
+            Metric::WeightedF1 => "weighted_f1",
         }
     }
 
@@ -344,9 +372,19 @@ impl Metric {
     #[must_use]
     pub fn direction(self) -> Direction {
         match self {
-            Metric::Accuracy | Metric::Precision | Metric::Recall | Metric::F1 | Metric::Auc | Metric::R2 => {
-                Direction::HigherIsBetter
-            }
+            Metric::Accuracy
+            | Metric::Precision
+            | Metric::Recall
+            | Metric::F1
+            | Metric::Auc
+            | Metric::R2
+            | Metric::AucOvrMacro
+            | Metric::MacroPrecision
+            | Metric::MacroRecall
+            | Metric::MacroF1
+            | Metric::WeightedPrecision
+            | Metric::WeightedRecall
+            | Metric::WeightedF1 => Direction::HigherIsBetter,
             Metric::LogLoss | Metric::Brier | Metric::Mae | Metric::Rmse => Direction::LowerIsBetter,
         }
     }
@@ -356,13 +394,15 @@ impl Metric {
     pub fn applies_to(self, task: Task) -> bool {
         match self {
             Metric::Mae | Metric::Rmse | Metric::R2 => task == Task::Regression,
-            Metric::Accuracy
-            | Metric::Precision
-            | Metric::Recall
-            | Metric::F1
-            | Metric::Auc
-            | Metric::LogLoss
-            | Metric::Brier => task == Task::Binary,
+            Metric::Accuracy | Metric::LogLoss => matches!(task, Task::Binary | Task::Multiclass),
+            Metric::Precision | Metric::Recall | Metric::F1 | Metric::Auc | Metric::Brier => task == Task::Binary,
+            Metric::AucOvrMacro
+            | Metric::MacroPrecision
+            | Metric::MacroRecall
+            | Metric::MacroF1
+            | Metric::WeightedPrecision
+            | Metric::WeightedRecall
+            | Metric::WeightedF1 => task == Task::Multiclass,
         }
     }
 
@@ -370,9 +410,19 @@ impl Metric {
     #[must_use]
     pub fn range(self) -> (f64, f64) {
         match self {
-            Metric::Accuracy | Metric::Precision | Metric::Recall | Metric::F1 | Metric::Auc | Metric::Brier => {
-                (0.0, 1.0)
-            }
+            Metric::Accuracy
+            | Metric::Precision
+            | Metric::Recall
+            | Metric::F1
+            | Metric::Auc
+            | Metric::Brier
+            | Metric::AucOvrMacro
+            | Metric::MacroPrecision
+            | Metric::MacroRecall
+            | Metric::MacroF1
+            | Metric::WeightedPrecision
+            | Metric::WeightedRecall
+            | Metric::WeightedF1 => (0.0, 1.0),
             Metric::LogLoss | Metric::Mae | Metric::Rmse => (0.0, f64::INFINITY),
             Metric::R2 => (f64::NEG_INFINITY, 1.0),
         }

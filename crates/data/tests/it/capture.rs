@@ -1,7 +1,7 @@
 //! Data capture and ground truth, with the quirks that real files have.
 
 use refit_data::{
-    CaptureLine, CaptureOptions, Frame, Kind, Label, feature_object, read_capture, read_capture_with,
+    Answers, CaptureLine, CaptureOptions, Frame, Kind, Label, feature_object, read_capture, read_capture_with,
     read_ground_truth, write_capture_line, write_ground_truth_line,
 };
 
@@ -126,8 +126,11 @@ fn written_captures_and_labels_join_again() {
             "\n"
         )
     );
-    let found =
-        read_capture_with(text.as_bytes(), CaptureOptions { features: &features(), score_key: "p" }).expect("readable");
+    let found = read_capture_with(
+        text.as_bytes(),
+        CaptureOptions { features: &features(), score_key: "p", answers: Answers::Numbers },
+    )
+    .expect("readable");
     assert_eq!((found.invocations, found.without_input, found.without_output), (1, 0, 0));
     assert_eq!(found.frame.find_column("id").expect("id").values, categorical("id", &[Some("f000001")]).values);
     assert_eq!(found.frame.find_column("prediction").expect("prediction").values, numeric("p", &[Some(0.1)]).values);

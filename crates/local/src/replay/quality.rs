@@ -80,8 +80,7 @@ fn value(task: Task, metric: Metric, labels: &[f64], scores: &[f64]) -> Option<f
     let scored = match task {
         Task::Regression => Scored::regression(labels, scores),
         Task::Binary => Scored::binary(labels, scores),
-        // Refused by the policy's reader until its metrics are built.
-        Task::Multiclass => return None,
+        Task::Multiclass => Scored::multiclass(labels, scores),
     };
     scored.ok()?.value(metric.name().parse().ok()?)
 }
@@ -97,7 +96,11 @@ fn mean(windows: &[QualityWindow], side: impl Fn(&QualityWindow) -> Option<f64>)
 fn read_served(world: &World, rows: &Rows, policy: &ModelPolicy) -> Result<Vec<Option<f64>>, WorldError> {
     let row_of: BTreeMap<&str, usize> = rows.ids.iter().enumerate().map(|(row, id)| (id.as_str(), row)).collect();
     let features: Vec<(String, Kind)> = Vec::new();
-    let options = CaptureOptions { features: &features, score_key: &policy.data.prediction };
+    let options = CaptureOptions {
+        features: &features,
+        score_key: &policy.data.prediction,
+        answers: refit_app::measure::answers(policy.task),
+    };
     let mut served = vec![None; rows.count()];
     let mut after: Option<String> = None;
     loop {

@@ -81,7 +81,14 @@ pub(super) fn unit(report: &Report<'_>) -> Markup {
         | Metric::Auc
         | Metric::LogLoss
         | Metric::Brier
-        | Metric::R2 => {
+        | Metric::R2
+        | Metric::AucOvrMacro
+        | Metric::MacroPrecision
+        | Metric::MacroRecall
+        | Metric::MacroF1
+        | Metric::WeightedPrecision
+        | Metric::WeightedRecall
+        | Metric::WeightedF1 => {
             html! {}
         }
     }

@@ -194,6 +194,13 @@ pub(super) fn metric(metric: Metric) -> &'static str {
         Metric::Mae => "MAE",
         Metric::Rmse => "RMSE",
         Metric::R2 => "R²",
+        Metric::AucOvrMacro => "AUC (one against the rest)",
+        Metric::MacroPrecision => "macro precision",
+        Metric::MacroRecall => "macro recall",
+        Metric::MacroF1 => "macro F1",
+        Metric::WeightedPrecision => "weighted precision",
+        Metric::WeightedRecall => "weighted recall",
+        Metric::WeightedF1 => "weighted F1",
     }
 }
 
