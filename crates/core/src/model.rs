@@ -332,7 +332,8 @@ impl Model {
                 JudgmentKind::Performance => (&mut self.head.performance_judged_until, &mut self.head.performance),
             };
             *until = judgment.window.end.max(*until);
-            if is_current {
+            // A revision of an older window changes what is known of it, not what is known last.
+            if is_current && last.as_ref().is_none_or(|it| it.age() <= judgment.age()) {
                 *last = Some(judgment.clone());
             }
             self.judgments.insert(judgment.sort(), judgment.clone());

@@ -17,7 +17,7 @@ use refit_core::plan::{
 };
 use refit_core::policy::{ImprovementMode, Metric, ModelPolicy, Policy, read};
 use refit_core::run::{ExecutionStatus, Run, RunStatus};
-use refit_core::trigger::{QualityEvidence, WindowEvidence};
+use refit_core::trigger::{QualityEvidence, Source, WindowEvidence};
 use refit_core::{Actor, Digest, ObjectUri, RunId, Window};
 
 const POLICY: &str = "
@@ -224,9 +224,10 @@ impl History {
     }
 
     fn windows(&self, error: f64) -> Vec<WindowEvidence> {
-        let closed = Window::closed(self.policy.window.size, self.model.head.performance_judged_until, self.now, 3);
+        let closed = Window::closed(&self.policy.window, self.model.head.performance_judged_until, self.now, 3);
         let evidence = |window| WindowEvidence::Performance {
             window,
+            source: Source { revision: 1, data: Digest::of(b"rows"), hours: 24, replaces: None },
             rows: 500,
             quality: QualityEvidence { measured: measured(error) },
         };

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use refit_core::model::Model;
 use refit_core::policy::{ModelPolicy, Span};
-use refit_core::trigger::{QualityEvidence, WindowEvidence};
-use refit_core::{ObjectUri, Window};
+use refit_core::trigger::{QualityEvidence, Source, WindowEvidence};
+use refit_core::{Digest, ObjectUri, Window};
 use refit_data::{CaptureOptions, Frame, Label, Values, read_capture_with, read_ground_truth};
 
 use super::baseline::{Baseline, ensure_baseline};
@@ -22,6 +22,9 @@ use crate::use_cases::record_window::{FileKind, WindowPointer, tell_damaged};
 const MAX_WINDOWS: usize = 64;
 /// Most features judged in one check, over all its windows: so that its records stay far below an item's limit.
 const MAX_JUDGED_FEATURES: usize = 1_500;
+
+/// Microseconds of an hour.
+const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// What was measured for a check.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -53,9 +56,10 @@ pub async fn collect_windows(
         {
             for window in closed {
                 let capture = read_captures(context, policy, &window).await?;
+                let source = source(capture.as_ref());
                 let features = capture.as_ref().map(|it| baseline.score(it, drift)).unwrap_or_default();
                 let rows = capture.map_or(0, |it| it.rows() as u64);
-                collected.windows.push(WindowEvidence::Drift { window, rows, features });
+                collected.windows.push(WindowEvidence::Drift { window, source, rows, features });
             }
         }
     }
@@ -67,25 +71,35 @@ pub async fn collect_windows(
         let since = restored_at.max(champion.promoted_at).unwrap_or(Timestamp::MIN);
         for window in newest_closed(policy, head.performance_judged_until, known) {
             let capture = read_captures(context, policy, &window).await?;
+            let source = source(capture.as_ref());
             let labels = read_labels(context, policy, &window, now).await?;
             let joined = capture.map(|it| join(&it, &labels, since)).unwrap_or_default();
             let seed = format!("{}/{}/{}", policy.id, champion.version, window.end);
             let measured =
                 measure(policy.task, performance.metric, &joined.times, &joined.labels, &joined.scores, &seed);
             let rows = joined.times.len() as u64;
-            collected.windows.push(WindowEvidence::Performance { window, rows, quality: QualityEvidence { measured } });
+            let quality = QualityEvidence { measured };
+            collected.windows.push(WindowEvidence::Performance { window, source, rows, quality });
         }
     }
     Ok(collected)
+}
+
+/// Names the data of a window that is judged for the first time.
+fn source(capture: Option<&Frame>) -> Source {
+    let times = capture.and_then(|it| it.find_column("ts")).and_then(|it| it.values.as_time()).unwrap_or_default();
+    let hours: BTreeSet<i64> = times.iter().flatten().map(|it| it.div_euclid(HOUR_MICROS)).collect();
+    let hours = u32::try_from(hours.len()).unwrap_or(u32::MAX);
+    Source { revision: 1, data: Digest::of_json(&times), hours, replaces: None }
 }
 
 /// The windows that closed after `judged` and until `until`, oldest first. After a long silence only the newest: what was
 /// true weeks ago is no reason to retrain today.
 fn newest_closed(policy: &ModelPolicy, judged: Timestamp, until: Timestamp) -> Vec<Window> {
     let limit = (MAX_JUDGED_FEATURES / policy.data.features.len().max(1)).clamp(1, MAX_WINDOWS);
-    let length = policy.window.size.as_seconds().saturating_mul(i64::try_from(limit).unwrap_or(i64::MAX));
-    let since = policy.window.size.floor(Span::seconds(length).before(until));
-    Window::closed(policy.window.size, judged.max(since), until, limit)
+    let length = policy.window.hop.as_seconds().saturating_mul(i64::try_from(limit).unwrap_or(i64::MAX));
+    let since = policy.window.hop.floor(Span::seconds(length).before(until));
+    Window::closed(&policy.window, judged.max(since), until, limit)
 }
 
 /// Predictions with their labels.

@@ -210,12 +210,15 @@ pub struct DataPolicy {
     pub features: BTreeMap<String, FeatureKind>,
 }
 
-/// Tumbling windows in event time, aligned to the Unix epoch.
+/// Windows in event time, aligned to the Unix epoch: one begins every `hop`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WindowPolicy {
     /// Length of a window, 1h to 366d.
     pub size: Span,
+    /// From the begin of one window to the begin of the next, at least `size`: what lies between is never judged. Default
+    /// `size`.
+    pub hop: Span,
     /// How long after its end a window waits for late files. Default 0.
     pub lateness: Span,
 }

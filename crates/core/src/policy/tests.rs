@@ -183,6 +183,7 @@ fn a_full_document_reads_as_typed() {
               },
               "window": {
                 "size": "7d",
+                "hop": "7d",
                 "lateness": "2h"
               },
               "training": {
@@ -288,6 +289,7 @@ fn what_is_left_out_has_its_default() {
               },
               "window": {
                 "size": "1h",
+                "hop": "1h",
                 "lateness": "0s"
               },
               "training": {
@@ -672,7 +674,7 @@ fn lengths_of_time_out_of_range_are_refused() {
         expect![[r#"
             28:21: models[0].window.size: 59m is out of range: it must be at least 1h, at most 366d
             28:21: models[0].window.size: 367d is out of range: it must be at least 1h, at most 366d
-            28:30: models[0].window.hop: `window.hop` other than `window.size` is not built yet; use 7d or remove it
+            28:30: models[0].window.hop: windows do not overlap: `1d` is less than `window.size`; use at least 7d
             28:30: models[0].window.hop: 0s is out of range: it must be at least 1s
             29:25: models[0].training.window: 0s is out of range: it must be at least 1s
             29:39: models[0].training.holdout: 0s is out of range: it must be at least 1s

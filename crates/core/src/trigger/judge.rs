@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{CauseKind, FeatureJudgment, Judgment, JudgmentKind, QualityJudgment, WindowVerdict};
+use super::{CauseKind, FeatureJudgment, Judgment, JudgmentKind, QualityJudgment, Source, WindowVerdict};
+use crate::names::Digest;
 use crate::package::{Measured, Package};
 use crate::policy::{Direction, DriftMetric, DriftPolicy, PerformancePolicy};
 use crate::window::Window;
@@ -67,6 +68,8 @@ pub enum WindowEvidence {
     Drift {
         /// The window.
         window: Window,
+        /// On which data.
+        source: Source,
         /// How many rows it has.
         rows: u64,
         /// Per feature, in the policy's order.
@@ -76,6 +79,8 @@ pub enum WindowEvidence {
     Performance {
         /// The window.
         window: Window,
+        /// On which data.
+        source: Source,
         /// How many labelled rows the champion predicted in it.
         rows: u64,
         /// The measured quality.
@@ -92,24 +97,36 @@ pub fn judge(
     champion: Option<&Package>,
     now: Timestamp,
 ) -> Option<Judgment> {
-    match evidence {
-        WindowEvidence::Drift { window, rows, features } => {
-            let mut judgment = judge_drift(drift?, *rows, features);
-            judgment.window = *window;
-            judgment.at = now;
-            judgment.champion = champion.map(|it| it.version);
-            Some(judgment)
+    let (mut judgment, window, source) = match evidence {
+        WindowEvidence::Drift { window, source, rows, features } => {
+            (judge_drift(drift?, *rows, features), window, source)
         }
-        WindowEvidence::Performance { window, rows, quality } => {
+        WindowEvidence::Performance { window, source, rows, quality } => {
             let policy = performance?;
             let baseline = champion.and_then(|it| it.quality.get(&policy.metric));
-            let mut judgment = judge_performance(policy, *rows, quality.measured, baseline);
-            judgment.window = *window;
-            judgment.at = now;
-            judgment.champion = champion.map(|it| it.version);
-            Some(judgment)
+            (judge_performance(policy, *rows, quality.measured, baseline), window, source)
         }
+    };
+    judgment.window = *window;
+    judgment.source = source.clone();
+    judgment.at = now;
+    judgment.caused_at = now;
+    judgment.champion = champion.map(|it| it.version);
+    if let Some(replaced) = &source.replaces {
+        // A run that answered the same causes has answered them: late rows are no second reason.
+        if judgment.causes.iter().all(|it| replaced.causes.contains(it)) {
+            judgment.caused_at = replaced.caused_at;
+        }
+        judgment.reason = format!(
+            "revision {} ({} rows, before {}; was {}): {}",
+            source.revision,
+            judgment.rows,
+            replaced.rows,
+            replaced.verdict.name(),
+            judgment.reason
+        );
     }
+    Some(judgment)
 }
 
 fn blank(kind: JudgmentKind, rows: u64) -> Judgment {
@@ -118,7 +135,9 @@ fn blank(kind: JudgmentKind, rows: u64) -> Judgment {
         schema: Judgment::SCHEMA,
         kind,
         window: Window { start: never, end: never },
+        source: Source { revision: 1, data: Digest::of(b""), hours: 0, replaces: None },
         at: never,
+        caused_at: never,
         champion: None,
         rows,
         verdict: WindowVerdict::Stable,
@@ -269,6 +288,7 @@ fn judge_performance(
 mod tests {
     use super::*;
     use crate::policy::Metric;
+    use crate::trigger::Replaced;
 
     fn measured(value: f64, standard_error: f64) -> Measured {
         Measured { value, standard_error: Some(standard_error), rows: 500, blocks: 7 }
@@ -302,6 +322,39 @@ mod tests {
         check(&drop, 500, None, Some(measured(9.0, 0.3)), WindowVerdict::Inconclusive, &[]);
         let unsure = Measured { standard_error: None, ..measured(90.0, 0.0) };
         check(&drop, 500, Some(unsure), Some(measured(9.0, 0.3)), WindowVerdict::Stable, &[]);
+    }
+
+    /// Judges a window of `rows` rows with this error, after the judgment before.
+    fn judged(error: f64, rows: u64, before: Option<&Judgment>, at: i64) -> Judgment {
+        let time = |second| Timestamp::from_second(second).unwrap_or_default();
+        let replaces = before.map(|it| Replaced {
+            rows: it.rows,
+            verdict: it.verdict,
+            causes: it.causes.clone(),
+            caused_at: it.caused_at,
+        });
+        let revision = before.map_or(1, |it| it.source.revision + 1);
+        let evidence = WindowEvidence::Performance {
+            window: Window { start: time(0), end: time(3_600) },
+            source: Source { revision, data: Digest::of(b"rows"), hours: 1, replaces },
+            rows,
+            quality: QualityEvidence { measured: Some(measured(error, 0.1)) },
+        };
+        judge(&evidence, None, Some(&policy(None, Some(11.0))), None, time(at)).unwrap_or_else(|| panic!("is wanted"))
+    }
+
+    #[test]
+    fn a_revision_says_what_changed_and_keeps_the_time_of_its_causes() {
+        let stable = judged(10.0, 200, None, 5_000);
+        let degraded = judged(12.0, 300, Some(&stable), 6_000);
+        assert_eq!(
+            degraded.reason,
+            "revision 2 (300 rows, before 200; was stable): mae 12.0000 is worse than the floor 11"
+        );
+        assert_eq!(degraded.caused_at.as_second(), 6_000, "what is new is a reason from now on");
+        let still = judged(12.5, 310, Some(&degraded), 7_000);
+        assert_eq!((still.at.as_second(), still.caused_at.as_second()), (7_000, 6_000));
+        assert!(degraded.age() < still.age() && degraded.sort() < still.sort());
     }
 
     #[test]

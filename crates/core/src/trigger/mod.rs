@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use judge::{FeatureEvidence, QualityEvidence, WindowEvidence, judge};
 
+use crate::names::Digest;
 use crate::policy::{DriftMetric, Metric};
 use crate::window::Window;
 
@@ -124,7 +125,49 @@ pub enum WindowVerdict {
     Errored,
 }
 
-/// One closed window, judged once for one baseline.
+impl WindowVerdict {
+    /// The word in sentences.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            WindowVerdict::Stable => "stable",
+            WindowVerdict::Drifted => "drifted",
+            WindowVerdict::Degraded => "degraded",
+            WindowVerdict::Inconclusive => "inconclusive",
+            WindowVerdict::Errored => "errored",
+        }
+    }
+}
+
+/// The data that a window was judged on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// 1 for the first judgment of a window by this champion's measure; one more each time its data had changed.
+    pub revision: u32,
+    /// Names the judged rows: other rows, another name.
+    pub data: Digest,
+    /// In how many hours of the window there are rows.
+    pub hours: u32,
+    /// The judgment that this one replaces; `None` for revision 1.
+    pub replaces: Option<Replaced>,
+}
+
+/// What a replaced judgment said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replaced {
+    /// How many rows it had.
+    pub rows: u64,
+    /// What it found.
+    pub verdict: WindowVerdict,
+    /// What it gave cause for.
+    pub causes: Vec<CauseKind>,
+    /// Since when.
+    pub caused_at: Timestamp,
+}
+
+/// One closed window, judged once for one baseline and revision of its data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judgment {
@@ -134,8 +177,13 @@ pub struct Judgment {
     pub kind: JudgmentKind,
     /// Which window.
     pub window: Window,
+    /// On which data.
+    pub source: Source,
     /// When it was judged.
     pub at: Timestamp,
+    /// Since when it gives these causes: `at`, or earlier when the judgment that it replaces gave them already. A run
+    /// requested later has answered them.
+    pub caused_at: Timestamp,
     /// The champion then; `None` before the first.
     pub champion: Option<u64>,
     /// How many rows it had (performance: labelled rows predicted by the champion).
@@ -156,10 +204,17 @@ impl Judgment {
     /// The version of the document.
     pub const SCHEMA: u16 = 1;
 
-    /// Where it is stored below its model: ordered by kind, then the window's end, then the baseline.
+    /// Where it is stored below its model: ordered by kind, then the window's end, then the baseline, then the revision.
     #[must_use]
     pub fn sort(&self) -> String {
-        format!("JUDGMENT#{}#{}#{:08}", self.kind.name(), self.window.end, self.champion.unwrap_or(0))
+        let champion = self.champion.unwrap_or(0);
+        format!("JUDGMENT#{}#{}#{champion:08}#{:04}", self.kind.name(), self.window.end, self.source.revision)
+    }
+
+    /// What tells the newer of two judgments of one kind and champion: the later window, then the later revision.
+    #[must_use]
+    pub fn age(&self) -> (Timestamp, u32) {
+        (self.window.end, self.source.revision)
     }
 }
 

@@ -46,10 +46,11 @@ pub(super) fn compute(
     let frozen = frozen_model
         .predict(&rows.features.take(&indices))
         .map_err(|source| WorldError::Scoring { package: first.arn.clone(), source })?;
+    // A row between two windows counts, too: with the window before it.
     let mut by_window: BTreeMap<jiff::Timestamp, Side> = BTreeMap::new();
     for (row, frozen) in indices.into_iter().zip(frozen) {
         let (Some(refit), Some(label)) = (served[row], rows.labels[row]) else { continue };
-        let side = by_window.entry(policy.window.size.floor(rows.time(row))).or_default();
+        let side = by_window.entry(policy.window.hop.floor(rows.time(row))).or_default();
         side.labels.push(label);
         side.refit.push(refit);
         side.frozen.push(frozen);
@@ -58,7 +59,7 @@ pub(super) fn compute(
         .into_iter()
         .map(|(start, side)| QualityWindow {
             start,
-            end: policy.window.size.after(start),
+            end: policy.window.hop.after(start),
             rows: side.labels.len() as u64,
             frozen: value(policy.task, metric, &side.labels, &side.frozen),
             refit: value(policy.task, metric, &side.labels, &side.refit),

@@ -59,11 +59,13 @@ fn find_judgment(head: &Head, fresh: &[Judgment], kind: JudgmentKind, cause: Cau
         JudgmentKind::Drift => head.drift.as_ref(),
         JudgmentKind::Performance => head.performance.as_ref(),
     };
-    let newest = fresh.iter().rev().find(|it| it.kind == kind && it.champion == head.champion).or(stored);
+    let fresh = fresh.iter().filter(|it| it.kind == kind && it.champion == head.champion);
+    // The newest window's newest revision, wherever it stands.
+    let newest = stored.into_iter().chain(fresh).max_by_key(|it| it.age());
     let Some(judgment) = newest else {
         return (FindingOutcome::Inconclusive, "no window of this champion is closed yet".to_owned());
     };
-    let is_spent = head.last_run_at.is_some_and(|it| judgment.at <= it);
+    let is_spent = head.last_run_at.is_some_and(|it| judgment.caused_at <= it);
     let reason = format!("{}: {}", judgment.window, judgment.reason);
     let outcome = match judgment.verdict {
         WindowVerdict::Inconclusive | WindowVerdict::Errored => FindingOutcome::Inconclusive,

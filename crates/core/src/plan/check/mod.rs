@@ -38,7 +38,7 @@ pub struct CheckInputs<'a> {
     pub policy: &'a ModelPolicy,
     /// The time.
     pub now: Timestamp,
-    /// Closed windows that were not judged yet, oldest first.
+    /// Closed windows that were not judged yet, oldest first, and those whose data changed since.
     pub windows: &'a [WindowEvidence],
     /// A person's request.
     pub manual: Option<&'a ManualRequest>,

@@ -226,14 +226,17 @@ fn read_window(field: Field<'_>, log: &mut Log) -> Option<WindowPolicy> {
     let size = section.required("size", log, |it, log| it.span(Span::hours(1)..=Span::days(MAX_WINDOW_DAYS), log));
     let hop = section.optional("hop", log, |it, log| it.span(Span::seconds(1)..=longest(), log).map(|hop| (hop, it)));
     let lateness = section.or("lateness", Span::ZERO, log, |it, log| it.span(Span::ZERO..=longest(), log));
-    if let (Some(size), Some(Some((hop, field)))) = (size, &hop)
-        && size != *hop
-    {
-        field.report(log, format!("`window.hop` other than `window.size` is not built yet; use {size} or remove it"));
-        return None;
-    }
-    hop?;
-    Some(WindowPolicy { size: size?, lateness: lateness? })
+    let hop = match (size, hop?) {
+        (Some(size), Some((hop, field))) if hop < size => {
+            field.report(
+                log,
+                format!("windows do not overlap: `{hop}` is less than `window.size`; use at least {size}"),
+            );
+            return None;
+        }
+        (size, hop) => hop.map(|it| it.0).or(size),
+    };
+    Some(WindowPolicy { size: size?, hop: hop?, lateness: lateness? })
 }
 
 fn read_training(field: Field<'_>, log: &mut Log) -> Option<TrainingPolicy> {

@@ -16,7 +16,9 @@ use refit_core::policy::{
     Strategy, Task, TrainingPolicy, TriggersPolicy, WindowPolicy,
 };
 use refit_core::run::{Outcome, OutcomeCode, Run, RunStatus, TrainingRequest};
-use refit_core::trigger::{Cause, CauseKind, FeatureJudgment, Judgment, JudgmentKind, QualityJudgment, WindowVerdict};
+use refit_core::trigger::{
+    Cause, CauseKind, FeatureJudgment, Judgment, JudgmentKind, QualityJudgment, Source, WindowVerdict,
+};
 use refit_core::{Actor, Digest, ModelId, ObjectUri, RunId, Window};
 
 use super::{
@@ -161,7 +163,7 @@ fn policy(model: &ModelId) -> ModelPolicy {
             label_maturity: Span::ZERO,
             features: FEATURES.iter().map(|it| (it.0.to_owned(), it.1)).collect(),
         },
-        window: WindowPolicy { size: Span::days(7), lateness: Span::ZERO },
+        window: WindowPolicy { size: Span::days(7), hop: Span::days(7), lateness: Span::ZERO },
         training: TrainingPolicy { window: Span::days(30), holdout: Span::days(7) },
         triggers: TriggersPolicy {
             check_every: Span::hours(1),
@@ -431,7 +433,9 @@ fn judgments() -> Vec<Judgment> {
         schema: Judgment::SCHEMA,
         kind,
         window: week(index),
+        source: Source { revision: 1, data: Digest::of(b"rows"), hours: 168, replaces: None },
         at: week(index).end,
+        caused_at: week(index).end,
         champion: Some(1 + index as u64 / 8),
         rows: 1_900 + (noise(9, index) * 150.0) as u64,
         verdict: WindowVerdict::Stable,
