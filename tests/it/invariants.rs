@@ -21,14 +21,13 @@ use refit_local::memory::faults::{At, Calm, Fault, Faults};
 use refit_local::memory::{Delivered, Ending, MODEL, MemoryWorld, Outputs, poll, scheduled_event};
 use serde_json::{Value, json};
 
-use super::support::checks::{Checker, Violation};
 use super::support::player::{Delivering, Player, Undisturbed, play_delivering};
-use super::support::record::Recorder;
 use super::support::summary::Summary;
 use super::support::workflows::{self, Action, Workflow};
 use super::support::worlds::{
     ask, finish, one_champion, promote, rollback, trigger, two_champions, two_champions_automatic, vote,
 };
+use refit_local::sim::{Checker, Recorder, Violation};
 
 const STATUS: &str = "SageMaker Model Building Pipeline Execution Status Change";
 
@@ -678,7 +677,7 @@ fn u1_every_change_of_state_has_one_entry_of_its_own() {
     poll(world.ports().table.transact(&Token("t".to_owned()), &writes)).unwrap_done().expect("it is as it was read");
     let violation =
         one_champion().checker.clone().check(&world, &recorder.take()).expect_err("a change without an entry");
-    assert!(violation.0.starts_with("U1"), "{violation}");
+    assert_eq!(violation.id, "U1", "{violation}");
 }
 
 #[test]

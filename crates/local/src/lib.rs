@@ -6,5 +6,6 @@ pub mod pipeline;
 pub mod replay;
 pub mod report;
 pub mod routing;
+pub mod sim;
 pub mod store;
 pub mod world;

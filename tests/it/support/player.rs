@@ -1,7 +1,6 @@
 //! Plays a workflow: one event at a time, with a fault at one call, and checks every invariant after every step.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
@@ -9,9 +8,8 @@ use refit_app::ErrorClass;
 use refit_handlers::Function;
 use refit_local::memory::faults::{At, Call, Calm, Fault, FaultPlan, Faults};
 use refit_local::memory::{Delivered, Delivery, MemoryWorld, Ran, WorldSnapshot, policy, scheduled_event};
+use refit_local::sim::{Checker, Recorder, Violation};
 
-use super::checks::{Checker, Violation};
-use super::record::Recorder;
 use super::summary::Summary;
 use super::workflows::{Action, Workflow};
 
@@ -152,7 +150,7 @@ impl<'a> Player<'a> {
                 return Ok(Summary::of(&self.world));
             }
         }
-        Err(Violation("the bus does not come to rest".to_owned()))
+        Err(Violation::new("I1", "the bus does not come to rest"))
     }
 
     /// Does one thing; `false` at the end.
@@ -303,12 +301,6 @@ impl Undisturbed {
     pub(crate) fn before(&self, call: u64) -> &Checkpoint {
         let later = self.checkpoints.partition_point(|it| it.calls < call);
         &self.checkpoints[later.saturating_sub(1)]
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -5,10 +5,8 @@ use std::sync::OnceLock;
 use jiff::{SignedDuration, Timestamp};
 use refit_handlers::Function;
 use refit_local::memory::{Delivered, Ending, MODEL, MemoryWorld, Outputs, Promotion, WorldSnapshot, policy};
+use refit_local::sim::{Checker, Recorder};
 use serde_json::{Value, json};
-
-use super::checks::Checker;
-use super::record::Recorder;
 
 /// When every history begins: some hours after the day's check.
 pub(crate) fn beginning() -> Timestamp {

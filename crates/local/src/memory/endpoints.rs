@@ -18,6 +18,14 @@ pub struct MemoryEndpoints {
 #[derive(Debug, Clone)]
 pub struct EndpointsSnapshot(Arc<State>);
 
+impl EndpointsSnapshot {
+    /// What an endpoint served; nothing when it did not exist.
+    #[must_use]
+    pub fn variants(&self, endpoint: &str) -> Vec<Variant> {
+        self.0.endpoints.get(endpoint).map(|it| it.variants.clone()).unwrap_or_default()
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 struct State {
     endpoints: BTreeMap<String, EndpointState>,

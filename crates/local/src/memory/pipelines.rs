@@ -148,6 +148,25 @@ impl MemoryPipelines {
         self.state.read(|it| it.starts.clone())
     }
 
+    /// The calls to start after the first `count`.
+    #[must_use]
+    pub fn starts_from(&self, count: usize) -> Vec<(String, StartRequest)> {
+        self.state.read(|it| it.starts.iter().skip(count).cloned().collect())
+    }
+
+    /// How many executions a pipeline has under a display name.
+    #[must_use]
+    pub fn count_of(&self, pipeline: &str, display_name: &str) -> usize {
+        let is_meant = |it: &&Started| it.execution.pipeline == pipeline && it.execution.display_name == display_name;
+        self.state.read(|it| it.executions.values().filter(is_meant).count())
+    }
+
+    /// The status of an execution, if there is one.
+    #[must_use]
+    pub fn status(&self, arn: &str) -> Option<ExecutionStatus> {
+        self.state.read(|it| it.executions.get(arn).map(|it| it.execution.status))
+    }
+
     /// Every execution with the request it was started by.
     #[must_use]
     pub fn executions(&self) -> Vec<(Execution, StartRequest)> {

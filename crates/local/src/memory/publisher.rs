@@ -92,6 +92,30 @@ impl MemoryPublisher {
         self.state.read(|it| it.published.clone())
     }
 
+    /// The first `count` events that were published.
+    #[must_use]
+    pub fn published_up_to(&self, count: usize) -> Vec<Arc<OutboundEvent>> {
+        self.state.read(|it| it.published.iter().take(count).cloned().collect())
+    }
+
+    /// The events that were published after the first `count`.
+    #[must_use]
+    pub fn published_from(&self, count: usize) -> Vec<Arc<OutboundEvent>> {
+        self.state.read(|it| it.published.iter().skip(count).cloned().collect())
+    }
+
+    /// The alerts that were sent after the first `count`.
+    #[must_use]
+    pub fn alerts_from(&self, count: usize) -> Vec<Arc<Alert>> {
+        self.state.read(|it| it.alerts.iter().skip(count).cloned().collect())
+    }
+
+    /// Whether an alert of this id was ever sent.
+    #[must_use]
+    pub fn was_told(&self, dedupe_id: &str) -> bool {
+        self.state.read(|it| it.alerts.iter().any(|it| it.dedupe_id == dedupe_id))
+    }
+
     /// Every alert that was ever sent, in order, repetitions included.
     #[must_use]
     pub fn alerts(&self) -> Vec<Arc<Alert>> {

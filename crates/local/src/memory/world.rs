@@ -29,7 +29,7 @@ pub const MODEL: &str = "m";
 const RETRIES: u32 = 2;
 
 /// The parameters that the model's pipeline declares.
-const PARAMETERS: [&str; 8] = [
+pub(crate) const PARAMETERS: [&str; 8] = [
     "RefitRunId",
     "TrainStart",
     "TrainEnd",

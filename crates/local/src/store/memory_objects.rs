@@ -74,6 +74,12 @@ impl MemoryObjects {
         *self.lock() = Arc::clone(&snapshot.0);
     }
 
+    /// The bytes of an object, if there is one.
+    #[must_use]
+    pub fn peek(&self, uri: &ObjectUri) -> Option<Arc<[u8]>> {
+        self.lock().objects.get(uri).map(|it| Arc::clone(&it.bytes))
+    }
+
     /// Writes an object whether it exists or not, as services that Refit does not control do.
     ///
     /// # Errors

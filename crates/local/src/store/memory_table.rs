@@ -66,6 +66,12 @@ impl MemoryTable {
         *self.lock() = Arc::clone(&snapshot.0);
     }
 
+    /// The generation of an item, if there is one.
+    #[must_use]
+    pub fn generation(&self, key: &Key) -> Option<Generation> {
+        self.lock().items.get(key).map(|it| it.generation)
+    }
+
     /// The oldest records of the change stream that were not acknowledged, at most `limit`.
     #[must_use]
     pub fn read_stream(&self, limit: usize) -> Vec<StreamRecord> {

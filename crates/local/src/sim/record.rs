@@ -1,27 +1,31 @@
 //! A table that remembers every transaction, and what the world had heard and served at that moment.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use refit_app::ports::{Clock, DueItem, DuePage, Item, Key, Page, Query, Table, TableError, Token, Variant, Write};
-use refit_local::clock::ManualClock;
-use refit_local::memory::{MODEL, MemoryEndpoints, MemoryPublisher, MemoryWorld};
-use refit_local::store::MemoryTable;
+use refit_app::ports::{Clock, DueItem, DuePage, Item, Key, Page, Query, Table, TableError, Token, Write};
+
+use crate::clock::ManualClock;
+use crate::memory::{EndpointsSnapshot, MemoryEndpoints, MemoryPublisher, MemoryWorld};
+use crate::store::MemoryTable;
 
 /// One transaction that the table accepted.
 #[derive(Debug, Clone)]
-pub(crate) struct Transaction {
-    pub(crate) writes: Vec<Write>,
-    pub(crate) at: Timestamp,
+pub struct Transaction {
+    /// What it wrote.
+    pub writes: Vec<Write>,
+    /// When, by the true clock.
+    pub at: Timestamp,
     /// How many events were published before it, and how many alerts sent.
-    pub(crate) published: (usize, usize),
-    /// What the endpoint served.
-    pub(crate) serving: Vec<Variant>,
+    pub published: (usize, usize),
+    /// What the endpoints served.
+    pub serving: EndpointsSnapshot,
 }
 
 /// Watches a world's table.
-pub(crate) struct Recorder {
+#[derive(Debug)]
+pub struct Recorder {
     table: MemoryTable,
     publisher: MemoryPublisher,
     endpoints: MemoryEndpoints,
@@ -31,7 +35,7 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Lets `world` work with a recorder around its table.
-    pub(crate) fn watch(world: &mut MemoryWorld) -> Arc<Recorder> {
+    pub fn watch(world: &mut MemoryWorld) -> Arc<Recorder> {
         let recorder = Arc::new(Recorder {
             table: world.table.clone(),
             publisher: world.publisher.clone(),
@@ -44,8 +48,14 @@ impl Recorder {
     }
 
     /// The transactions since this was asked last.
-    pub(crate) fn take(&self) -> Vec<Transaction> {
-        std::mem::take(&mut *self.log.lock().expect("no test panics while it records"))
+    #[must_use]
+    pub fn take(&self) -> Vec<Transaction> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// A panic of another holder is no reason to stop: no change of the log can end half-way.
+    fn lock(&self) -> MutexGuard<'_, Vec<Transaction>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,19 +73,19 @@ impl Table for Recorder {
         let Some(first) = writes.iter().find(|it| matches!(it, Write::Put { .. })).map(Write::key) else {
             return self.table.transact(token, writes).await;
         };
-        let before = self.table.get(first).await?.map(|it| it.generation);
+        let before = self.table.generation(first);
         self.table.transact(token, writes).await?;
         // A transaction that comes again under its token succeeds without effect.
-        if self.table.get(first).await?.map(|it| it.generation) == before {
+        if self.table.generation(first) == before {
             return Ok(());
         }
         let transaction = Transaction {
             writes: writes.to_vec(),
             at: self.clock.now(),
             published: self.publisher.counts(),
-            serving: self.endpoints.variants(MODEL),
+            serving: self.endpoints.snapshot(),
         };
-        self.log.lock().expect("no test panics while it records").push(transaction);
+        self.lock().push(transaction);
         Ok(())
     }
 

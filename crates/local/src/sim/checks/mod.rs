@@ -1,0 +1,340 @@
+//! The invariants of RELIABILITY 1.2 that do not concern traffic, each by its id, checked after every transaction.
+//!
+//! The checker replays the transactions that the table accepted onto a copy of its own, so that it sees every state there
+//! ever was and not only those between two deliveries. It knows the models from the keys that are written.
+
+mod model;
+mod names;
+mod promises;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use refit_app::documents::{head_key, slots_key};
+use refit_app::ports::{Key, Write};
+use refit_core::audit::AuditEntry;
+use refit_core::model::Model;
+use refit_core::plan::Slots;
+use refit_core::policy::Policy;
+use refit_core::{Digest, ModelId, RunId};
+use serde::de::DeserializeOwned;
+
+use self::model::ModelChecker;
+use super::record::Transaction;
+use crate::memory::{MODEL, MemoryWorld, poll};
+
+pub use names::{CHECKS, Check, sentence};
+
+/// A broken invariant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The invariant's id, one of [`CHECKS`].
+    pub id: &'static str,
+    /// What was found.
+    pub text: String,
+}
+
+impl Violation {
+    /// A violation of the invariant `id`.
+    #[must_use]
+    pub fn new(id: &'static str, text: impl Into<String>) -> Violation {
+        debug_assert!(CHECKS.iter().any(|it| it.id == id), "{id} is listed");
+        Violation { id, text: text.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.id, self.text)
+    }
+}
+
+/// What a check says.
+pub type Checked = Result<(), Violation>;
+
+macro_rules! ensure {
+    ($condition:expr, $id:literal, $($text:tt)+) => {
+        if !$condition {
+            return Err($crate::sim::checks::Violation::new($id, format!($($text)+)));
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// What was said to the world so far.
+#[derive(Debug, Clone, Default)]
+struct Heard {
+    published: BTreeSet<String>,
+    published_count: usize,
+    alerted: BTreeSet<String>,
+    alerted_count: usize,
+}
+
+/// Everything that is remembered between checks.
+#[derive(Debug, Clone)]
+pub struct Checker {
+    /// Every item as it was last written: as it was when the checker was frozen, and what was written since.
+    frozen: Arc<BTreeMap<Key, Arc<str>>>,
+    items: BTreeMap<Key, Arc<str>>,
+    models: BTreeMap<ModelId, ModelChecker>,
+    heard: Arc<Heard>,
+    /// How many runs may hold a slot.
+    slots: usize,
+    /// Policies by digest: what may be promoted without a person, and how soon a run may follow another.
+    policies: Arc<BTreeMap<Digest, Arc<Policy>>>,
+    /// How many calls to start were checked.
+    starts: usize,
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        Checker::new()
+    }
+}
+
+impl Checker {
+    /// A checker of a world in which nothing was written yet, with one slot.
+    #[must_use]
+    pub fn new() -> Checker {
+        Checker {
+            frozen: Arc::default(),
+            items: BTreeMap::new(),
+            models: BTreeMap::new(),
+            heard: Arc::default(),
+            slots: 1,
+            policies: Arc::default(),
+            starts: 0,
+        }
+    }
+
+    /// The same with so many slots.
+    #[must_use]
+    pub fn with_slots(mut self, slots: usize) -> Checker {
+        self.slots = slots;
+        self
+    }
+
+    /// Lets the checker judge what models do under this policy.
+    pub fn learn(&mut self, policy: &Policy) {
+        Arc::make_mut(&mut self.policies).insert(policy.digest(), Arc::new(policy.clone()));
+    }
+
+    /// Makes clones cheap: what was seen so far is shared by them.
+    pub fn freeze(&mut self) {
+        let items = std::mem::take(&mut self.items);
+        Arc::make_mut(&mut self.frozen).extend(items);
+    }
+
+    /// The log of the test world's model so far.
+    #[must_use]
+    pub fn entries(&self) -> &[Arc<AuditEntry>] {
+        self.models.iter().find(|(id, _)| id.as_ref() == MODEL).map_or(&[], |(_, it)| it.entries())
+    }
+
+    /// What a model's log adds up to.
+    #[must_use]
+    pub fn folded(&self, model: &ModelId) -> Option<&Model> {
+        self.models.get(model)?.folded()
+    }
+
+    /// The models that were seen.
+    pub fn models(&self) -> impl Iterator<Item = &ModelId> {
+        self.models.keys()
+    }
+
+    /// Checks what happened since the last time.
+    ///
+    /// # Errors
+    /// The first violation.
+    pub fn check(&mut self, world: &MemoryWorld, transactions: &[Transaction]) -> Checked {
+        for transaction in transactions {
+            self.check_transaction(world, transaction)?;
+        }
+        if transactions.is_empty() { Ok(()) } else { self.check_executions(world) }
+    }
+
+    /// Checks the end of a history as a whole: the stored table against the log, by Refit's own verification.
+    ///
+    /// # Errors
+    /// The first violation.
+    pub fn finish(&mut self, world: &MemoryWorld) -> Checked {
+        self.check_executions(world)?;
+        for (id, model) in &self.models {
+            let report = poll(refit_app::queries::verify_audit(&world.table, id)).unwrap_done();
+            let report = report.map_err(|error| {
+                Violation::new("U3", format!("the log cannot be verified: {}", refit_app::chain(&error)))
+            })?;
+            ensure!(report.verified, "U3", "{}", report.problems.join("; "));
+            ensure!(
+                report.entries == model.entries().len() as u64,
+                "U2",
+                "{} entries are stored, {} were written",
+                report.entries,
+                model.entries().len()
+            );
+        }
+        Ok(())
+    }
+
+    fn check_transaction(&mut self, world: &MemoryWorld, transaction: &Transaction) -> Checked {
+        let mut changed: BTreeMap<Option<ModelId>, Vec<(&Key, &str)>> = BTreeMap::new();
+        for write in &transaction.writes {
+            match write {
+                Write::Put { key, body, .. } => {
+                    if self.item(key).is_none_or(|it| &**it != body.as_str()) {
+                        changed.entry(model_of(key)).or_default().push((key, body));
+                    }
+                }
+                Write::Delete { key, .. } => {
+                    let is_log = key.partition.starts_with("AUDIT#");
+                    ensure!(!is_log, "U2", "{key} was deleted");
+                    ensure!(!is_kept(key), "P6", "{key} was deleted");
+                }
+                Write::Check { .. } => {}
+            }
+        }
+        for (id, changed) in &changed {
+            if let Some(id) = id {
+                self.check_model(world, transaction, id, changed)?;
+            }
+        }
+        for (key, body) in changed.values().flatten() {
+            self.items.insert((*key).clone(), Arc::from(*body));
+        }
+        let is_slot = |key: &&Key| **key == slots_key() || key.sort.starts_with("RUN#");
+        if changed.values().flatten().map(|it| it.0).any(|it| is_slot(&it)) {
+            self.check_slots()?;
+        }
+        self.hear(world, transaction);
+        for (id, changed) in &changed {
+            let cursor = changed.iter().find(|it| it.0.partition.starts_with("CURSOR#"));
+            if let (Some(model), Some((key, body))) = (id.as_ref().and_then(|it| self.models.get_mut(it)), cursor) {
+                model.check_cursor(key, body, &self.heard.published, &self.heard.alerted)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_model(
+        &mut self,
+        world: &MemoryWorld,
+        transaction: &Transaction,
+        id: &ModelId,
+        changed: &[(&Key, &str)],
+    ) -> Checked {
+        let is_state = |key: &Key| key.partition.starts_with("MODEL#") && !key.sort.starts_with("REQUEST#");
+        let states = changed.iter().filter(|it| is_state(it.0)).count();
+        let logged: Vec<_> = changed.iter().filter(|it| it.0.partition.starts_with("AUDIT#")).collect();
+        ensure!(
+            states == 0 || logged.len() == 1,
+            "U1",
+            "{states} items of {id} changed with {} audit entries",
+            logged.len()
+        );
+        ensure!(logged.len() <= 1, "U1", "one transaction appended {} audit entries", logged.len());
+        for (key, _) in changed.iter().filter(|it| it.0.sort.starts_with("REQUEST#")) {
+            ensure!(self.item(key).is_none(), "E1", "request {key} was answered twice");
+        }
+        let entry = match logged.first() {
+            Some((key, body)) => {
+                ensure!(self.item(key).is_none(), "U2", "entry {key} was overwritten");
+                Some(parse::<AuditEntry>(key, body)?)
+            }
+            None => None,
+        };
+        let model = self.models.entry(id.clone()).or_insert_with(|| ModelChecker::new(id));
+        model.change(changed)?;
+        if let Some(entry) = entry {
+            model.append(entry)?;
+            let head = changed.iter().find(|it| *it.0 == head_key(id));
+            ensure!(head.is_some(), "P5", "HEAD of {id} did not change with its log");
+            model.check_state()?;
+            promises::check(model, &promises::Seen { world, transaction, policies: &self.policies })?;
+        }
+        Ok(())
+    }
+
+    /// L1, L2: slots are held by exactly the runs whose status holds one, and by no more than there are.
+    fn check_slots(&self) -> Checked {
+        let slots = self.item(&slots_key()).map(|it| parse::<Slots>(&slots_key(), it)).transpose()?.unwrap_or_default();
+        let runs = self.models.values().flat_map(ModelChecker::runs);
+        let holders: BTreeSet<&RunId> = runs.filter(|it| it.status.holds_slot()).map(|it| &it.id).collect();
+        let stored: BTreeSet<&RunId> = slots.holders.keys().collect();
+        ensure!(
+            stored.is_subset(&holders),
+            "L2",
+            "slots are held by {stored:?}, runs that may hold one are {holders:?}"
+        );
+        ensure!(stored == holders, "L1", "slots are held by {stored:?}, runs that hold one are {holders:?}");
+        ensure!(stored.len() <= self.slots, "L1", "{} of {} slots are held", stored.len(), self.slots);
+        Ok(())
+    }
+
+    /// Remembers what was published and sent before the transaction.
+    fn hear(&mut self, world: &MemoryWorld, transaction: &Transaction) {
+        let (published, alerted) = transaction.published;
+        if self.heard.published_count == published && self.heard.alerted_count == alerted {
+            return;
+        }
+        let heard = Arc::make_mut(&mut self.heard);
+        let said = world.publisher.published_from(heard.published_count);
+        let new = published.saturating_sub(heard.published_count);
+        heard.published.extend(said.iter().take(new).map(|it| it.dedupe_id.clone()));
+        heard.published_count = published;
+        let told = world.publisher.alerts_from(heard.alerted_count);
+        let new = alerted.saturating_sub(heard.alerted_count);
+        heard.alerted.extend(told.iter().take(new).map(|it| it.dedupe_id.clone()));
+        heard.alerted_count = alerted;
+    }
+
+    /// T1, T2: one execution for a run, started by the one request that was stored before.
+    fn check_executions(&mut self, world: &MemoryWorld) -> Checked {
+        let starts = world.pipelines.starts_from(self.starts);
+        if starts.is_empty() {
+            return Ok(());
+        }
+        for (key, request) in &starts {
+            let run: RunId = request.display_name.parse().map_err(|error| Violation::new("T2", format!("{error}")))?;
+            let model = self.models.get(&run.model());
+            let stored = model.and_then(|it| it.run(&run)).and_then(|it| it.request.as_ref());
+            let stored =
+                stored.ok_or_else(|| Violation::new("T2", format!("{run} was started without a stored request")))?;
+            ensure!(
+                stored.parameters == request.parameters
+                    && stored.start_key == *key
+                    && stored.definition_version == request.version,
+                "T2",
+                "{run} was started with something else than is stored"
+            );
+            let executions = world.pipelines.count_of(&request.pipeline, &request.display_name);
+            ensure!(executions <= 1, "T1", "run {run} has {executions} executions");
+        }
+        self.starts += starts.len();
+        Ok(())
+    }
+
+    fn item(&self, key: &Key) -> Option<&Arc<str>> {
+        self.items.get(key).or_else(|| self.frozen.get(key))
+    }
+}
+
+/// The model that a key belongs to.
+fn model_of(key: &Key) -> Option<ModelId> {
+    let (kind, rest) = key.partition.split_once('#')?;
+    match kind {
+        "MODEL" | "AUDIT" | "CURSOR" | "LOOK" => rest.parse().ok(),
+        "WIN" => rest.split('#').next()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Whether a model's item is never to be removed.
+fn is_kept(key: &Key) -> bool {
+    let kept = ["HEAD", "PACKAGE#", "APPROVAL#", "RUN#"];
+    key.partition.starts_with("MODEL#") && kept.iter().any(|it| key.sort.starts_with(it))
+}
+
+fn parse<T: DeserializeOwned>(key: &Key, body: &str) -> Result<T, Violation> {
+    serde_json::from_str(body).map_err(|error| Violation::new("U3", format!("{key} does not parse: {error}")))
+}

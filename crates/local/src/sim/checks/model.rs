@@ -1,0 +1,214 @@
+//! One model: its documents, its log, and what the log adds up to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use refit_app::documents::{head_key, model_partition};
+use refit_app::ports::{Key, Variant};
+use refit_app::use_cases::publish_events::alert_of;
+use refit_core::approval::Approval;
+use refit_core::audit::{AuditEntry, ChainCheck, Fact};
+use refit_core::model::{Head, Model};
+use refit_core::package::{Package, PackageStatus};
+use refit_core::run::Run;
+use refit_core::{Digest, ModelId, RunId};
+
+use super::{Checked, Violation, ensure, parse};
+
+/// HEAD and what was served before a promotion.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    pub(super) head: Head,
+    pub(super) served: Vec<Variant>,
+}
+
+/// What is remembered of one model.
+#[derive(Debug, Clone)]
+pub(super) struct ModelChecker {
+    pub(super) id: ModelId,
+    stored: Arc<Stored>,
+    chain: ChainCheck,
+    folded: Option<Arc<Model>>,
+    /// HEAD before the last entry.
+    pub(super) head_before: Option<Arc<Head>>,
+    entries: Arc<Vec<Arc<AuditEntry>>>,
+    /// By the version that was promoted.
+    pub(super) before: Arc<BTreeMap<u64, Before>>,
+    /// The candidate's archive as it was when its rollout began, by run.
+    pub(super) archives: Arc<BTreeMap<RunId, Option<Digest>>>,
+    cursor: u64,
+}
+
+/// The documents, parsed when they changed.
+#[derive(Debug, Clone, Default)]
+struct Stored {
+    head: Option<Arc<Head>>,
+    runs: BTreeMap<RunId, Arc<Run>>,
+    packages: BTreeMap<u64, Arc<Package>>,
+    approvals: BTreeMap<RunId, Arc<Approval>>,
+}
+
+impl ModelChecker {
+    pub(super) fn new(id: &ModelId) -> ModelChecker {
+        ModelChecker {
+            id: id.clone(),
+            stored: Arc::default(),
+            chain: ChainCheck::default(),
+            folded: None,
+            head_before: None,
+            entries: Arc::default(),
+            before: Arc::default(),
+            archives: Arc::default(),
+            cursor: 0,
+        }
+    }
+
+    pub(super) fn entries(&self) -> &[Arc<AuditEntry>] {
+        &self.entries
+    }
+
+    pub(super) fn folded(&self) -> Option<&Model> {
+        self.folded.as_deref()
+    }
+
+    pub(super) fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.stored.runs.values().map(|it| &**it)
+    }
+
+    pub(super) fn run(&self, id: &RunId) -> Option<&Run> {
+        self.stored.runs.get(id).map(|it| &**it)
+    }
+
+    /// E3, T2: what has ended stays as it is, and a frozen request is never changed.
+    pub(super) fn change(&mut self, changed: &[(&Key, &str)]) -> Checked {
+        let partition = model_partition(&self.id);
+        self.head_before = self.stored.head.clone();
+        for (key, body) in changed.iter().filter(|it| it.0.partition == partition) {
+            let stored = Arc::make_mut(&mut self.stored);
+            if **key == head_key(&self.id) {
+                stored.head = Some(Arc::new(parse(key, body)?));
+            } else if key.sort.starts_with("PACKAGE#") {
+                let package: Package = parse(key, body)?;
+                stored.packages.insert(package.version, Arc::new(package));
+            } else if key.sort.starts_with("APPROVAL#") {
+                let approval: Approval = parse(key, body)?;
+                stored.approvals.insert(approval.run.clone(), Arc::new(approval));
+            } else if key.sort.starts_with("RUN#") {
+                let after: Run = parse(key, body)?;
+                if let Some(before) = stored.runs.get(&after.id) {
+                    check_run(before, &after)?;
+                }
+                stored.runs.insert(after.id.clone(), Arc::new(after));
+            }
+        }
+        Ok(())
+    }
+
+    /// U2, U3: the entry is the next one and fits the chain and the state.
+    pub(super) fn append(&mut self, entry: AuditEntry) -> Checked {
+        self.chain.next(&entry).map_err(|error| Violation::new("U2", error.to_string()))?;
+        if let Fact::ModelPromoted { version, .. } = &entry.event.fact {
+            let head = self.head_before.clone().ok_or_else(|| Violation::new("P1", "a promotion without a head"))?;
+            // The endpoint has moved already; what it served before is what HEAD named.
+            let served = self.expected_serving(&head).unwrap_or_default();
+            Arc::make_mut(&mut self.before).insert(*version, Before { head: (*head).clone(), served });
+        }
+        match &mut self.folded {
+            None => {
+                let begun = Model::begin(&entry.event).map_err(|error| Violation::new("U3", error.to_string()))?;
+                self.folded = Some(Arc::new(begun));
+            }
+            Some(model) => Arc::make_mut(model)
+                .apply(&entry.event)
+                .map_err(|error| Violation::new("U3", refit_app::chain(&error)))?,
+        }
+        Arc::make_mut(&mut self.entries).push(Arc::new(entry));
+        Ok(())
+    }
+
+    /// P1, P5, L1, U1, U3: the stored state as a whole.
+    pub(super) fn check_state(&self) -> Checked {
+        let Stored { head, runs, packages, approvals } = &*self.stored;
+        let head = head.as_ref().ok_or_else(|| Violation::new("U1", "there is no head"))?;
+        let last = self.head_before.as_ref().map_or(0, |it| it.audit_seq);
+        ensure!(head.audit_seq == last + 1, "P5", "audit_seq went from {last} to {}", head.audit_seq);
+        ensure!(
+            head.audit_seq == self.entries.len() as u64,
+            "U1",
+            "HEAD is at {}, the log at {}",
+            head.audit_seq,
+            self.entries.len()
+        );
+        let champions: Vec<u64> =
+            packages.values().filter(|it| it.status == PackageStatus::Champion).map(|it| it.version).collect();
+        let expected: Vec<u64> = head.champion.into_iter().collect();
+        ensure!(champions == expected, "P1", "HEAD names champion {:?}, packages say {champions:?}", head.champion);
+        let active: Vec<&RunId> = runs.values().filter(|it| !it.status.is_terminal()).map(|it| &it.id).collect();
+        ensure!(active.len() <= 1, "L1", "{} runs are active", active.len());
+        ensure!(
+            active == head.active_run.iter().collect::<Vec<_>>(),
+            "L1",
+            "HEAD names run {:?}, runs say {active:?}",
+            head.active_run
+        );
+        let folded = self.folded.as_ref().ok_or_else(|| Violation::new("U3", "nothing was folded"))?;
+        ensure!(
+            folded.head == **head,
+            "U3",
+            "the log adds up to another HEAD: {head:?} is stored, {:?} expected",
+            folded.head
+        );
+        ensure!(is_same(&folded.runs, runs), "U3", "the log adds up to other runs");
+        ensure!(is_same(&folded.packages, packages), "U3", "the log adds up to other packages");
+        ensure!(is_same(&folded.approvals, approvals), "U3", "the log adds up to other approvals");
+        Ok(())
+    }
+
+    /// What the endpoint serves when it serves what HEAD says.
+    pub(super) fn expected_serving(&self, head: &Head) -> Option<Vec<Variant>> {
+        let champion = self.folded.as_ref()?.packages.get(&head.champion?)?;
+        let name = head.endpoint.variant.clone();
+        Some(vec![Variant { name, package_arn: champion.arn.clone(), weight: 1.0 }])
+    }
+
+    /// A1: what the cursor has passed was published, or people were told that it was refused.
+    pub(super) fn check_cursor(
+        &mut self,
+        key: &Key,
+        body: &str,
+        published: &BTreeSet<String>,
+        alerted: &BTreeSet<String>,
+    ) -> Checked {
+        let cursor: serde_json::Value = parse(key, body)?;
+        let up_to = cursor["published"].as_u64().unwrap_or_default();
+        ensure!(self.cursor <= up_to, "A1", "the cursor went back from {} to {up_to}", self.cursor);
+        let end = self.entries.len() as u64;
+        ensure!(up_to <= end, "A1", "the cursor is at {up_to}, the log ends at {end}");
+        for entry in self.entries.iter().filter(|it| self.cursor < it.event.seq && it.event.seq <= up_to) {
+            let seq = entry.event.seq;
+            let id = format!("{}-{seq}", self.id);
+            let is_parked = alerted.contains(&format!("{}-parked-{seq}", self.id));
+            ensure!(is_parked || published.contains(&id), "A1", "event {id} was passed over");
+            let alert = alert_of(&entry.event);
+            ensure!(
+                is_parked || alert.is_none_or(|it| alerted.contains(&it.dedupe_id)),
+                "A1",
+                "the alert of event {id} was not sent"
+            );
+        }
+        self.cursor = up_to;
+        Ok(())
+    }
+}
+
+fn check_run(before: &Run, after: &Run) -> Checked {
+    let id = &after.id;
+    ensure!(!before.status.is_terminal(), "E3", "run {id} was {} and became {}", before.status, after.status);
+    ensure!(before.request.is_none() || before.request == after.request, "T2", "the frozen request of {id} changed");
+    ensure!(before.execution.is_none() || before.execution == after.execution, "T1", "run {id} changed its execution");
+    Ok(())
+}
+
+fn is_same<K: Ord, V: PartialEq>(folded: &BTreeMap<K, V>, stored: &BTreeMap<K, Arc<V>>) -> bool {
+    folded.len() == stored.len() && folded.iter().zip(stored).all(|(a, b)| a.0 == b.0 && a.1 == &**b.1)
+}
