@@ -7,7 +7,7 @@ use crate::capture::{EventMetadata, row_ids};
 use crate::csv::split_records;
 use crate::error::{ReadError, shorten};
 use crate::json_lines::content_lines;
-use crate::number::parse_number;
+use crate::number::{format_number, parse_number};
 use crate::payload::{Body, Payload};
 use crate::read::guard;
 use crate::text::{decode, unpack};
@@ -19,6 +19,34 @@ pub enum Label {
     Number(f64),
     /// Anything else: the name of a class.
     Text(String),
+}
+
+impl Label {
+    /// The class that the label names: see [`class_name`].
+    #[must_use]
+    pub fn class(&self) -> String {
+        match self {
+            Label::Number(value) => format_number(*value + 0.0),
+            Label::Text(text) => class_name(text),
+        }
+    }
+}
+
+/// The name of the class that a text means: a text that spells a finite number is that number in its shortest form, so
+/// that `2`, `2.0` and the number 2 are one class, whichever file they came from; any other text is itself.
+///
+/// ```
+/// assert_eq!(refit_data::class_name("2.0"), "2");
+/// assert_eq!(refit_data::class_name("two"), "two");
+/// assert_eq!(refit_data::class_name("nan"), "nan");
+/// ```
+#[must_use]
+pub fn class_name(text: &str) -> String {
+    match parse_number(text) {
+        // Zero has one sign.
+        Ok(number) if number.is_finite() => format_number(number + 0.0),
+        Ok(_) | Err(_) => text.to_owned(),
+    }
 }
 
 #[derive(Deserialize)]

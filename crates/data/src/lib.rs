@@ -42,7 +42,7 @@ pub use capture_write::{CaptureLine, feature_object, write_capture_line, write_g
 pub use csv_write::{write_csv, write_csv_for_spreadsheet};
 pub use error::ReadError;
 pub use frame::{Categories, Column, Frame, FrameError, Kind, MISSING, Values};
-pub use ground_truth::{Label, read_ground_truth};
+pub use ground_truth::{Label, class_name, read_ground_truth};
 pub use options::ReadOptions;
 pub use parquet_write::write_parquet;
 pub use range::{FileRange, RangeRead};

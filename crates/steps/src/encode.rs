@@ -1,9 +1,11 @@
 //! The feature encoder: raw columns to the numbers that trees split on.
 //!
 //! The engine knows numbers only. A category becomes two of them: its rank when the categories are ordered by their
-//! mean label, and how often it occurred in training. With the rank, a single threshold separates low from high
+//! mean target, and how often it occurred in training. With the rank, a single threshold separates low from high
 //! categories, which is what a native categorical split looks for (Fisher 1958), and generalizes as well out of month
-//! as the native ones of every engine that was tried. A numeric feature stays as it is; a missing or non-finite value
+//! as the native ones of every engine that was tried. The target is the label; with several classes there is a rank for
+//! each of the most frequent ones, by the share of the class; and where a model is continued, it is what the model leaves
+//! unexplained. A numeric feature stays as it is; a missing or non-finite value
 //! is NaN, which the engine sends down a learned branch.
 //!
 //! Invariants: the encoder is fitted on training rows alone; a category with fewer than [`MIN_ROWS`] training rows is
@@ -18,6 +20,9 @@ use crate::request::Feature;
 
 /// Training rows that a category needs: below this its mean label is mostly the noise of its own rows.
 pub(crate) const MIN_ROWS: u64 = 3;
+
+/// Targets by which a category is ranked: with a rank for each of a hundred classes, columns would outnumber rows.
+const MAX_RANKS: usize = 8;
 
 /// A fitted encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,21 +43,23 @@ pub enum FeatureEncoding {
         /// The raw column.
         name: String,
     },
-    /// Rank by mean label, and training rows.
+    /// Ranks by mean target, and training rows.
     Categorical {
         /// The raw column.
         name: String,
+        /// The targets that it is ranked by: which outputs of the model.
+        outputs: Vec<usize>,
         /// What is known of each category that has enough rows.
         categories: BTreeMap<String, Category>,
     },
 }
 
 /// What the encoder knows of one category.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Category {
-    /// Place in the order by mean label, from 0.
-    pub rank: u32,
+    /// Place in the order by each ranked target's mean, from 0.
+    pub ranks: Vec<u32>,
     /// Training rows with it.
     pub rows: u64,
 }
@@ -98,11 +105,12 @@ impl Matrix {
 }
 
 impl Encoder {
-    /// Fits the encoder to raw training rows and their labels.
+    /// Fits the encoder to raw training rows and their targets, by output.
     ///
     /// # Errors
     /// When a declared feature is missing or of another kind.
-    pub fn fit(features: &[Feature], frame: &Frame, labels: &[f64]) -> Result<Encoder, EncodeError> {
+    pub fn fit(features: &[Feature], frame: &Frame, targets: &[Vec<f64>]) -> Result<Encoder, EncodeError> {
+        let outputs = ranked_outputs(targets);
         let mut encodings = Vec::with_capacity(features.len());
         for feature in features {
             let values = get_values(frame, &feature.name)?;
@@ -110,7 +118,8 @@ impl Encoder {
                 (Kind::Numeric, Values::Numeric(_)) => FeatureEncoding::Numeric { name: feature.name.clone() },
                 (Kind::Categorical, Values::Categorical(values)) => FeatureEncoding::Categorical {
                     name: feature.name.clone(),
-                    categories: rank_categories(values, labels),
+                    outputs: outputs.clone(),
+                    categories: rank_categories(values, outputs.iter().filter_map(|it| targets.get(*it))),
                 },
                 (expected, other) => {
                     return Err(EncodeError::WrongKind { name: feature.name.clone(), expected, found: other.kind() });
@@ -136,14 +145,15 @@ impl Encoder {
                         return Err(wrong_kind(name, Kind::Numeric, other));
                     }
                 },
-                FeatureEncoding::Categorical { name, categories } => match get_values(frame, name)? {
+                FeatureEncoding::Categorical { name, outputs, categories } => match get_values(frame, name)? {
                     Values::Categorical(values) => {
-                        let known: Vec<Option<Category>> =
-                            values.dictionary.iter().map(|it| categories.get(it).copied()).collect();
+                        let known: Vec<Option<&Category>> =
+                            values.dictionary.iter().map(|it| categories.get(it)).collect();
                         let known_in = |code: &u32| known.get(*code as usize).copied().flatten();
-                        matrix.data.extend(
-                            values.codes.iter().map(|it| known_in(it).map_or(f64::NAN, |it| f64::from(it.rank))),
-                        );
+                        for place in 0..outputs.len() {
+                            let rank = |it: &Category| it.ranks.get(place).map_or(f64::NAN, |it| f64::from(*it));
+                            matrix.data.extend(values.codes.iter().map(|it| known_in(it).map_or(f64::NAN, rank)));
+                        }
                         matrix.data.extend(values.codes.iter().map(|it| known_in(it).map_or(0.0, |it| it.rows as f64)));
                     }
                     other @ (Values::Numeric(_) | Values::Time(_)) => {
@@ -160,7 +170,13 @@ impl Encoder {
     pub fn column_names(&self) -> Vec<String> {
         let names = self.features.iter().flat_map(|feature| match feature {
             FeatureEncoding::Numeric { name } => vec![format!("value:{name}")],
-            FeatureEncoding::Categorical { name, .. } => vec![format!("rank:{name}"), format!("rows:{name}")],
+            FeatureEncoding::Categorical { name, outputs, .. } => {
+                let ranks = outputs.iter().map(|output| match output {
+                    0 => format!("rank:{name}"),
+                    output => format!("rank-{output}:{name}"),
+                });
+                ranks.chain([format!("rows:{name}")]).collect()
+            }
         });
         names.collect()
     }
@@ -175,23 +191,47 @@ fn wrong_kind(name: &str, expected: Kind, found: &Values) -> EncodeError {
     EncodeError::WrongKind { name: name.to_owned(), expected, found: found.kind() }
 }
 
-/// Orders the categories that have enough rows by their shrunk mean label; ties go by name.
-fn rank_categories(values: &Categories, labels: &[f64]) -> BTreeMap<String, Category> {
-    let mut groups = vec![Group::default(); values.dictionary.len()];
-    for (&code, &label) in values.codes.iter().zip(labels) {
-        if let Some(group) = groups.get_mut(code as usize) {
-            group.add(label);
+/// The outputs whose targets differ most from row to row, in order: of classes, the most frequent ones.
+fn ranked_outputs(targets: &[Vec<f64>]) -> Vec<usize> {
+    let spread = |output: &usize| {
+        let mut group = Group::default();
+        targets[*output].iter().for_each(|it| group.add(*it));
+        group.deviations
+    };
+    let mut outputs: Vec<usize> = (0..targets.len()).collect();
+    if MAX_RANKS < outputs.len() {
+        let spreads: Vec<f64> = outputs.iter().map(spread).collect();
+        outputs.sort_by(|a, b| spreads[*b].total_cmp(&spreads[*a]).then(a.cmp(b)));
+        outputs.truncate(MAX_RANKS);
+        outputs.sort_unstable();
+    }
+    outputs
+}
+
+/// Orders the categories that have enough rows by their shrunk mean of each target; ties go by name.
+fn rank_categories<'a>(values: &Categories, targets: impl Iterator<Item = &'a Vec<f64>>) -> BTreeMap<String, Category> {
+    let mut categories: BTreeMap<String, Category> = BTreeMap::new();
+    for target in targets {
+        let mut groups = vec![Group::default(); values.dictionary.len()];
+        for (&code, &value) in values.codes.iter().zip(target) {
+            if let Some(group) = groups.get_mut(code as usize) {
+                group.add(value);
+            }
+        }
+        let shrinkage = Shrinkage::estimate(&groups);
+        let mut order: Vec<(f64, &str, u64)> = groups
+            .iter()
+            .zip(&values.dictionary)
+            .filter(|(group, _)| MIN_ROWS <= group.rows)
+            .map(|(group, name)| (shrinkage.apply(group), name.as_str(), group.rows))
+            .collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)));
+        for (rank, (_, name, rows)) in (0_u32..).zip(order) {
+            let category = categories.entry(name.to_owned()).or_insert(Category { ranks: Vec::new(), rows });
+            category.ranks.push(rank);
         }
     }
-    let shrinkage = Shrinkage::estimate(&groups);
-    let mut order: Vec<(f64, &str, u64)> = groups
-        .iter()
-        .zip(&values.dictionary)
-        .filter(|(group, _)| MIN_ROWS <= group.rows)
-        .map(|(group, name)| (shrinkage.apply(group), name.as_str(), group.rows))
-        .collect();
-    order.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)));
-    (0_u32..).zip(order).map(|(rank, (_, name, rows))| (name.to_owned(), Category { rank, rows })).collect()
+    categories
 }
 
 /// Rows, mean and squared deviations of one category, by Welford's updates.
@@ -278,7 +318,7 @@ mod tests {
         let texts: Vec<Option<&str>> = ["b", "b", "b", "a", "a", "a", "c"].into_iter().map(Some).collect();
         let labels = [1.0, 2.0, 3.0, 10.0, 11.0, 12.0, 5.0];
         let train = frame(categorical(&texts));
-        let encoder = Encoder::fit(&declared(Kind::Categorical), &train, &labels).expect("fits");
+        let encoder = Encoder::fit(&declared(Kind::Categorical), &train, &[labels.to_vec()]).expect("fits");
         let rows = frame(categorical(&[Some("a"), Some("b"), Some("c"), Some("new"), None]));
         let matrix = encoder.encode(&rows).expect("encodes");
         assert_eq!(matrix.names, ["rank:x", "rows:x"]);
@@ -288,9 +328,26 @@ mod tests {
     }
 
     #[test]
+    fn several_targets_give_several_ranks_and_the_most_telling_ones_are_kept() {
+        let texts: Vec<Option<&str>> = ["a", "a", "a", "b", "b", "b"].into_iter().map(Some).collect();
+        let train = frame(categorical(&texts));
+        let first = vec![1.0, 1.0, 1.0, 0.0, 0.0, 0.0];
+        let second = first.iter().map(|it| 1.0 - it).collect::<Vec<f64>>();
+        let encoder = Encoder::fit(&declared(Kind::Categorical), &train, &[first, second.clone()]).expect("fits");
+        let matrix = encoder.encode(&train).expect("encodes");
+        assert_eq!(matrix.names, ["rank:x", "rank-1:x", "rows:x"]);
+        assert_eq!((matrix.column(0)[0], matrix.column(1)[0]), (1.0, 0.0));
+        let mut many = vec![vec![0.0; 6]; 20];
+        many[13] = second;
+        let encoder = Encoder::fit(&declared(Kind::Categorical), &train, &many).expect("fits");
+        assert!(encoder.column_names().contains(&"rank-13:x".to_owned()));
+        assert_eq!(encoder.column_names().len(), MAX_RANKS + 1);
+    }
+
+    #[test]
     fn numbers_stay_and_what_is_not_finite_is_missing() {
         let rows = frame(Values::Numeric(vec![Some(1.5), None, Some(f64::INFINITY), Some(f64::NAN)]));
-        let encoder = Encoder::fit(&declared(Kind::Numeric), &rows, &[0.0; 4]).expect("fits");
+        let encoder = Encoder::fit(&declared(Kind::Numeric), &rows, &[vec![0.0; 4]]).expect("fits");
         let matrix = encoder.encode(&rows).expect("encodes");
         assert_eq!(matrix.data[0], 1.5);
         assert!(matrix.data[1..].iter().all(|it| it.is_nan()));
@@ -312,9 +369,9 @@ mod tests {
     #[test]
     fn a_missing_or_mistyped_column_is_named() {
         let rows = frame(Values::Numeric(vec![Some(1.0)]));
-        let error = Encoder::fit(&declared(Kind::Categorical), &rows, &[0.0]).expect_err("wrong kind");
+        let error = Encoder::fit(&declared(Kind::Categorical), &rows, &[vec![0.0]]).expect_err("wrong kind");
         assert_eq!(error.to_string(), "column `x` is numeric where categorical was declared");
-        let encoder = Encoder::fit(&declared(Kind::Numeric), &rows, &[0.0]).expect("fits");
+        let encoder = Encoder::fit(&declared(Kind::Numeric), &rows, &[vec![0.0]]).expect("fits");
         let error = encoder.encode(&Frame::default()).expect_err("missing");
         assert_eq!(error.to_string(), "column `x` is missing");
     }
@@ -322,7 +379,7 @@ mod tests {
     #[test]
     fn an_encoder_survives_its_document() {
         let train = frame(categorical(&[Some("a"), Some("a"), Some("a")]));
-        let encoder = Encoder::fit(&declared(Kind::Categorical), &train, &[1.0, 2.0, 3.0]).expect("fits");
+        let encoder = Encoder::fit(&declared(Kind::Categorical), &train, &[vec![1.0, 2.0, 3.0]]).expect("fits");
         let text = serde_json::to_string(&encoder).expect("json");
         assert_eq!(serde_json::from_str::<Encoder>(&text).expect("parses"), encoder);
     }

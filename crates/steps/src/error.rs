@@ -92,6 +92,17 @@ pub enum StepError {
         /// The interval.
         interval: Interval,
     },
+    /// The label takes more values than classes can be learned.
+    #[error(
+        "the label has {found} different values in the training rows; at most {limit} classes are learned: a label that is \
+         a number is predicted by the task `regression`"
+    )]
+    TooManyClasses {
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        limit: usize,
+    },
     /// Columns do not form a table.
     #[error("columns do not form a table")]
     Table(#[source] refit_data::FrameError),

@@ -39,6 +39,7 @@ pub(crate) fn run(paths: &Paths) -> Result<(), StepError> {
         ("schema".to_owned(), json!(1)),
         ("run_id".to_owned(), json!(request.run_id)),
         ("rows".to_owned(), json!(holdout.rows())),
+        ("training".to_owned(), json!(model.training)),
         (metrics_key(request.task).to_owned(), metrics),
     ]);
     let champion = match score_champion(&paths.processing("champion"), &request, &holdout)? {
@@ -111,6 +112,7 @@ fn metrics_key(task: Task) -> &'static str {
     match task {
         Task::Regression => "regression_metrics",
         Task::Binary => "binary_classification_metrics",
+        Task::Multiclass => "multiclass_classification_metrics",
     }
 }
 
@@ -119,6 +121,10 @@ fn measure(task: Task, role: &str, labels: &[f64], scores: &[f64], problems: &mu
     let task = match task {
         Task::Regression => quality::Task::Regression,
         Task::Binary => quality::Task::Binary,
+        Task::Multiclass => {
+            problems.push(format!("{role}: several classes cannot be measured yet"));
+            return json!({});
+        }
     };
     let scored = match Scored::new(task, labels, scores) {
         Ok(scored) => scored,

@@ -8,7 +8,7 @@
 //! needed span are not opened. Label folders are by the time of labeling, which may be any time later: all are read.
 //!
 //! Invariants of what is written: every row has an id of its own, a time in `[train.start, holdout.end)` and a finite
-//! label, 0 or 1 for a binary task; rows are in order of time, then id.
+//! label, 0 or 1 for a binary task, a text for a multiclass one; rows are in order of time, then id.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,8 +19,9 @@ use serde::Serialize;
 
 use crate::files::Listed;
 use crate::join::{Added, DerivedIds, Rows};
+use crate::preprocess::label_kind;
 use crate::request::{Interval, Request, Task};
-use crate::table::{ID, numbers, times};
+use crate::table::{ID, times};
 use crate::{Paths, StepError, files, table};
 
 /// How far a capture folder's name may lie from its rows' times: a time zone, or a request over midnight.
@@ -46,7 +47,7 @@ struct Counts {
 pub(crate) fn run(paths: &Paths) -> Result<(), StepError> {
     let request = Request::read(&paths.processing("request").join("request.json"))?;
     let mut counts = Counts::default();
-    let mut rows = Rows::new(&request.features);
+    let mut rows = Rows::new(request.task, &request.features);
     add_reference(&paths.processing("reference"), &request, &mut rows, &mut counts)?;
     add_captured(paths, &request, &mut rows, &mut counts)?;
     counts.kept = rows.len();
@@ -68,7 +69,7 @@ fn add_reference(folder: &Path, request: &Request, rows: &mut Rows, counts: &mut
         let frame = read_history(&file, request)?;
         counts.reference_files += 1;
         counts.reference_rows += frame.rows();
-        let labels = numbers(&frame, &request.label);
+        let labels = labels(&frame, &request.label);
         let mut derived = DerivedIds::default();
         for (row, time) in times(&frame, &request.time).iter().enumerate() {
             let refused = |column: &str, problem: String| StepError::Value {
@@ -82,7 +83,7 @@ fn add_reference(folder: &Path, request: &Request, rows: &mut Rows, counts: &mut
                 counts.outside_span += 1;
                 continue;
             }
-            let Some(label) = Some(labels[row]).filter(|it| !it.is_nan()) else {
+            let Some(label) = &labels[row] else {
                 counts.unlabeled += 1;
                 continue;
             };
@@ -101,7 +102,7 @@ fn add_reference(folder: &Path, request: &Request, rows: &mut Rows, counts: &mut
 
 /// A history file's columns, with `id` where it has one.
 fn read_history(file: &Listed, request: &Request) -> Result<Frame, StepError> {
-    let mut columns = vec![(request.time.clone(), Kind::Time), (request.label.clone(), Kind::Numeric)];
+    let mut columns = vec![(request.time.clone(), Kind::Time), (request.label.clone(), label_kind(request.task))];
     columns.extend(request.features.iter().map(|it| (it.name.clone(), it.kind)));
     let without_id = columns.clone();
     columns.push((ID.to_owned(), Kind::Categorical));
@@ -119,12 +120,31 @@ fn id_of(frame: &Frame, row: usize) -> Option<&str> {
     }
 }
 
-fn check_label(task: Task, label: f64) -> Result<(), String> {
-    match task {
-        Task::Regression if label.is_finite() => Ok(()),
-        Task::Regression => Err(format!("label {label} is not a finite number")),
-        Task::Binary if label == 0.0 || label == 1.0 => Ok(()),
-        Task::Binary => Err(format!("label {label} is neither 0 nor 1")),
+/// The labels of a history file, `None` where there is none.
+fn labels(frame: &Frame, name: &str) -> Vec<Option<Label>> {
+    match frame.find_column(name).map(|it| &it.values) {
+        Some(Values::Numeric(values)) => {
+            values.iter().map(|it| it.filter(|it| !it.is_nan()).map(Label::Number)).collect()
+        }
+        Some(Values::Categorical(values)) => {
+            (0..values.codes.len()).map(|row| values.get(row).map(|it| Label::Text(it.to_owned()))).collect()
+        }
+        Some(Values::Time(_)) | None => vec![None; frame.rows()],
+    }
+}
+
+fn check_label(task: Task, label: &Label) -> Result<(), String> {
+    let shown = |text: &str| text.chars().take(40).collect::<String>();
+    match (task, label) {
+        (Task::Multiclass, Label::Text(text)) if text.trim().is_empty() => Err("label is an empty text".to_owned()),
+        (Task::Multiclass, Label::Text(_)) => Ok(()),
+        (Task::Regression | Task::Binary, Label::Text(text)) => Err(format!("label `{}` is not a number", shown(text))),
+        (Task::Regression | Task::Multiclass, Label::Number(label)) if label.is_finite() => Ok(()),
+        (Task::Regression | Task::Multiclass, Label::Number(label)) => {
+            Err(format!("label {label} is not a finite number"))
+        }
+        (Task::Binary, Label::Number(label)) if *label == 0.0 || *label == 1.0 => Ok(()),
+        (Task::Binary, Label::Number(label)) => Err(format!("label {label} is neither 0 nor 1")),
     }
 }
 
@@ -156,8 +176,8 @@ fn add_captured(paths: &Paths, request: &Request, rows: &mut Rows, counts: &mut 
                 counts.unlabeled += 1;
                 continue;
             };
-            let value = label.value(request.task)?;
-            if rows.add(id, time, value, &capture.frame, row) == Added::Duplicate {
+            let label = label.checked(request.task)?;
+            if rows.add(id, time, label, &capture.frame, row) == Added::Duplicate {
                 counts.duplicates += 1;
             }
         }
@@ -182,16 +202,11 @@ struct LastLabel {
 }
 
 impl LastLabel {
-    fn value(&self, task: Task) -> Result<f64, StepError> {
-        let problem = match &self.label {
-            Label::Number(number) => match check_label(task, *number) {
-                Ok(()) => return Ok(*number),
-                Err(problem) => problem,
-            },
-            Label::Text(text) => format!("label `{}` is not a number", text.chars().take(40).collect::<String>()),
-        };
-        let (path, row, column) = (self.file.clone(), self.number, "groundTruthData".to_owned());
-        Err(StepError::Value { path, row, column, problem })
+    fn checked(&self, task: Task) -> Result<&Label, StepError> {
+        check_label(task, &self.label).map(|()| &self.label).map_err(|problem| {
+            let (path, row, column) = (self.file.clone(), self.number, "groundTruthData".to_owned());
+            StepError::Value { path, row, column, problem }
+        })
     }
 }
 
@@ -279,9 +294,16 @@ mod tests {
 
     #[test]
     fn labels_are_finite_and_of_their_task() {
-        assert!(check_label(Task::Regression, -3.5).is_ok());
-        assert!(check_label(Task::Regression, f64::INFINITY).is_err());
-        assert!(check_label(Task::Binary, 1.0).is_ok());
-        assert_eq!(check_label(Task::Binary, 2.0).expect_err("refused"), "label 2 is neither 0 nor 1");
+        let text = |it: &str| Label::Text(it.to_owned());
+        assert!(check_label(Task::Regression, &Label::Number(-3.5)).is_ok());
+        assert!(check_label(Task::Regression, &Label::Number(f64::INFINITY)).is_err());
+        assert!(check_label(Task::Binary, &Label::Number(1.0)).is_ok());
+        assert!(check_label(Task::Multiclass, &Label::Number(7.0)).is_ok());
+        assert!(check_label(Task::Multiclass, &text("late")).is_ok());
+        let refused = |task, label: &Label| check_label(task, label).expect_err("refused");
+        assert_eq!(refused(Task::Binary, &Label::Number(2.0)), "label 2 is neither 0 nor 1");
+        assert_eq!(refused(Task::Binary, &text("late")), "label `late` is not a number");
+        assert_eq!(refused(Task::Multiclass, &text(" ")), "label is an empty text");
+        assert_eq!(refused(Task::Multiclass, &Label::Number(f64::NAN)), "label NaN is not a finite number");
     }
 }

@@ -6,11 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use refit_data::{Categories, Column, Frame, Kind, MISSING, Values};
+use refit_data::{Categories, Column, Frame, Kind, Label, MISSING, Values};
 
 use crate::StepError;
 use crate::files::sha256;
-use crate::request::Feature;
+use crate::request::{Feature, Task};
 use crate::table::{ID, LABEL, TS};
 
 /// Labeled rows under construction.
@@ -18,8 +18,14 @@ pub(crate) struct Rows {
     ids: Vec<String>,
     seen: HashSet<String>,
     times: Vec<Option<i64>>,
-    labels: Vec<Option<f64>>,
+    labels: Labels,
     features: Vec<Growing>,
+}
+
+/// The label column under construction: numbers, or the classes of a multiclass task.
+enum Labels {
+    Numbers(Vec<Option<f64>>),
+    Classes(Vec<String>),
 }
 
 /// A feature's column under construction.
@@ -30,7 +36,7 @@ struct Growing {
 }
 
 impl Rows {
-    pub(crate) fn new(features: &[Feature]) -> Rows {
+    pub(crate) fn new(task: Task, features: &[Feature]) -> Rows {
         let features = features
             .iter()
             .map(|feature| Growing {
@@ -43,7 +49,11 @@ impl Rows {
                 codes_by_text: HashMap::new(),
             })
             .collect();
-        Rows { ids: Vec::new(), seen: HashSet::new(), times: Vec::new(), labels: Vec::new(), features }
+        let labels = match task {
+            Task::Regression | Task::Binary => Labels::Numbers(Vec::new()),
+            Task::Multiclass => Labels::Classes(Vec::new()),
+        };
+        Rows { ids: Vec::new(), seen: HashSet::new(), times: Vec::new(), labels, features }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -51,13 +61,18 @@ impl Rows {
     }
 
     /// Adds a row, or leaves it out when its id is there already; says whether it was added.
-    pub(crate) fn add(&mut self, id: &str, time: i64, label: f64, frame: &Frame, row: usize) -> Added {
+    pub(crate) fn add(&mut self, id: &str, time: i64, label: &Label, frame: &Frame, row: usize) -> Added {
         if !self.seen.insert(id.to_owned()) {
             return Added::Duplicate;
         }
         self.ids.push(id.to_owned());
         self.times.push(Some(time));
-        self.labels.push(Some(label));
+        match (&mut self.labels, label) {
+            (Labels::Numbers(to), Label::Number(number)) => to.push(Some(*number)),
+            // Checked before; a missing label is what the next step would not take.
+            (Labels::Numbers(to), Label::Text(_)) => to.push(None),
+            (Labels::Classes(to), label) => to.push(label.class()),
+        }
         for feature in &mut self.features {
             let source = frame.find_column(&feature.name).map(|it| &it.values);
             match (&mut feature.values, source) {
@@ -86,10 +101,19 @@ impl Rows {
         let mut columns = vec![
             Column { name: ID.to_owned(), values: ids },
             Column { name: TS.to_owned(), values: Values::Time(self.times) },
-            Column { name: LABEL.to_owned(), values: Values::Numeric(self.labels) },
+            Column { name: LABEL.to_owned(), values: self.labels.into_values() },
         ];
         columns.extend(self.features.into_iter().map(|it| Column { name: it.name, values: it.values }));
         Ok(Frame::new(columns).map_err(StepError::Table)?.take(&order).into_columns())
+    }
+}
+
+impl Labels {
+    fn into_values(self) -> Values {
+        match self {
+            Labels::Numbers(numbers) => Values::Numeric(numbers),
+            Labels::Classes(classes) => Values::Categorical(classes.iter().map(|it| Some(it.as_str())).collect()),
+        }
     }
 }
 
@@ -118,8 +142,18 @@ pub(crate) struct DerivedIds {
 
 impl DerivedIds {
     /// The id of a row: a digest of what it holds, and for its repetitions in this file which one it is.
-    pub(crate) fn derive(&mut self, time: i64, label: f64, frame: &Frame, features: &[Feature], row: usize) -> String {
-        let mut content = format!("{time}\u{1f}{:016x}", label.to_bits());
+    pub(crate) fn derive(
+        &mut self,
+        time: i64,
+        label: &Label,
+        frame: &Frame,
+        features: &[Feature],
+        row: usize,
+    ) -> String {
+        let mut content = match label {
+            Label::Number(number) => format!("{time}\u{1f}{:016x}", number.to_bits()),
+            Label::Text(text) => format!("{time}\u{1f}={text}"),
+        };
         for feature in features {
             content.push('\u{1f}');
             match frame.find_column(&feature.name).map(|it| &it.values) {
@@ -155,10 +189,10 @@ mod tests {
     #[test]
     fn the_first_row_of_an_id_stays_and_rows_come_out_in_order() {
         let (features, frame) = distance(&[1.0, 2.0, 3.0]);
-        let mut rows = Rows::new(&features);
-        assert_eq!(rows.add("b", 5, 1.0, &frame, 0), Added::New);
-        assert_eq!(rows.add("b", 5, 9.0, &frame, 1), Added::Duplicate);
-        assert_eq!(rows.add("a", 5, 2.0, &frame, 2), Added::New);
+        let mut rows = Rows::new(Task::Regression, &features);
+        assert_eq!(rows.add("b", 5, &Label::Number(1.0), &frame, 0), Added::New);
+        assert_eq!(rows.add("b", 5, &Label::Number(9.0), &frame, 1), Added::Duplicate);
+        assert_eq!(rows.add("a", 5, &Label::Number(2.0), &frame, 2), Added::New);
         let columns = rows.into_sorted_columns().expect("columns");
         let frame = Frame::new(columns).expect("frame");
         assert_eq!(crate::table::numbers(&frame, "distance"), [3.0, 1.0]);
@@ -170,7 +204,7 @@ mod tests {
         let (features, frame) = distance(&[1.0, 1.0, 2.0]);
         let derive = || {
             let mut ids = DerivedIds::default();
-            [0, 1, 2].map(|row| ids.derive(7, 1.0, &frame, &features, row))
+            [0, 1, 2].map(|row| ids.derive(7, &Label::Number(1.0), &frame, &features, row))
         };
         let ids = derive();
         assert_ne!(ids[0], ids[1]);

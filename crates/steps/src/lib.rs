@@ -14,6 +14,7 @@
 //! for which [`Model`] is used in process.
 
 mod archive;
+mod continuation;
 mod encode;
 mod engine;
 mod error;
@@ -36,9 +37,9 @@ pub use encode::{Category, EncodeError, Encoder, FeatureEncoding, Matrix};
 pub use engine::EngineError;
 pub use error::{MAX_REPORT_BYTES, StepError, with_causes};
 pub use hyperparameters::{HyperparameterError, Hyperparameters};
-pub use model::{MODEL_FILE, Model, ModelError};
+pub use model::{MODEL_FILE, Model, ModelError, Scores, Stage, Training};
 pub use paths::{Paths, SANDBOX_VARIABLE};
-pub use request::{Feature, Interval, Request, Task};
+pub use request::{Feature, Interval, Request, Strategy, Task};
 
 /// A step of the reference pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]

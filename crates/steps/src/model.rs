@@ -1,17 +1,21 @@
 //! The model that `train` writes and everything else predicts with.
 //!
-//! `model.json` carries the fitted encoder beside the ensemble, so that a model predicts from raw features: champion
-//! and candidate encode differently, and an endpoint sees requests as they come. The local world serves traffic with
-//! [`Model::predict`] in its own process.
+//! `model.json` carries fitted encoders beside the trees, so that a model predicts from raw features: champion and
+//! candidate encode differently, and an endpoint sees requests as they come. The local world serves traffic with
+//! [`Model::score`] in its own process.
+//!
+//! A model is a list of stages whose margins add up: the first was fitted from nothing, each later one to what the ones
+//! before it left unexplained in rows that they had not seen. Every stage has an encoder of its own, so that a category
+//! which is new to the first stage is known to the second.
 
 use refit_data::Frame;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, ArchiveError};
-use crate::encode::{EncodeError, Encoder, Matrix};
-use crate::engine::{Engine, EngineError};
+use crate::encode::{EncodeError, Encoder};
+use crate::engine::{Loss, Margins, Trees};
 use crate::hyperparameters::Hyperparameters;
-use crate::request::{Feature, Interval, Request, Task};
+use crate::request::{Feature, Interval, Strategy, Task};
 
 /// The file's name in `/opt/ml/model` and at the top of `model.tar.gz`.
 pub const MODEL_FILE: &str = "model.json";
@@ -20,23 +24,66 @@ pub const MODEL_FILE: &str = "model.json";
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    schema: u16,
+    pub(crate) schema: u16,
     /// The run that trained it.
     pub run_id: String,
     /// What it predicts.
     pub task: Task,
+    /// The classes in the order of its scores, sorted; empty unless the task is multiclass.
+    pub classes: Vec<String>,
     /// The raw columns it needs.
     pub features: Vec<Feature>,
-    /// The interval whose rows it learned from.
+    /// The interval whose rows its last stage learned from.
     pub train: Interval,
     /// How many they were.
     pub rows: usize,
     /// What decided every draw.
     pub seed: u64,
-    /// How it was trained.
+    /// How its last stage was trained.
     pub hyperparameters: Hyperparameters,
-    encoder: Encoder,
-    booster: Engine,
+    /// Whether the run did what it was asked for.
+    pub training: Training,
+    /// Where margins begin, by output.
+    pub(crate) base: Vec<f64>,
+    /// Never empty.
+    pub(crate) stages: Vec<Stage>,
+}
+
+/// What a run was asked to do and did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// The strategy of the request.
+    pub asked: Strategy,
+    /// The strategy that was carried out.
+    pub used: Strategy,
+    /// Why they differ; empty when they do not.
+    pub reason: String,
+    /// The stages of the model.
+    pub stages: usize,
+}
+
+/// Trees that were grown in one run, and the encoder whose columns they split on.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// The run that grew them.
+    pub run_id: String,
+    /// The interval whose rows they were grown on.
+    pub train: Interval,
+    /// How many rows those were.
+    pub rows: usize,
+    pub(crate) encoder: Encoder,
+    pub(crate) trees: Trees,
+}
+
+/// What a model answers for several rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scores {
+    /// The number, or the probability of 1, a row.
+    Numbers(Vec<f64>),
+    /// The probability of each class, in the order of [`Model::classes`], a row; each row's add up to 1.
+    Classes(Vec<Vec<f64>>),
 }
 
 /// Why a model could not be read or used.
@@ -60,31 +107,8 @@ pub enum ModelError {
 }
 
 impl Model {
-    /// Fits a model to encoded training rows.
-    ///
-    /// # Errors
-    /// When the engine cannot learn from them.
-    pub fn fit(
-        request: &Request,
-        encoder: Encoder,
-        matrix: &Matrix,
-        labels: &[f64],
-        hyperparameters: Hyperparameters,
-    ) -> Result<Model, EngineError> {
-        let booster = Engine::fit(request.task, matrix, labels, &hyperparameters, request.seed)?;
-        Ok(Model {
-            schema: 1,
-            run_id: request.run_id.clone(),
-            task: request.task,
-            features: request.features.clone(),
-            train: request.train,
-            rows: matrix.rows,
-            seed: request.seed,
-            hyperparameters,
-            encoder,
-            booster,
-        })
-    }
+    /// The version of the document.
+    pub(crate) const SCHEMA: u16 = 1;
 
     /// Reads the model in a `model.tar.gz`.
     ///
@@ -102,26 +126,69 @@ impl Model {
     /// When it does not parse or cannot be used.
     pub fn from_json(bytes: &[u8]) -> Result<Model, ModelError> {
         let model: Model = serde_json::from_slice(bytes).map_err(ModelError::Syntax)?;
-        let problem = if model.schema != 1 || model.encoder.schema != 1 {
-            Some(format!("schema {} is not known; this program reads schema 1", model.schema))
-        } else {
-            model.booster.find_problem(model.task, model.encoder.column_names().len())
-        };
-        match problem {
+        match model.find_problem() {
             Some(problem) => Err(ModelError::Damaged { problem }),
             None => Ok(model),
         }
     }
 
-    /// Predicts raw rows; for a binary task the probability of 1.
+    fn find_problem(&self) -> Option<String> {
+        if self.schema != Model::SCHEMA || self.stages.iter().any(|it| it.encoder.schema != 1) {
+            return Some(format!("schema {} is not known; this program reads schema {}", self.schema, Model::SCHEMA));
+        }
+        let outputs = match self.task {
+            Task::Regression | Task::Binary if self.classes.is_empty() => 1,
+            Task::Regression | Task::Binary => return Some("its task has no classes, and it has".to_owned()),
+            Task::Multiclass if self.classes.len() < 2 => return Some("it has fewer than two classes".to_owned()),
+            Task::Multiclass => self.classes.len(),
+        };
+        if self.base.len() != outputs {
+            return Some(format!("it has {} base scores for {outputs} outputs", self.base.len()));
+        }
+        if self.base.iter().any(|it| !it.is_finite()) {
+            return Some("its base score is not a finite number".to_owned());
+        }
+        if self.stages.is_empty() {
+            return Some("it has no stages".to_owned());
+        }
+        self.stages.iter().find_map(|it| it.trees.find_problem(outputs, it.encoder.column_names().len()))
+    }
+
+    /// Scores raw rows.
     ///
     /// Columns that the model does not need may be there; a category it never saw counts as missing.
     ///
     /// # Errors
     /// When a feature is missing or of another kind.
+    pub fn score(&self, frame: &Frame) -> Result<Scores, ModelError> {
+        let mut scores = Loss::of(self.task).to_scores(self.margins(frame)?);
+        Ok(match self.task {
+            Task::Regression | Task::Binary => Scores::Numbers(scores.swap_remove(0)),
+            Task::Multiclass => {
+                Scores::Classes((0..frame.rows()).map(|row| scores.iter().map(|it| it[row]).collect()).collect())
+            }
+        })
+    }
+
+    /// The numbers of [`Model::score`]; of several classes, the probability of the first.
+    ///
+    /// # Errors
+    /// When a feature is missing or of another kind.
     pub fn predict(&self, frame: &Frame) -> Result<Vec<f64>, ModelError> {
-        let matrix = self.encoder.encode(frame).map_err(ModelError::Encode)?;
-        Ok(self.booster.predict(&matrix))
+        Ok(match self.score(frame)? {
+            Scores::Numbers(numbers) => numbers,
+            Scores::Classes(rows) => rows.iter().map(|it| it[0]).collect(),
+        })
+    }
+
+    /// What the trees say of raw rows, by output.
+    pub(crate) fn margins(&self, frame: &Frame) -> Result<Margins, ModelError> {
+        let mut margins: Margins = self.base.iter().map(|it| vec![*it; frame.rows()]).collect();
+        for stage in &self.stages {
+            let matrix = stage.encoder.encode(frame).map_err(ModelError::Encode)?;
+            stage.trees.add_to(&matrix, &mut margins);
+        }
+        Ok(margins)
     }
 }
 
@@ -130,6 +197,8 @@ mod tests {
     use refit_data::{Column, Values};
 
     use super::*;
+    use crate::engine::{Examples, boost};
+    use crate::request::Request;
 
     fn trained() -> (Model, Frame) {
         let request = serde_json::to_vec(&crate::request::tests::example()).expect("json");
@@ -138,9 +207,27 @@ mod tests {
         let numbers: Vec<f64> = (0..200).map(f64::from).collect();
         let values = Values::Numeric(numbers.iter().copied().map(Some).collect());
         let frame = Frame::new(vec![Column { name: "distance".to_owned(), values }]).expect("frame");
-        let encoder = Encoder::fit(&request.features, &frame, &numbers).expect("fits");
+        let encoder = Encoder::fit(&request.features, &frame, &[numbers.clone()]).expect("fits");
         let matrix = encoder.encode(&frame).expect("encodes");
-        let model = Model::fit(&request, encoder, &matrix, &numbers, Hyperparameters::default()).expect("fits");
+        let hyperparameters = Hyperparameters::default();
+        let mut margins = vec![vec![0.0; 200]];
+        let examples = Examples { matrix: &matrix, labels: &numbers };
+        let trees = boost(Loss::Squared, &examples, &mut margins, &hyperparameters, 20, 1).expect("fits");
+        let stage = Stage { run_id: request.run_id.clone(), train: request.train, rows: 200, encoder, trees };
+        let model = Model {
+            schema: Model::SCHEMA,
+            run_id: request.run_id,
+            task: Task::Regression,
+            classes: Vec::new(),
+            features: request.features,
+            train: request.train,
+            rows: 200,
+            seed: 1,
+            hyperparameters,
+            training: Training { asked: Strategy::Full, used: Strategy::Full, reason: String::new(), stages: 1 },
+            base: vec![0.0],
+            stages: vec![stage],
+        };
         (model, frame)
     }
 
@@ -167,7 +254,10 @@ mod tests {
             matches!(error, ModelError::Damaged { .. })
         };
         assert!(refused("/schema", 2.into()));
-        assert!(refused("/task", "binary".into()));
-        assert!(refused("/booster/trees/0/nodes/0/right_child", 9999.into()));
+        assert!(refused("/task", "multiclass".into()));
+        assert!(refused("/classes", serde_json::json!(["a", "b"])));
+        assert!(refused("/base", serde_json::json!([0.0, 0.0])));
+        assert!(refused("/stages", serde_json::json!([])));
+        assert!(refused("/stages/0/trees/0/nodes/0/right_child", 9999.into()));
     }
 }

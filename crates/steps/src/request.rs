@@ -25,6 +25,28 @@ pub enum Task {
     Regression,
     /// The probability that the label is 1.
     Binary,
+    /// The probability of each of several classes.
+    Multiclass,
+}
+
+impl std::fmt::Display for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Task::Regression => "regression",
+            Task::Binary => "binary",
+            Task::Multiclass => "multiclass",
+        })
+    }
+}
+
+/// How to train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// From nothing, on the whole training interval.
+    Full,
+    /// From the champion's model, on the rows that it has not seen.
+    Incremental,
 }
 
 /// A declared feature.
@@ -81,8 +103,8 @@ pub struct Request {
     pub features: Vec<Feature>,
     /// Features whose values name the slices that are judged one by one.
     pub segments: Vec<String>,
-    /// How to train; only `full` is known.
-    pub strategy: String,
+    /// How to train.
+    pub strategy: Strategy,
     /// Decides everything that is drawn.
     pub seed: u64,
     /// Rows to learn from.
@@ -123,12 +145,6 @@ impl Request {
     fn find_problem(&self) -> Option<String> {
         if self.schema != 1 {
             return Some(format!("schema {} is not known; this program reads schema 1", self.schema));
-        }
-        if self.strategy != "full" {
-            return Some(format!(
-                "strategy `{}` is not built yet; the reference pipeline trains with `full` only",
-                self.strategy
-            ));
         }
         for (name, interval) in [("train", &self.train), ("holdout", &self.holdout)] {
             if interval.end <= interval.start {
@@ -195,7 +211,7 @@ pub(crate) mod tests {
     fn impossible_requests_are_refused_by_name() {
         use serde_json::json;
         check_refused("/schema", json!(2), "schema 2 is not known");
-        check_refused("/strategy", json!("incremental"), "strategy `incremental` is not built yet");
+        check_refused("/strategy", json!("warm"), "unknown variant `warm`, expected `full` or `incremental`");
         check_refused("/train/end", json!("2012-01-01T00:00:00Z"), "interval `train`");
         check_refused("/holdout/start", json!("2013-01-31T00:00:00Z"), "begins before training");
         check_refused("/features", json!([]), "no features");
@@ -203,7 +219,7 @@ pub(crate) mod tests {
         check_refused("/features/0/name", json!("distance"), "declared twice");
         check_refused("/features/0/kind", json!("time"), "kind time");
         check_refused("/segments/0", json!("origin"), "segment `origin`");
-        check_refused("/task", json!("multiclass"), "multiclass");
+        check_refused("/task", json!("ranking"), "unknown variant `ranking`");
         check_refused(
             "/train",
             json!({"start": "2013-01-01T00:00:00Z", "end": "2013-02-01T00:00:00Z", "x": 1}),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use refit_data::{Column, FileRange, Frame, Kind, ReadError, ReadOptions, Values};
+use refit_data::{Column, FileRange, Frame, Kind, Label, ReadError, ReadOptions, Values};
 
 use crate::{StepError, files};
 
@@ -43,6 +43,19 @@ pub(crate) fn numbers(frame: &Frame, name: &str) -> Vec<f64> {
     match frame.find_column(name).map(|it| &it.values) {
         Some(Values::Numeric(values)) => values.iter().map(|it| it.unwrap_or(f64::NAN)).collect(),
         Some(Values::Categorical(_) | Values::Time(_)) | None => Vec::new(),
+    }
+}
+
+/// The texts of a column, numbers in their shortest form, missing ones empty.
+pub(crate) fn texts(frame: &Frame, name: &str) -> Vec<String> {
+    match frame.find_column(name).map(|it| &it.values) {
+        Some(Values::Numeric(values)) => {
+            values.iter().map(|it| it.map_or_else(String::new, |it| Label::Number(it).class())).collect()
+        }
+        Some(Values::Categorical(values)) => {
+            (0..values.codes.len()).map(|row| values.get(row).unwrap_or_default().to_owned()).collect()
+        }
+        Some(Values::Time(_)) | None => vec![String::new(); frame.rows()],
     }
 }
 

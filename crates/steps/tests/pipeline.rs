@@ -1,5 +1,6 @@
 //! The four steps one after the other, as SageMaker would run them: each in folders of its own.
 
+mod incremental;
 mod support;
 
 use refit_data::{Kind, ReadOptions, Values};
@@ -181,7 +182,7 @@ fn hyperparameters_reach_the_model() {
     pipeline.write("input/config/hyperparameters.json", r#"{"iterations":"7"}"#);
     pipeline.run_all().expect("runs");
     let model = pipeline.read_json("model/model.json");
-    assert_eq!(model["booster"]["trees"].as_array().expect("trees").len(), 7);
+    assert_eq!(model["stages"][0]["trees"].as_array().expect("trees").len(), 7);
 }
 
 /// Mean absolute errors of the model in `pipeline` for each month of 2013.
@@ -248,7 +249,7 @@ fn the_definition_uses_the_folders_and_names_of_the_program() {
     };
     let expected = [
         ("ingest", vec!["request", "reference", "capture", "labels"], vec!["output"]),
-        ("preprocess", vec!["request", "data"], vec!["train", "holdout", "features"]),
+        ("preprocess", vec!["request", "data", "champion"], vec!["train", "holdout", "features"]),
         ("evaluate", vec!["request", "model", "champion", "holdout"], vec!["evaluation"]),
     ];
     for (name, inputs, outputs) in expected {
@@ -267,7 +268,7 @@ fn the_definition_uses_the_folders_and_names_of_the_program() {
 
 #[test]
 fn the_program_finds_its_sandbox_and_fails_with_a_reason() {
-    let pipeline = Pipeline::new(json!({"strategy": "incremental"}));
+    let pipeline = Pipeline::new(json!({"schema": 2}));
     let root = pipeline.folder("").ancestors().nth(2).expect("root").to_owned();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_refit-step"))
         .arg("ingest")
@@ -276,6 +277,6 @@ fn the_program_finds_its_sandbox_and_fails_with_a_reason() {
         .expect("runs");
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    assert!(stderr.starts_with("error: request.json cannot be carried out: strategy `incremental`"), "{stderr}");
+    assert!(stderr.starts_with("error: request.json cannot be carried out: schema 2"), "{stderr}");
     assert!(stderr.contains(&pipeline.read_text("output/message")));
 }

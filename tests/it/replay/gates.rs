@@ -16,10 +16,11 @@ use super::flights::FLIGHTS;
 /// The demo's policy.
 const POLICY: &str = include_str!("../../../crates/cli/demo/refit.yaml");
 /// Outputs of a step, and where the next one finds them.
-const HANDED_ON: [(Step, &str, &str); 5] = [
+const HANDED_ON: [(Step, &str, &str); 6] = [
     (Step::Ingest, "processing/output/ingested.parquet", "processing/data/ingested.parquet"),
     (Step::Preprocess, "processing/train/train.parquet", "input/data/train/train.parquet"),
     (Step::Preprocess, "processing/features/features.json", "input/data/features/features.json"),
+    (Step::Preprocess, "processing/features/training.json", "input/data/features/training.json"),
     (Step::Preprocess, "processing/holdout/holdout.parquet", "processing/holdout/holdout.parquet"),
     (Step::Preprocess, "processing/request/request.json", "input/data/request/request.json"),
 ];

@@ -945,7 +945,7 @@ fn what_is_not_built_is_refused_by_name() {
             ("strategy: immediate", "steps: [5, 100], bake: 30m, guardrails: [], on_no_data: hold"),
             ("strategy: immediate", "strategy: canary"),
             ("strategy: immediate", "strategy: canari"),
-            ("strategy: full", "strategy: incremental"),
+            ("strategy: full", "strategy: incremantal"),
             ("task: regression", "task: multiclass"),
             ("when: any", "when: all"),
         ],
@@ -959,7 +959,7 @@ fn what_is_not_built_is_refused_by_name() {
             47:60: models[0].rollout.on_no_data: `rollout.on_no_data` is not built yet; remove it
             47:26: models[0].rollout.strategy: `rollout.strategy: canary` is not built yet; use `immediate`
             47:26: models[0].rollout.strategy: unknown word `canari`; use `immediate`
-            13:17: models[0].pipeline.strategy: `pipeline.strategy: incremental` is not built yet; use `full`
+            13:17: models[0].pipeline.strategy: unknown word `incremantal`; did you mean `incremental`?
             7:11: models[0].task: `task: multiclass` is not built yet; use `regression` or `binary`
             31:13: models[0].triggers.when: `triggers.when: all` is not built yet; use `any`
         "#]],

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use refit_data::{Frame, ReadOptions};
-use refit_steps::{Paths, Step, StepError, pack_model, run_in};
+use refit_steps::{Paths, Step, StepError, Strategy, pack_model, run_in};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -18,10 +18,12 @@ pub(crate) struct Pipeline {
 }
 
 /// Outputs and where the next steps find them.
-const COPIES: [(Step, &str, &str); 5] = [
+const COPIES: [(Step, &str, &str); 7] = [
     (Step::Ingest, "processing/output/ingested.parquet", "processing/data/ingested.parquet"),
     (Step::Preprocess, "processing/train/train.parquet", "input/data/train/train.parquet"),
     (Step::Preprocess, "processing/features/features.json", "input/data/features/features.json"),
+    (Step::Preprocess, "processing/features/training.json", "input/data/features/training.json"),
+    (Step::Preprocess, "processing/features/champion.json", "input/data/features/champion.json"),
     (Step::Preprocess, "processing/request/request.json", "input/data/request/request.json"),
     (Step::Preprocess, "processing/holdout/holdout.parquet", "processing/holdout/holdout.parquet"),
 ];
@@ -45,13 +47,18 @@ impl Pipeline {
 
     /// A pipeline on the bundled flights, trained on one month of 2013 and judged on the next; `None` without the file.
     pub(crate) fn of_flights(month: usize) -> Option<Pipeline> {
+        Pipeline::of_flights_by(month, Strategy::Full)
+    }
+
+    /// As [`Pipeline::of_flights`], by the given strategy.
+    pub(crate) fn of_flights_by(month: usize, strategy: Strategy) -> Option<Pipeline> {
         let bytes = std::fs::read(FLIGHTS).ok()?;
         let start = |month: usize| format!("{}-{:02}-01T00:00:00Z", 2013 + (month - 1) / 12, (month - 1) % 12 + 1);
         let texts = ["carrier", "origin", "dest"].map(|it| json!({"name": it, "kind": "categorical"}));
         let numbers = ["distance", "hour", "weekday"].map(|it| json!({"name": it, "kind": "numeric"}));
         let features = [texts, numbers].concat();
         let pipeline = Pipeline::new(json!({
-            "label": "air_time", "segments": ["carrier"], "features": features,
+            "label": "air_time", "segments": ["carrier"], "features": features, "strategy": strategy,
             "train": {"start": start(month), "end": start(month + 1)},
             "holdout": {"start": start(month + 1), "end": start(month + 2)}}));
         pipeline.write_bytes("processing/reference/flights.parquet", &bytes);
@@ -93,7 +100,10 @@ impl Pipeline {
     pub(crate) fn run(&self, step: Step) -> Result<(), StepError> {
         run_in(step, &Paths::in_sandbox(self.root.path()))?;
         for (_, from, to) in COPIES.iter().filter(|(of, _, _)| *of == step) {
-            self.write_bytes(to, &self.read(from));
+            // What a full run does not write is not handed on.
+            if self.folder(from).exists() {
+                self.write_bytes(to, &self.read(from));
+            }
         }
         if step == Step::Train {
             self.write_bytes("processing/model/model.tar.gz", &pack_model(&self.folder("model")).expect("packs"));
@@ -146,6 +156,14 @@ impl Data {
             let score = (effect - 10.0) / 2.0 + (size - 5.0);
             f64::from(u8::from(noise < 1.0 / (1.0 + (-score).exp())))
         })
+    }
+
+    /// As [`Data::binary`], but always 1 from one day to another.
+    pub(crate) fn constant(count: i64, from: i64, to: i64) -> Data {
+        let mut data = Data::binary(count);
+        let range = (from * count / 90) as usize..(to * count / 90) as usize;
+        data.rows[range].iter_mut().for_each(|it| it.label = 1.0);
+        data
     }
 
     fn generate(count: i64, label: impl Fn(f64, f64, f64) -> f64) -> Data {

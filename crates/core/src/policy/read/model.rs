@@ -164,8 +164,7 @@ fn read_pipeline(field: Field<'_>, log: &mut Log) -> Option<PipelinePolicy> {
     let section = field.section(&PIPELINE, log)?;
     let definition = section.required("definition", log, read_definition);
     let parameters = section.or("parameters", BTreeMap::new(), log, read_parameters);
-    let strategy = section
-        .or("strategy", Strategy::Full, log, |it, log| it.word(&words::STRATEGIES, &words::STRATEGIES_NOT_BUILT, log));
+    let strategy = section.or("strategy", Strategy::Full, log, |it, log| it.word(&words::STRATEGIES, &[], log));
     let timeout = section.or("timeout", Span::hours(DEFAULT_TIMEOUT_HOURS), log, |it, log| {
         it.span(Span::minutes(1)..=Span::days(MAX_TIMEOUT_DAYS), log)
     });

@@ -14,8 +14,7 @@ pub(super) const SUBJECTS: [(&str, Subject); 6] = [
 pub(super) const TASKS: [(&str, Task); 2] = [("regression", Task::Regression), ("binary", Task::Binary)];
 pub(super) const TASKS_NOT_BUILT: [&str; 1] = ["multiclass"];
 
-pub(super) const STRATEGIES: [(&str, Strategy); 1] = [("full", Strategy::Full)];
-pub(super) const STRATEGIES_NOT_BUILT: [&str; 1] = ["incremental"];
+pub(super) const STRATEGIES: [(&str, Strategy); 2] = [("full", Strategy::Full), ("incremental", Strategy::Incremental)];
 
 pub(super) const FEATURE_KINDS: [(&str, FeatureKind); 2] =
     [("numeric", FeatureKind::Numeric), ("categorical", FeatureKind::Categorical)];
