@@ -1,7 +1,7 @@
 # Every target is a command that can be typed; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench build fmt clippy doc clean
+.PHONY: help demo test sim bench build fmt clippy doc clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -14,6 +14,13 @@ test:  ## Run all checks: build, format, lints, tests, documentation
 
 bench:  ## Measure what docs/performance.md states, as ratios against floors
 	cargo bench -p refit-local --bench control_plane --locked
+
+# How many schedules, and on how many threads.
+N ?= 1000000
+THREADS ?= 2
+
+sim:  ## Play schedules of faults against the real code (N=1000000)
+	tools/sim $(N) $(THREADS)
 
 build:  ## Build every executable
 	cargo build --workspace --bins --locked

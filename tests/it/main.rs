@@ -11,5 +11,6 @@ mod licenses;
 mod names;
 mod replay;
 mod repo;
+mod sim;
 mod support;
 mod support_events;

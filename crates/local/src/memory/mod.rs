@@ -23,6 +23,7 @@ pub use packages::{MemoryPackages, PackagesSnapshot};
 pub use pipelines::{Ending, MemoryPipelines, PipelinesSnapshot};
 pub use poll::{Ran, poll};
 pub use publisher::{MemoryPublisher, PublisherSnapshot};
+pub(crate) use world::PARAMETERS;
 pub use world::{Delivered, Delivery, MODEL, MemoryWorld, Promotion, WorldSnapshot, policy, s3_event, scheduled_event};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

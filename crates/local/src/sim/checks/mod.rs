@@ -132,6 +132,12 @@ impl Checker {
         self.models.iter().find(|(id, _)| id.as_ref() == MODEL).map_or(&[], |(_, it)| it.entries())
     }
 
+    /// The log of a model so far.
+    #[must_use]
+    pub fn entries_of(&self, model: &ModelId) -> &[Arc<AuditEntry>] {
+        self.models.get(model).map_or(&[], |it| it.entries())
+    }
+
     /// What a model's log adds up to.
     #[must_use]
     pub fn folded(&self, model: &ModelId) -> Option<&Model> {

@@ -1,0 +1,180 @@
+//! `refit-sim`: plays schedules of faults against the real core, use cases and handlers.
+
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use refit_local::sim::{CHECKS, Mask, Progress, Seeds, Tally, play, play_many, play_traced, play_twice, shrink};
+
+const HELP: &str = "\
+refit-sim: the real core, use cases and handlers under every fault, by seed
+
+  refit-sim random [--n N] [--seed S] [--threads T]   N schedules from seed S on (default: 10000, a new seed, 2)
+  refit-sim twice  [--n N] [--seed S] [--threads T]   each schedule twice: the same trace (default: 1000)
+  refit-sim replay SEED [--full]                      one schedule, with what its failure needs (all of it: --full)
+  refit-sim checks                                    the invariants
+
+Exits with 0 when every invariant held, 1 when one was broken, 2 when it was called wrongly.
+";
+
+/// What was asked for.
+struct Arguments {
+    command: String,
+    n: Option<u64>,
+    seed: Option<u64>,
+    threads: usize,
+    is_full: bool,
+    rest: Vec<String>,
+}
+
+fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut found =
+        Arguments { command: String::new(), n: None, seed: None, threads: 2, is_full: false, rest: Vec::new() };
+    let mut arguments = arguments.peekable();
+    while let Some(argument) = arguments.next() {
+        let mut number = |name: &str| {
+            let text = arguments.next().ok_or_else(|| format!("{name} needs a number"))?;
+            parse_number(&text).ok_or_else(|| format!("{name} needs a number, not `{text}`"))
+        };
+        match argument.as_str() {
+            "--n" => found.n = Some(number("--n")?),
+            "--seed" => found.seed = Some(number("--seed")?),
+            "--threads" => found.threads = usize::try_from(number("--threads")?).unwrap_or(1).clamp(1, 256),
+            "--full" => found.is_full = true,
+            "--replay" => {
+                found.command = "replay".to_owned();
+                found.rest.push(number("--replay")?.to_string());
+            }
+            "--help" | "-h" => found.command = "help".to_owned(),
+            other if other.starts_with('-') => return Err(format!("`{other}` is not known")),
+            other if found.command.is_empty() => found.command = other.to_owned(),
+            other => found.rest.push(other.to_owned()),
+        }
+    }
+    Ok(found)
+}
+
+/// A seed may be written as it is printed, in hexadecimal with `0x`, or in decimal.
+fn parse_number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => text.replace('_', "").parse().ok(),
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(why) => return wrong(&why),
+    };
+    // A panic is a violation, and is reported as one.
+    std::panic::set_hook(Box::new(|_| {}));
+    match arguments.command.as_str() {
+        "random" => many(&arguments, 10_000, "random", play_many),
+        "twice" => many(&arguments, 1_000, "twice", play_twice),
+        "replay" => replay(&arguments),
+        "checks" => {
+            for check in CHECKS {
+                println!("{:<3} {}", check.id, check.sentence);
+            }
+            ExitCode::SUCCESS
+        }
+        "help" | "" => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        other => wrong(&format!("`{other}` is not a command")),
+    }
+}
+
+fn wrong(why: &str) -> ExitCode {
+    eprintln!("refit-sim: {why}\n\n{HELP}");
+    ExitCode::from(2)
+}
+
+/// A seed that was not used before: any new one serves, and it is printed.
+fn fresh_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros() & 0xffff_ffff_ffff).unwrap_or(0) << 12
+}
+
+fn many(arguments: &Arguments, default: u64, name: &str, run: fn(Seeds, Progress<'_>) -> Tally) -> ExitCode {
+    let count = arguments.n.unwrap_or(default);
+    let first = arguments.seed.unwrap_or_else(fresh_seed);
+    let seeds = Seeds { first, count, threads: arguments.threads, enough: 10 };
+    eprintln!("{name}: {count} schedules from seed {first} on, {} threads", arguments.threads);
+    let begun = Instant::now();
+    let step = (count / 20).max(1);
+    let tally = run(seeds, &|done| {
+        if done % step == 0 {
+            let rate = done as f64 / begun.elapsed().as_secs_f64().max(0.001);
+            eprintln!("{name}: {done} of {count}, {rate:.0}/s");
+        }
+    });
+    print_tally(name, &tally, begun.elapsed().as_secs_f64());
+    for (seed, violation) in tally.violations.iter().take(3) {
+        println!("\nseed {seed}: {violation}");
+        print_minimal(*seed);
+    }
+    if tally.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print_tally(name: &str, tally: &Tally, seconds: f64) {
+    let stats = &tally.stats;
+    let rate = |count: u64| count as f64 / seconds.max(0.001);
+    println!("{name}: {} schedules in {seconds:.1} s, {:.0}/s", stats.schedules, rate(stats.schedules));
+    println!("  port calls    {:>12}", stats.calls);
+    println!("  transactions  {:>12}", stats.transactions);
+    println!("  faults        {:>12}", stats.all_faults());
+    for (kind, count) in stats.by_kind() {
+        println!("    {kind:<18}{count:>10}");
+    }
+    let bounds = stats.bounds;
+    println!("  sweeps after faults stop until, at most");
+    println!("    slot freed        {:>10}", bounds.slot_freed);
+    println!("    lost event healed {:>10}", bounds.healed);
+    println!("    rollback done     {:>10}", bounds.rolled_back);
+    println!("    log published     {:>10}", bounds.published);
+    println!("  violations    {:>12}", tally.violations.len());
+    for (seed, violation) in &tally.violations {
+        println!("    seed {seed}: {violation}");
+    }
+}
+
+/// What a failing schedule needs to fail.
+fn print_minimal(seed: u64) {
+    let failed = play(seed, &Mask::default());
+    let mask = shrink(&failed);
+    let minimal = play_traced(seed, &mask);
+    println!(
+        "what it needs: {} of {} steps, {} of {} faults; refit-sim replay {seed}",
+        failed.steps.saturating_sub(mask.steps.len() as u64),
+        failed.steps,
+        minimal.injected.len(),
+        failed.injected.len()
+    );
+    for line in &minimal.trace {
+        println!("{line}");
+    }
+}
+
+fn replay(arguments: &Arguments) -> ExitCode {
+    let Some(seed) = arguments.rest.first().and_then(|it| parse_number(it)) else {
+        return wrong("replay needs a seed");
+    };
+    let ended = play_traced(seed, &Mask::default());
+    if arguments.is_full || ended.violation.is_none() {
+        for line in &ended.trace {
+            println!("{line}");
+        }
+    } else {
+        print_minimal(seed);
+    }
+    println!("seed {seed}: {} steps, {} faults, trace {:016x}", ended.steps, ended.injected.len(), ended.hash);
+    match ended.violation {
+        Some(violation) => {
+            println!("{violation}");
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,213 @@
+//! Fleets at rest, from which schedules begin: made once, then copied.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use refit_core::policy::{Policy, read};
+use refit_handlers::Function;
+use serde_json::{Value, json};
+
+use super::checks::Checker;
+use super::record::Recorder;
+use crate::memory::{Delivered, Ending, MemoryWorld, Outputs, PARAMETERS, WorldSnapshot};
+
+/// When every history begins: some hours after the day's check.
+const BEGINNING: &str = "2026-01-05T03:00:00Z";
+/// How many different fleets there are.
+pub const FLEETS: u64 = 12;
+
+/// What an administrator changes about one model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Knobs {
+    /// Whether a good enough candidate is promoted without a person.
+    pub is_automatic: bool,
+    /// How many people must approve.
+    pub approvals: u32,
+    /// The worst error that the gate lets pass.
+    pub max_error: u32,
+    /// Hours between runs.
+    pub cooldown: u32,
+    /// Days after which a run is due.
+    pub age: Option<u32>,
+}
+
+impl Knobs {
+    /// What the policies of schedules are made of.
+    pub const ALL: [Knobs; 6] = [
+        Knobs { is_automatic: false, approvals: 1, max_error: 15, cooldown: 0, age: None },
+        Knobs { is_automatic: true, approvals: 1, max_error: 15, cooldown: 0, age: None },
+        Knobs { is_automatic: false, approvals: 2, max_error: 15, cooldown: 2, age: None },
+        Knobs { is_automatic: true, approvals: 1, max_error: 8, cooldown: 2, age: Some(1) },
+        Knobs { is_automatic: false, approvals: 1, max_error: 8, cooldown: 0, age: Some(1) },
+        Knobs { is_automatic: true, approvals: 2, max_error: 15, cooldown: 30, age: None },
+    ];
+
+    fn write(self, out: &mut String, id: &str) -> std::fmt::Result {
+        let promotion = if self.is_automatic {
+            "mode: auto, auto_promote: { metric: mae, min_improvement: 0.05, lower_bound_above: 0 }"
+        } else {
+            "mode: manual"
+        };
+        let age = self.age.map_or_else(String::new, |it| format!("      age: {{ max: {it}d }}\n"));
+        let Knobs { approvals, max_error, cooldown, .. } = self;
+        write!(
+            out,
+            "  - id: {id}
+    task: regression
+    pipeline: {{ definition: retrain.json, timeout: 2h }}
+    data:
+      reference: s3://data/reference/
+      capture: s3://data/capture/{id}/
+      labels: s3://data/labels/{id}/
+      time: ts
+      label: y
+      features: {{ x: numeric }}
+    window: {{ size: 1d, hop: 1d, lateness: 1h }}
+    training: {{ window: 7d, holdout: 8d }}
+    triggers:
+      check_every: 1d
+      drift: {{ metric: ks, threshold: 0.9, share: 1.0, min_rows: 8 }}
+      performance: {{ metric: mae, max_drop: 0.05, min_rows: 8 }}
+      cooldown: {cooldown}h
+{age}    gates:
+      - {{ metric: mae, max: {max_error} }}
+    promotion: {{ {promotion}, approvals: {approvals}, expires: 12h, notice_timeout: 15m }}
+    rollout: {{ strategy: immediate }}
+"
+        )
+    }
+}
+
+/// What the policy of a fleet is made of.
+pub type Fleet = (usize, Vec<Knobs>);
+
+/// The policy of a fleet: its slots, and its models `m1`, `m2`… with their knobs.
+///
+/// # Panics
+/// Never: the text is made of constants.
+#[must_use]
+pub fn policy(fleet: &Fleet) -> Arc<Policy> {
+    static KNOWN: Mutex<BTreeMap<Fleet, Arc<Policy>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(policy) = known.get(fleet) {
+        return Arc::clone(policy);
+    }
+    let mut text = format!(
+        "schema: 1\nfleet: {{ concurrent_runs: {} }}\nnotifications:\n  - {{ email: ops@example.com }}\nmodels:\n",
+        fleet.0
+    );
+    for (index, knobs) in fleet.1.iter().enumerate() {
+        knobs.write(&mut text, &model_id(index)).expect("invariant: writing to a string succeeds");
+    }
+    let policy = read(&text).unwrap_or_else(|problems| panic!("the policy of the simulator is wrong: {problems:?}"));
+    let policy = Arc::new(policy);
+    known.insert(fleet.clone(), Arc::clone(&policy));
+    policy
+}
+
+/// The name of a fleet's model.
+#[must_use]
+pub fn model_id(index: usize) -> String {
+    format!("m{}", index + 1)
+}
+
+/// When every history begins.
+///
+/// # Panics
+/// Never: a constant.
+#[must_use]
+pub fn beginning() -> Timestamp {
+    BEGINNING.parse().expect("invariant: a constant time")
+}
+
+/// A person's request for a run.
+#[must_use]
+pub fn trigger(id: &str, model: &str, actor: &str, is_forced: bool) -> Value {
+    let reason = "fresh data";
+    json!({ "kind": "trigger", "id": id, "model": model, "actor": actor, "reason": reason, "force": is_forced })
+}
+
+/// A person's vote.
+#[must_use]
+pub fn vote(id: &str, run: &str, actor: &str, choice: &str) -> Value {
+    json!({ "kind": "vote", "id": id, "run": run, "actor": actor, "choice": choice })
+}
+
+/// A person's request to take the champion back.
+#[must_use]
+pub fn rollback(id: &str, model: &str, actor: &str, from: Option<u64>) -> Value {
+    json!({ "kind": "rollback", "id": id, "model": model, "actor": actor, "reason": "complaints", "from": from })
+}
+
+/// A fleet at rest, and the checker that has seen its history.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// What its policy is made of.
+    pub fleet: Fleet,
+    /// The world.
+    pub world: WorldSnapshot,
+    /// What was seen.
+    pub checker: Checker,
+}
+
+/// One of the [`FLEETS`] fleets.
+#[must_use]
+pub fn base(index: u64) -> Arc<Base> {
+    static KNOWN: Mutex<BTreeMap<u64, Arc<Base>>> = Mutex::new(BTreeMap::new());
+    let index = index % FLEETS;
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(known.entry(index).or_insert_with(|| Arc::new(build(usize::try_from(index).unwrap_or(0)))))
+}
+
+/// From one model without a champion to four models of which some have had two, with fewer slots than models.
+fn build(index: usize) -> Base {
+    let models = 1 + index % 4;
+    let slots = (models - 1).clamp(1, 2);
+    let knobs = (0..models).map(|it| Knobs::ALL[(index + it) % 2]).collect();
+    let fleet: Fleet = (slots, knobs);
+    let mut world = MemoryWorld::new(beginning());
+    let recorder = Recorder::watch(&mut world);
+    let policy = policy(&fleet);
+    for index in 0..models {
+        world.pipelines.define(&format!("{}-retrain", model_id(index)), &PARAMETERS);
+    }
+    let day = "2026-01-05T00:00:00Z".parse().expect("invariant: a constant time");
+    world.apply_policy(&policy, day).unwrap_done().expect("invariant: nothing fails");
+    world.drain();
+    for round in 0..2 {
+        for model in 0..models {
+            if round < (index / 4 + model + 1) % 3 {
+                promote(&mut world, &model_id(model), round + 1);
+            }
+        }
+        // Labels of the next hours, so that there is a fresh hold-out.
+        world.clock.advance(SignedDuration::from_hours(2));
+    }
+    let mut checker = Checker::new().with_slots(slots);
+    checker.learn(&policy);
+    let checked = checker.check(&world, &recorder.take()).and_then(|()| checker.finish(&world));
+    checked.unwrap_or_else(|violation| panic!("fleet {index} breaks an invariant without any fault: {violation}"));
+    assert!(world.dead_letters.is_empty(), "{:?}", world.dead_letters);
+    checker.freeze();
+    Base { fleet, world: world.snapshot(), checker }
+}
+
+fn promote(world: &mut MemoryWorld, model: &str, run: usize) {
+    ask(world, Function::CheckTriggers, &trigger(&format!("base-t{run}"), model, "ann", false));
+    for arn in world.pipelines.open() {
+        // Better, but not by enough to be promoted without a person.
+        let ending = Ending::Succeeded(Outputs::of_errors(7.0, 7.2));
+        world.pipelines.finish(&arn, &ending).expect("invariant: it is open");
+    }
+    world.drain();
+    let run_id = format!("{model}-r{run:04}");
+    ask(world, Function::PromoteModel, &vote(&format!("base-v{run}"), &run_id, "bob", "approve"));
+}
+
+fn ask(world: &mut MemoryWorld, function: Function, request: &Value) {
+    let delivered = world.call(function, request);
+    assert!(matches!(delivered, Delivered::Answered(_)), "{delivered:?}");
+    world.drain();
+}

@@ -1,0 +1,76 @@
+//! What came of schedules.
+
+use super::checks::Violation;
+use super::dice::{Injected, KINDS};
+use super::settle::Bounds;
+use crate::memory::faults::Fault;
+
+/// Figures of schedules; those of several add up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// How many schedules.
+    pub schedules: u64,
+    /// Calls of ports.
+    pub calls: u64,
+    /// Transactions that the table accepted.
+    pub transactions: u64,
+    /// Faults at calls, in the order of [`Fault::ALL`].
+    pub faults: [u64; KINDS],
+    /// Events that the bus delivered twice.
+    pub duplicated: u64,
+    /// Events that were lost.
+    pub lost: u64,
+    /// Events that were not delivered in order.
+    pub reordered: u64,
+    /// How long it took to come to rest, at most.
+    pub bounds: Bounds,
+}
+
+impl Stats {
+    /// Adds those of other schedules.
+    pub fn add(&mut self, other: &Stats) {
+        self.schedules += other.schedules;
+        self.calls += other.calls;
+        self.transactions += other.transactions;
+        for (sum, count) in self.faults.iter_mut().zip(other.faults) {
+            *sum += count;
+        }
+        self.duplicated += other.duplicated;
+        self.lost += other.lost;
+        self.reordered += other.reordered;
+        self.bounds = self.bounds.max(other.bounds);
+    }
+
+    /// All faults, those of the bus included.
+    #[must_use]
+    pub fn all_faults(&self) -> u64 {
+        self.faults.iter().sum::<u64>() + self.duplicated + self.lost + self.reordered
+    }
+
+    /// Each kind of fault with its count.
+    #[must_use]
+    pub fn by_kind(&self) -> Vec<(String, u64)> {
+        let at_calls = Fault::ALL.iter().zip(self.faults).map(|(fault, count)| (format!("{fault:?}"), count));
+        let of_bus = [("Dup", self.duplicated), ("Drop", self.lost), ("Reorder", self.reordered)];
+        at_calls.chain(of_bus.map(|(name, count)| (name.to_owned(), count))).collect()
+    }
+}
+
+/// How a schedule ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    /// Its seed.
+    pub seed: u64,
+    /// The invariant that was broken, if one was.
+    pub violation: Option<Violation>,
+    /// Figures.
+    pub stats: Stats,
+    /// A hash of all that happened.
+    pub hash: u64,
+    /// How many steps there were.
+    pub steps: u64,
+    /// The faults that happened.
+    pub injected: Vec<Injected>,
+    /// What happened, when it was to be written down.
+    pub trace: Vec<String>,
+}

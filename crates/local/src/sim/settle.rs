@@ -1,0 +1,258 @@
+//! Phase 2 of a schedule: faults have stopped, and everything comes to rest within bounds.
+
+use jiff::SignedDuration;
+use refit_app::documents::{cursor_key, slots_key};
+use refit_app::ports::{Clock, Key, Table, Variant};
+use refit_app::use_cases::publish_events::alert_of;
+use refit_core::ModelId;
+use refit_core::plan::Slots;
+use refit_core::run::RunStatus;
+use serde::de::DeserializeOwned;
+
+use super::checks::{Checked, Violation, ensure};
+use super::schedule::{Simulation, Work, is_kept};
+use crate::memory::{poll, scheduled_event};
+
+/// Between two sweeps: longer than the interval at which runs are looked at.
+const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(6);
+/// After so many sweeps everything is at rest. Runs that wait for a slot take one each.
+const MAX_SWEEPS: u32 = 10;
+/// Above what the events between two sweeps can be.
+const MAX_DELIVERIES: usize = 600;
+
+/// After how many sweeps it was so, and stayed so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Every slot whose execution had ended was free.
+    pub slot_freed: u32,
+    /// Every run stood where a person, a service or a slot is waited for, and every lost event was made up for.
+    pub healed: u32,
+    /// Every rollback was done.
+    pub rolled_back: u32,
+    /// Every log was published.
+    pub published: u32,
+}
+
+impl Bounds {
+    /// The greater of each.
+    #[must_use]
+    pub fn max(self, other: Bounds) -> Bounds {
+        Bounds {
+            slot_freed: self.slot_freed.max(other.slot_freed),
+            healed: self.healed.max(other.healed),
+            rolled_back: self.rolled_back.max(other.rolled_back),
+            published: self.published.max(other.published),
+        }
+    }
+}
+
+/// What is still to do.
+#[derive(Debug, Default)]
+struct Rest {
+    slots: Vec<String>,
+    runs: Vec<String>,
+    rollbacks: Vec<String>,
+    logs: Vec<String>,
+}
+
+impl Rest {
+    fn is_reached(&self) -> bool {
+        self.slots.is_empty() && self.runs.is_empty() && self.rollbacks.is_empty() && self.logs.is_empty()
+    }
+}
+
+impl Simulation {
+    /// Stops faults, and sweeps until everything is at rest.
+    pub(super) fn settle(&mut self) -> Checked {
+        self.dice.calm();
+        self.world.publisher.bring_up();
+        self.world.pipelines.set_quota(None);
+        for model in self.model_ids() {
+            self.world.endpoints.set_busy(model.as_ref(), 0);
+        }
+        self.tell(|_| "faults stop".to_owned());
+        self.end_workers()?;
+        let mut rng = self.next_step();
+        if rng.chance(300) {
+            // Whatever is under way is lost: the sweep alone has to heal.
+            self.world.pump();
+            let before = self.world.queue.len();
+            self.world.queue.retain(is_kept);
+            self.tell(|it| format!("{} events are lost", before - it.world.queue.len()));
+        }
+        // What a worker whose clock was ahead wrote down is due when the true clock gets there.
+        let ahead = self.greatest_skew();
+        self.world.clock.advance(ahead);
+        for machine in &self.machines {
+            machine.jump(-machine.ahead().as_secs());
+        }
+        self.sweep_to_rest()?;
+        if rng.chance(500) {
+            self.close_approvals()?;
+        }
+        if rng.chance(300) {
+            self.let_a_day_pass()?;
+        }
+        self.check_told()?;
+        self.checker.finish(&self.world)
+    }
+
+    fn sweep_to_rest(&mut self) -> Checked {
+        let mut bounds = Bounds::default();
+        for sweep in 1..=MAX_SWEEPS {
+            self.sweep_after(SWEEP_EVERY)?;
+            let mut rng = self.next_step();
+            let open = self.world.pipelines.open();
+            let rest = self.rest()?;
+            if rest.is_reached() && open.is_empty() {
+                self.stats.bounds = self.stats.bounds.max(bounds);
+                return Ok(());
+            }
+            let next = sweep + 1;
+            let after = |rest: &[String]| if rest.is_empty() { 0 } else { next };
+            bounds = bounds.max(Bounds {
+                slot_freed: after(&rest.slots),
+                healed: after(&rest.runs),
+                rolled_back: after(&rest.rollbacks),
+                published: after(&rest.logs),
+            });
+            for arn in open {
+                self.end_one(&mut rng, &arn);
+            }
+            self.drain()?;
+        }
+        let rest = self.rest()?;
+        ensure!(rest.slots.is_empty(), "L3", "not free after {MAX_SWEEPS} sweeps: {:?}", rest.slots);
+        ensure!(rest.rollbacks.is_empty(), "E4", "not done after {MAX_SWEEPS} sweeps: {:?}", rest.rollbacks);
+        ensure!(rest.runs.is_empty(), "E4", "not at rest after {MAX_SWEEPS} sweeps: {:?}", rest.runs);
+        ensure!(rest.logs.is_empty(), "A1", "not published after {MAX_SWEEPS} sweeps: {:?}", rest.logs);
+        ensure!(false, "E4", "executions begin for ever: {:?}", self.world.pipelines.open());
+        Ok(())
+    }
+
+    fn rest(&self) -> Result<Rest, Violation> {
+        let mut rest = Rest::default();
+        for id in self.model_ids() {
+            let Some(model) = self.checker.folded(&id) else { continue };
+            if model.head.active_rollback.is_some() {
+                rest.rollbacks.push(id.to_string());
+            }
+            let cursor: Option<serde_json::Value> = self.stored(&cursor_key(&id))?;
+            let published = cursor.and_then(|it| it["published"].as_u64()).unwrap_or_default();
+            if published < model.head.audit_seq {
+                rest.logs.push(format!("{id}: {published} of {}", model.head.audit_seq));
+            }
+            if let Some(run) = model.active_run()
+                && !matches!(run.status, RunStatus::AwaitingApproval | RunStatus::Training | RunStatus::Stopping)
+            {
+                rest.runs.push(format!("{} is {}", run.id, run.status));
+            }
+        }
+        let slots: Option<Slots> = self.stored(&slots_key())?;
+        for run in slots.unwrap_or_default().holders.keys() {
+            let model = self.checker.folded(&run.model());
+            let arn = model.and_then(|it| it.runs.get(run)).and_then(|it| it.execution.clone());
+            let is_under_way = arn.and_then(|it| self.world.pipelines.status(&it)).is_some_and(|it| !it.is_terminal());
+            if !is_under_way {
+                rest.slots.push(run.to_string());
+            }
+        }
+        Ok(rest)
+    }
+
+    fn stored<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Violation> {
+        let item = poll(self.world.table.get(key)).unwrap_done();
+        let item = item.map_err(|error| Violation::new("I4", error.to_string()))?;
+        let parse =
+            |body: &str| serde_json::from_str(body).map_err(|error| Violation::new("I4", format!("{key}: {error}")));
+        item.map(|it| parse(&it.body)).transpose()
+    }
+
+    /// Time passes, the schedule sweeps, and the bus comes to rest.
+    fn sweep_after(&mut self, by: SignedDuration) -> Checked {
+        self.world.clock.advance(by);
+        self.tell(|_| "sweep".to_owned());
+        self.world.send(scheduled_event());
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Checked {
+        for _ in 0..MAX_DELIVERIES {
+            self.world.pump();
+            let Some(next) = self.world.queue.pop_front() else { return Ok(()) };
+            let mut rng = self.next_step();
+            self.start(Work::Event(next), &mut rng)?;
+            ensure!(!self.has_workers(), "I1", "a function waits for something that never comes");
+        }
+        let next = self.world.queue.front().map(ToString::to_string).unwrap_or_default();
+        Err(Violation::new("I1", format!("the bus does not come to rest: {next}")))
+    }
+
+    /// Nobody decides any more: requests for approval expire.
+    fn close_approvals(&mut self) -> Checked {
+        self.sweep_after(SignedDuration::from_hours(13))?;
+        self.sweep_after(SWEEP_EVERY)?;
+        for id in self.model_ids() {
+            let run = self.checker.folded(&id).and_then(|it| it.active_run());
+            let waits = run.filter(|it| it.status == RunStatus::AwaitingApproval);
+            let at = self.world.clock.now();
+            let is_over = waits.and_then(|it| self.checker.folded(&id)?.approvals.get(&it.id));
+            if let Some(approval) = is_over.filter(|it| it.expires_at <= at) {
+                return Err(Violation::new("E4", format!("{} has expired and is still open", approval.run)));
+            }
+        }
+        Ok(())
+    }
+
+    /// At each day's check what is served is set right, whatever a frozen worker did to it.
+    fn let_a_day_pass(&mut self) -> Checked {
+        self.sweep_after(SignedDuration::from_hours(25))?;
+        self.sweep_after(SWEEP_EVERY)?;
+        for id in self.model_ids() {
+            let Some(model) = self.checker.folded(&id) else { continue };
+            let Some(champion) = model.champion().filter(|_| model.head.active_run.is_none()) else { continue };
+            let name = model.head.endpoint.variant.clone();
+            let expected = vec![Variant { name, package_arn: champion.arn.clone(), weight: 1.0 }];
+            let served = self.world.endpoints.variants(&model.head.endpoint.name);
+            ensure!(served == expected, "P1", "{id} serves {served:?} a day later, its champion is {}", champion.arn);
+        }
+        self.settle_logs()
+    }
+
+    fn settle_logs(&mut self) -> Checked {
+        self.sweep_after(SWEEP_EVERY)?;
+        let rest = self.rest()?;
+        ensure!(rest.logs.is_empty(), "A1", "not published: {:?}", rest.logs);
+        Ok(())
+    }
+
+    /// A1, A3: in the end people were told everything, and each thing as often as there were faults at most.
+    fn check_told(&mut self) -> Checked {
+        let alerts = self.world.publisher.alerts();
+        let mut told: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+        for alert in &alerts {
+            *told.entry(&alert.dedupe_id).or_default() += 1;
+        }
+        let models: Vec<ModelId> = self.model_ids();
+        for id in &models {
+            let cursor: Option<serde_json::Value> = self.stored(&cursor_key(id))?;
+            let published = cursor.and_then(|it| it["published"].as_u64()).unwrap_or_default();
+            for entry in self.checker.entries_of(id).iter().filter(|it| it.event.seq <= published) {
+                let is_parked = told.contains_key(format!("{id}-parked-{}", entry.event.seq).as_str());
+                if let Some(alert) = alert_of(&entry.event).filter(|_| !is_parked) {
+                    ensure!(
+                        told.contains_key(alert.dedupe_id.as_str()),
+                        "A1",
+                        "nobody was told of {}",
+                        alert.dedupe_id
+                    );
+                }
+            }
+        }
+        let faults: u64 = self.dice.counts().iter().sum::<u64>() + self.stats.duplicated;
+        if let Some((id, times)) = told.iter().find(|it| 1 + faults < *it.1) {
+            return Err(Violation::new("A3", format!("people were told {id} {times} times, with {faults} faults")));
+        }
+        Ok(())
+    }
+}

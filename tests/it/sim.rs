@@ -1,0 +1,51 @@
+//! A share of what `make sim` plays: schedules of faults against the real core, use cases and handlers.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use refit_local::sim::{CHECKS, Mask, Progress, Seeds, Tally, play, play_many, play_twice, shrink};
+
+/// Seeds that were played at each commit; more are played by `make sim`.
+const FIXED: u64 = 60;
+/// Seeds that nobody played before.
+const FRESH: u64 = 40;
+
+#[track_caller]
+fn check(name: &str, first: u64, count: u64, run: fn(Seeds, Progress<'_>) -> Tally) {
+    let tally = run(Seeds { first, count, threads: 2, enough: 3 }, &|_| {});
+    println!("{name}: {} schedules from seed {first} on, {} calls", tally.stats.schedules, tally.stats.calls);
+    assert!(tally.violations.is_empty(), "{:#?}\nrefit-sim replay SEED shows what it needs", tally.violations);
+    assert!(count * 50 < tally.stats.calls, "schedules do something");
+}
+
+#[test]
+fn no_schedule_of_faults_breaks_an_invariant() {
+    check("fixed", 1, FIXED, play_many);
+}
+
+#[test]
+fn no_fresh_schedule_of_faults_breaks_an_invariant() {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    check("fresh", u64::try_from(since.as_micros()).expect("a time") << 8, FRESH, play_many);
+}
+
+#[test]
+fn a_seed_says_everything() {
+    check("twice", 1_000_000, 10, play_twice);
+}
+
+#[test]
+fn a_step_that_is_left_out_changes_nothing_that_is_drawn_elsewhere() {
+    let whole = play(7, &Mask::default());
+    let mask = Mask { steps: [whole.steps + 1].into(), faults: [(whole.steps + 1, 1)].into() };
+    assert_eq!(play(7, &mask), whole);
+    assert_eq!(shrink(&whole), Mask::default(), "nothing failed");
+}
+
+#[test]
+fn invariants_have_one_name_each() {
+    let mut names: Vec<&str> = CHECKS.iter().map(|it| it.id).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), CHECKS.len());
+    assert!(CHECKS.iter().all(|it| !it.sentence.is_empty()));
+}
