@@ -194,7 +194,8 @@ fn p5_a_stale_writer_is_refused() {
     let fact = Fact::TriggersChecked { findings: Vec::new(), judgments: Vec::new() };
     let checked = Record { fact, actor: Actor::schedule(), decision: None };
     let now = ports.clock.now();
-    let context = RecordContext { now, policy: &first.model.head.policy, look_at: now, request_id: None };
+    let policy = &first.model.head.policy;
+    let context = RecordContext { now, policy, look_at: now, request_id: None, snapshot: None };
     let write = |loaded| poll(record(&*ports.table, loaded, &checked, &context)).unwrap_done();
     let after = write(&first).expect("the first writes");
     let later = RecordContext { now: now + SignedDuration::from_mins(20), ..context.clone() };

@@ -3,6 +3,7 @@
 mod adversity;
 mod cli;
 mod crash;
+mod decisions;
 mod events;
 mod executable;
 mod invariants;

@@ -4,6 +4,7 @@
 //! ready at once, so a simulator can poll the use cases by hand.
 
 pub mod contract;
+pub mod decisions;
 pub mod doctor;
 pub mod documents;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod measure;
 pub mod ports;
 pub mod queries;
 pub mod settings;
+pub mod snapshots;
 pub mod state;
 pub mod use_cases;
 

@@ -7,6 +7,7 @@ use refit_core::audit::AuditEntry;
 use refit_core::decision::DecisionRecord;
 use refit_core::model::{Head, Model};
 use refit_core::plan::{Record, Slots};
+use refit_core::snapshot::StoredSnapshot;
 use refit_core::{Digest, ModelId, RunId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -127,6 +128,8 @@ pub struct RecordContext<'a> {
     pub look_at: Timestamp,
     /// The request that this record answers.
     pub request_id: Option<&'a str>,
+    /// What the planner looked at; needed for a decision.
+    pub snapshot: Option<&'a StoredSnapshot>,
 }
 
 /// Records one fact: the changed documents, the audit entry, the decision record, the alarm clock and the slots in one
@@ -149,7 +152,8 @@ pub async fn record(
         (None, Some(run)) => run.decision.clone(),
         (None, None) => context.request_id.unwrap_or("refit").to_owned(),
     };
-    let event = before.next_event(record.fact.clone(), record.actor.clone(), &cause, context.now);
+    let mut event = before.next_event(record.fact.clone(), record.actor.clone(), &cause, context.now);
+    event.snapshot = context.snapshot.map(|it| it.digest.clone());
     let mut after = before.clone();
     after.apply(&event)?;
 
@@ -172,20 +176,9 @@ pub async fn record(
         writes.push(put(generations, slots_key(), &slots));
     }
     if let Some(decision) = &record.decision {
-        let document = DecisionRecord {
-            schema: DecisionRecord::SCHEMA,
-            id: decision_id,
-            model: id.clone(),
-            at: context.now,
-            kind: decision.kind,
-            actor: record.actor.clone(),
-            policy: context.policy.clone(),
-            champion: before.head.champion,
-            run: record.fact.run().cloned(),
-            outcome: decision.outcome.clone(),
-            reasons: decision.reasons.clone(),
-            inputs: decision.inputs.clone(),
-        };
+        let unkept = || AppError::Invalid(format!("decision {decision_id} does not keep what it was made on"));
+        let snapshot = context.snapshot.ok_or_else(unkept)?.clone();
+        let document = DecisionRecord::new(before, record, decision, context.policy, context.now, snapshot);
         writes.push(put(generations, Key::new(&model_partition(id), &DecisionRecord::sort(seq)), &document));
     }
     if let Some(request_id) = context.request_id {

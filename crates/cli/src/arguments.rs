@@ -100,6 +100,9 @@ pub(crate) enum Command {
     Explain {
         /// The decision's id as `refit history` shows it, for example `flight-time-d000042`.
         decision: String,
+        /// Also ask the planner again, on the stored inputs: the answer must be the recorded one.
+        #[arg(long)]
+        replay: bool,
         #[command(flatten)]
         state: StateArguments,
     },
@@ -139,6 +142,13 @@ pub(crate) enum Command {
 pub(crate) enum AuditCommand {
     /// Check that the log is whole, unchanged, and adds up to the stored state.
     Verify {
+        /// Only this model's.
+        model: Option<String>,
+        #[command(flatten)]
+        state: StateArguments,
+    },
+    /// Ask every decision again on its stored inputs: the answers must be the recorded ones, byte for byte.
+    Replay {
         /// Only this model's.
         model: Option<String>,
         #[command(flatten)]

@@ -31,6 +31,8 @@ pub struct AuditEvent {
     pub actor: Actor,
     /// What caused it: a request's id, an event's id or the decision it carries out.
     pub cause: String,
+    /// The digest of what the planner looked at, if a judgment was made: the log vouches for the inputs, too.
+    pub snapshot: Option<Digest>,
     /// What happened.
     pub fact: Fact,
     /// The hash of the event before; of nothing for the first.

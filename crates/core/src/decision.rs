@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::actor::Actor;
+use crate::model::Model;
 use crate::names::{Digest, ModelId, RunId};
+use crate::plan::{Decision, Record};
+use crate::snapshot::StoredSnapshot;
 
 /// What was decided about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,13 +50,43 @@ pub struct DecisionRecord {
     pub outcome: String,
     /// Why, one sentence each.
     pub reasons: Vec<String>,
-    /// The numbers it rests on.
+    /// The numbers it rests on, for people.
     pub inputs: Value,
+    /// All that the planner looked at: asked again, it gives the same answer.
+    pub snapshot: StoredSnapshot,
 }
 
 impl DecisionRecord {
     /// The version of the document.
     pub const SCHEMA: u16 = 1;
+
+    /// The record of `decision`, which stands behind the next event of `state`.
+    #[must_use]
+    pub fn new(
+        state: &Model,
+        record: &Record,
+        decision: &Decision,
+        policy: &Digest,
+        at: Timestamp,
+        snapshot: StoredSnapshot,
+    ) -> DecisionRecord {
+        let head = &state.head;
+        DecisionRecord {
+            schema: DecisionRecord::SCHEMA,
+            id: DecisionRecord::id(&head.model, head.audit_seq + 1),
+            model: head.model.clone(),
+            at,
+            kind: decision.kind,
+            actor: record.actor.clone(),
+            policy: policy.clone(),
+            champion: head.champion,
+            run: record.fact.run().cloned(),
+            outcome: decision.outcome.clone(),
+            reasons: decision.reasons.clone(),
+            inputs: decision.inputs.clone(),
+            snapshot,
+        }
+    }
 
     /// The id of the decision behind audit event `seq`.
     #[must_use]

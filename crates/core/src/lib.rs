@@ -14,7 +14,9 @@ mod names;
 pub mod package;
 pub mod plan;
 pub mod policy;
+pub mod proposal;
 pub mod run;
+pub mod snapshot;
 pub mod trigger;
 mod window;
 

@@ -196,6 +196,7 @@ impl Model {
             at,
             actor,
             cause: cause.to_owned(),
+            snapshot: None,
             fact,
             previous: self.head.audit_hash.clone(),
         }

@@ -102,6 +102,7 @@ impl History {
             at: now,
             actor: person(0),
             cause: "apply".to_owned(),
+            snapshot: None,
             fact,
             previous: AuditEvent::genesis(),
         };

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use refit_core::ModelId;
-use refit_core::plan::{CheckInputs, ManualRequest, Plan, WaitingOn, next_check, plan_check};
+use refit_core::plan::{ManualRequest, Question, next_check};
 
 use super::{Context, Outcome, Planner, Situation, drive};
 use crate::error::AppError;
@@ -23,12 +23,12 @@ struct Check<'a> {
 
 #[async_trait]
 impl Planner for Check<'_> {
-    async fn plan(&self, context: &Context, situation: &Situation<'_>) -> Result<Plan, AppError> {
+    async fn ask(&self, context: &Context, situation: &Situation<'_>) -> Result<Question, AppError> {
         let model = &situation.loaded.model;
         let policy = &situation.in_force.model;
         let manual = self.request.filter(|_| situation.is_request_open).map(|it| &it.manual);
         if self.request.is_some() && manual.is_none() {
-            return Ok(Plan::Wait { on: WaitingOn::Nothing, until: None });
+            return Ok(Question::Nothing);
         }
         let is_due = next_check(&model.head, policy) <= situation.now;
         let windows = if manual.is_none() && is_due {
@@ -36,7 +36,7 @@ impl Planner for Check<'_> {
         } else {
             Vec::new()
         };
-        Ok(plan_check(&CheckInputs { model, policy, now: situation.now, windows: &windows, manual }))
+        Ok(Question::Check { windows, manual: manual.cloned() })
     }
 
     fn request_id(&self) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use refit_core::ModelId;
-use refit_core::plan::{EvaluateInputs, ObservedExecution, Plan, plan_evaluate};
+use refit_core::plan::{ObservedExecution, Question};
 use refit_core::run::{Run, RunStatus};
 
 use super::{Context, Outcome, Planner, Situation, drive};
@@ -14,7 +14,7 @@ struct Evaluate;
 
 #[async_trait]
 impl Planner for Evaluate {
-    async fn plan(&self, context: &Context, situation: &Situation<'_>) -> Result<Plan, AppError> {
+    async fn ask(&self, context: &Context, situation: &Situation<'_>) -> Result<Question, AppError> {
         let model = &situation.loaded.model;
         let policy = &situation.in_force.model;
         let run = model.active_run();
@@ -29,15 +29,8 @@ impl Planner for Evaluate {
             }
             _ => None,
         };
-        let observed = execution.map(|it| ObservedExecution { status: it.status, failure: failure(&it) });
-        Ok(plan_evaluate(&EvaluateInputs {
-            model,
-            policy,
-            now: situation.now,
-            execution: observed.as_ref(),
-            outputs: outputs.as_ref().map(Result::as_ref),
-            performed: situation.performed,
-        }))
+        let execution = execution.map(|it| ObservedExecution { status: it.status, failure: failure(&it) });
+        Ok(Question::Evaluate { execution, outputs: outputs.map(|it| it.map(Box::new)) })
     }
 }
 

@@ -18,14 +18,16 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use refit_core::ModelId;
 use refit_core::audit::Fact;
-use refit_core::plan::{Plan, Record, Refusal, Step, WaitingOn, next_check, next_look};
+use refit_core::plan::{Plan, Question, Record, Refusal, Step, WaitingOn, next_check, next_look};
 use refit_core::policy::{ModelPolicy, Policy};
+use refit_core::snapshot::{Snapshot, StateName, StoredSnapshot};
 use refit_core::{Actor, Digest};
 use serde::Serialize;
 
 use crate::error::AppError;
 use crate::ports::{EndpointError, Ports};
 use crate::settings::Settings;
+use crate::snapshots;
 use crate::state::{Loaded, RecordContext, Scope, load, record, reschedule, was_handled};
 
 /// How often a plan is made anew after somebody else wrote first.
@@ -88,11 +90,11 @@ pub struct Situation<'a> {
     pub is_request_open: bool,
 }
 
-/// Collects what a plan needs beyond the state, and plans.
+/// Collects what a planner needs beyond the state. [`drive`] asks it and keeps with each decision what it was asked.
 #[async_trait]
 pub trait Planner: Send + Sync {
-    /// What comes next.
-    async fn plan(&self, context: &Context, situation: &Situation<'_>) -> Result<Plan, AppError>;
+    /// What the planner is asked.
+    async fn ask(&self, context: &Context, situation: &Situation<'_>) -> Result<Question, AppError>;
 
     /// The request that the first record answers, if a person asked.
     fn request_id(&self) -> Option<&str> {
@@ -128,9 +130,12 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
             is_request_open: request_id.is_some(),
         };
         let adopted = policy::plan_adoption(context, &loaded.model.head).await?;
-        let plan = match adopted {
-            Some(record) => Plan::Record(Box::new(record)),
-            None => planner.plan(context, &situation).await?,
+        let (plan, question) = match adopted {
+            Some(record) => (Plan::Record(Box::new(record)), Question::Nothing),
+            None => {
+                let question = planner.ask(context, &situation).await?;
+                (question.plan(&loaded.model, &in_force.model, now, &performed), question)
+            }
         };
         let planned = match plan {
             Plan::Record(planned) => *planned,
@@ -158,7 +163,8 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
         };
         // What else had to be recorded first is not the answer: the request stays open.
         let answers = request_id.filter(|_| is_answer(&planned.fact));
-        match record_planned(context, &loaded, &in_force, &planned, now, answers).await {
+        let asked = Asked { performed: &performed, question, request_id: answers };
+        match record_planned(context, &loaded, &in_force, &planned, now, asked).await {
             Ok(()) => {
                 outcome.recorded.push(planned.fact.name().to_owned());
                 performed.clear();
@@ -195,13 +201,43 @@ fn explain_refusal(refusal: &Refusal) -> String {
     refusal.to_string()
 }
 
+/// What a planner was asked, and by whom.
+struct Asked<'a> {
+    performed: &'a [Step],
+    question: Question,
+    request_id: Option<&'a str>,
+}
+
+/// Keeps what the planner looked at, when it came to a decision.
+async fn keep_asked(
+    context: &Context,
+    loaded: &Loaded,
+    policy: &Digest,
+    planned: &Record,
+    now: Timestamp,
+    asked: Asked<'_>,
+) -> Result<Option<StoredSnapshot>, AppError> {
+    if planned.decision.is_none() {
+        return Ok(None);
+    }
+    let snapshot = Snapshot {
+        schema: Snapshot::SCHEMA,
+        state: StateName::of(&loaded.model),
+        policy: policy.clone(),
+        now,
+        performed: asked.performed.to_vec(),
+        question: asked.question,
+    };
+    snapshots::keep(context, snapshot).await.map(Some)
+}
+
 async fn record_planned(
     context: &Context,
     loaded: &Loaded,
     in_force: &InForce,
     planned: &Record,
     now: Timestamp,
-    request_id: Option<&str>,
+    asked: Asked<'_>,
 ) -> Result<(), AppError> {
     let mut after = loaded.model.clone();
     let event = after.next_event(planned.fact.clone(), planned.actor.clone(), "", now);
@@ -212,7 +248,10 @@ async fn record_planned(
         _ => None,
     };
     let look_at = next_look(&after, &adopted.as_ref().unwrap_or(in_force).model, now);
-    let record_context = RecordContext { now, policy: &in_force.digest, look_at, request_id };
+    let request_id = asked.request_id;
+    let snapshot = keep_asked(context, loaded, &in_force.digest, planned, now, asked).await?;
+    let record_context =
+        RecordContext { now, policy: &in_force.digest, look_at, request_id, snapshot: snapshot.as_ref() };
     record(&*context.ports.table, loaded, planned, &record_context).await.map(|_| ())
 }
 

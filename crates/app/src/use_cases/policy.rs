@@ -67,6 +67,7 @@ async fn watch(
         at: context.now(),
         actor: actor.clone(),
         cause: "apply".to_owned(),
+        snapshot: None,
         fact: Fact::ModelWatched { policy: digest.clone(), origin, endpoint: policy.endpoint.clone() },
         previous: AuditEvent::genesis(),
     };

@@ -2,14 +2,13 @@
 
 use async_trait::async_trait;
 use refit_core::plan::{
-    Plan, PromoteInputs, Record, RollbackRequest, Step, VoteRequest, WaitingOn, plan_promote, plan_rollback,
-    plan_rollback_request,
+    Plan, Question, Record, RollbackRequest, Step, VoteRequest, WaitingOn, plan_rollback, plan_rollback_request,
 };
 use refit_core::run::RunStatus;
 use refit_core::{Digest, ModelId};
 
 use super::publish_events::published_up_to;
-use super::{Context, Outcome, Planner, Situation, drive, explain_refusal, perform_for_rollback};
+use super::{Asked, Context, Outcome, Planner, Situation, drive, explain_refusal, keep_asked, perform_for_rollback};
 use crate::error::AppError;
 use crate::measure::MAX_FILE_BYTES;
 use crate::ports::{EndpointError, EndpointStatus, ObjectError};
@@ -30,21 +29,13 @@ struct Promote<'a> {
 
 #[async_trait]
 impl Planner for Promote<'_> {
-    async fn plan(&self, context: &Context, situation: &Situation<'_>) -> Result<Plan, AppError> {
+    async fn ask(&self, context: &Context, situation: &Situation<'_>) -> Result<Question, AppError> {
         let model = &situation.loaded.model;
         let published = published_up_to(context, &model.head.model).await?;
         let serving = serving(context, &model.head.endpoint.name).await?;
         let archive = archive(context, situation).await?;
-        Ok(plan_promote(&PromoteInputs {
-            model,
-            policy: &situation.in_force.model,
-            now: situation.now,
-            published,
-            serving: serving.as_deref(),
-            archive: archive.as_ref(),
-            vote: self.request.filter(|_| situation.is_request_open).map(|it| &it.vote),
-            performed: situation.performed,
-        }))
+        let vote = self.request.filter(|_| situation.is_request_open).map(|it| it.vote.clone());
+        Ok(Question::Promote { published, serving, archive, vote })
     }
 
     fn request_id(&self) -> Option<&str> {
@@ -151,7 +142,14 @@ pub async fn rollback_model(
         let is_begun = head.active_rollback.is_some();
         let request_id = open.filter(|_| !is_begun).map(|it| it.id.as_str());
         // Due at once: whatever else the model was doing has to find out.
-        let record_context = RecordContext { now, policy: &head.policy.clone(), look_at: now, request_id };
+        let question = match open {
+            Some(order) => Question::Rollback { request: order.rollback.clone() },
+            None => Question::Nothing,
+        };
+        let asked = Asked { performed: &performed, question, request_id };
+        let snapshot = keep_asked(context, &loaded, &head.policy, &planned, now, asked).await?;
+        let record_context =
+            RecordContext { now, policy: &head.policy, look_at: now, request_id, snapshot: snapshot.as_ref() };
         match record(table, &loaded, &planned, &record_context).await {
             Ok(_) => {
                 outcome.recorded.push(planned.fact.name().to_owned());

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use refit_core::ModelId;
-use refit_core::plan::{DeclaredPipeline, Plan, StartInputs, plan_start};
+use refit_core::plan::{DeclaredPipeline, Question};
 use refit_core::run::RunStatus;
 
 use super::{Context, Outcome, Planner, Situation, drive};
@@ -13,10 +13,10 @@ struct Start;
 
 #[async_trait]
 impl Planner for Start {
-    async fn plan(&self, context: &Context, situation: &Situation<'_>) -> Result<Plan, AppError> {
+    async fn ask(&self, context: &Context, situation: &Situation<'_>) -> Result<Question, AppError> {
         let model = &situation.loaded.model;
         let is_requested = model.active_run().is_some_and(|it| it.status == RunStatus::Requested);
-        let described = if is_requested {
+        let pipeline = if is_requested {
             match context.ports.pipelines.describe(&situation.in_force.model.pipeline_name()).await {
                 Ok(it) => {
                     Some(Ok(DeclaredPipeline { version: it.version, digest: it.digest, parameters: it.parameters }))
@@ -27,16 +27,12 @@ impl Planner for Start {
         } else {
             None
         };
-        Ok(plan_start(&StartInputs {
-            model,
-            policy: &situation.in_force.model,
-            now: situation.now,
-            pipeline: described.as_ref().map(|it| it.as_ref().map_err(String::as_str)),
-            slots: &situation.loaded.slots,
+        Ok(Question::Start {
+            pipeline,
+            slots: situation.loaded.slots.clone(),
             concurrent_runs: situation.in_force.policy.fleet.concurrent_runs,
-            runs_root: &context.settings.runs_root(),
-            performed: situation.performed,
-        }))
+            runs_root: context.settings.runs_root(),
+        })
     }
 }
 

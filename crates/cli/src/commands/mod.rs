@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Runs { model, state } => show::runs(model.as_deref(), &state.state, format),
         Command::Packages { model, state } => show::packages(model.as_deref(), &state.state, format),
         Command::History { model, all, state } => show::history(model.as_deref(), all, &state.state, format),
-        Command::Explain { decision, state } => show::explain(&decision, &state.state, format),
+        Command::Explain { decision, replay, state } => show::explain(&decision, replay, &state.state, format),
         Command::Trigger(arguments) => people::trigger(&arguments, format),
         Command::Approve(arguments) => people::vote(&arguments, Choice::Approve, format),
         Command::Decline(arguments) => people::vote(&arguments, Choice::Decline, format),
@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Doctor { state } => doctor::doctor(&state.state, format),
         Command::Export { output, state } => export::export(&output, &state.state, format),
         Command::Audit(AuditCommand::Verify { model, state }) => audit::verify(model.as_deref(), &state.state, format),
+        Command::Audit(AuditCommand::Replay { model, state }) => audit::replay(model.as_deref(), &state.state, format),
         Command::Pipeline(PipelineCommand::Lint { definition }) => pipeline::lint(&definition, format),
         Command::Pipeline(PipelineCommand::Diff { old, new }) => pipeline::diff(&old, &new, format),
         Command::Pipeline(PipelineCommand::Run { definition, parameters, objects, work }) => {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use refit_app::decisions::{ReplayedDecision, replay_model};
 use refit_app::queries;
 use refit_core::ModelId;
 use refit_core::approval::Approval;
@@ -190,13 +191,24 @@ pub(crate) fn history(model: Option<&str>, all: bool, state: &Path, format: Form
 }
 
 /// `refit explain`.
-pub(crate) fn explain(decision: &str, state: &Path, format: Format) -> anyhow::Result<Exit> {
+pub(crate) fn explain(decision: &str, replay: bool, state: &Path, format: Format) -> anyhow::Result<Exit> {
     let world = state::open(state, Access::Read)?;
     let record = world.block_on(queries::get_decision(&*world.context.ports.table, decision))?;
-    answer(format, &record, |record| {
+    let replayed = match replay {
+        true => {
+            let all = world.block_on(replay_model(&world.context, &record.model))?;
+            all.into_iter().find(|it| it.decision == record.id)
+        }
+        false => None,
+    };
+    let mut document = serde_json::to_value(&record)?;
+    if let Some(replayed) = &replayed {
+        document["replay"] = serde_json::to_value(replayed)?;
+    }
+    answer(format, &document, |_| {
         let reasons: String = record.reasons.iter().map(|it| format!("  - {}\n", escaped(it))).collect();
         format!(
-            "{}  {}  {}\n{}\nasked by {}, policy {}, champion {}\n{reasons}all numbers: refit explain {}{} --output-format json\n",
+            "{}  {}  {}\n{}\nasked by {}, policy {}, champion {}\n{reasons}{}all numbers: refit explain {}{} --output-format json\n",
             record.id,
             record.at,
             record.model,
@@ -204,9 +216,18 @@ pub(crate) fn explain(decision: &str, state: &Path, format: Format) -> anyhow::R
             escaped(&record.actor.to_string()),
             record.policy.short(),
             dash(record.champion.map(|it| format!("version {it}"))),
+            replayed.as_ref().map(show_replay).unwrap_or_default(),
             record.id,
             state::flag(state),
         )
     })?;
-    Ok(Exit::Yes)
+    Ok(if replayed.is_none_or(|it| it.is_equal) { Exit::Yes } else { Exit::No })
+}
+
+fn show_replay(replayed: &ReplayedDecision) -> String {
+    if replayed.is_equal {
+        return format!("asked again on inputs {}: the same answer, byte for byte\n", replayed.snapshot.short());
+    }
+    let problems: String = replayed.problems.iter().map(|it| format!("  ! {}\n", escaped(it))).collect();
+    format!("asked again on inputs {}: NOT AS RECORDED\n{problems}", replayed.snapshot.short())
 }

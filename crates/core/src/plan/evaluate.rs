@@ -1,6 +1,7 @@
 //! From a running execution to a judged candidate.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Decision, POLL, Plan, Record, Step, WaitingOn};
@@ -17,7 +18,8 @@ use crate::run::{Announcement, ExecutionStatus, Outcome, OutcomeCode, Run, RunSt
 use super::promote::approval_basis;
 
 /// What the service says about the run's execution.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ObservedExecution {
     /// Its status.
     pub status: ExecutionStatus,
@@ -26,7 +28,8 @@ pub struct ObservedExecution {
 }
 
 /// What a run's execution left behind.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CandidateOutputs {
     /// The package, as a candidate, with its measured quality.
     pub package: Package,
@@ -35,7 +38,7 @@ pub struct CandidateOutputs {
 }
 
 /// Why a run's outputs cannot be judged; not the model's fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputsProblem(pub String);
 
 /// What judging looks at.

@@ -7,6 +7,7 @@ mod check;
 mod evaluate;
 mod look;
 mod promote;
+mod question;
 mod rollback;
 mod start;
 
@@ -20,6 +21,7 @@ pub use check::{CheckInputs, ManualRequest, next_check, plan_check};
 pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, plan_evaluate};
 pub use look::next_look;
 pub use promote::{PromoteInputs, VoteRequest, approval_basis, plan_promote};
+pub use question::Question;
 pub use rollback::{RollbackRequest, plan_rollback, plan_rollback_request};
 pub use start::{DeclaredPipeline, StartInputs, plan_start};
 
@@ -84,7 +86,8 @@ pub struct Decision {
 }
 
 /// An idempotent action on the world.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
     /// Write the frozen request beside the run's outputs.
     WriteRequest {

@@ -1,6 +1,7 @@
 //! From a judged candidate to a champion: votes, notice, traffic, promotion. Also carries on a rollback.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::rollback::plan_rollback;
@@ -17,7 +18,8 @@ use crate::policy::ModelPolicy;
 use crate::run::{Announcement, Outcome, OutcomeCode, Run, RunStatus};
 
 /// A person's vote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VoteRequest {
     /// The run.
     pub run: RunId,

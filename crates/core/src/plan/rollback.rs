@@ -1,6 +1,7 @@
 //! Taking the champion back: always legal, idempotent, exact. Looks at HEAD and two packages, and at nothing that could
 //! be broken by the change that is taken back.
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Decision, Plan, Record, Refusal, Step, WaitingOn};
@@ -10,7 +11,8 @@ use crate::decision::DecisionKind;
 use crate::model::Model;
 
 /// A request to take the champion back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
     /// Who.
     pub actor: Actor,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{POLL, Plan, Record, Slots, Step, WaitingOn};
@@ -15,7 +16,8 @@ use crate::run::{Outcome, OutcomeCode, Run, RunStatus, TrainingRequest};
 use crate::window::Window;
 
 /// What a pipeline declares.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DeclaredPipeline {
     /// The newest version of its definition.
     pub version: u64,

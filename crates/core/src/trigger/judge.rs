@@ -1,6 +1,7 @@
 //! Judges closed windows: pure rules over measured numbers.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{CauseKind, FeatureJudgment, Judgment, JudgmentKind, QualityJudgment, Source, WindowVerdict};
 use crate::names::Digest;
@@ -42,7 +43,8 @@ fn margin_999(window: &Measured, holdout: &Measured) -> Option<f64> {
 }
 
 /// The distances of one feature between a window and the baseline.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FeatureEvidence {
     /// The feature.
     pub name: String,
@@ -55,14 +57,16 @@ pub struct FeatureEvidence {
 }
 
 /// The champion's quality in a window.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct QualityEvidence {
     /// The measured value; `None` when undefined (one class only, for example).
     pub measured: Option<Measured>,
 }
 
 /// What was measured on one closed window.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum WindowEvidence {
     /// Its inputs.
     Drift {

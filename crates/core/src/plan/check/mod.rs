@@ -4,6 +4,7 @@ mod findings;
 mod guards;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use findings::find;
@@ -19,7 +20,8 @@ use crate::policy::ModelPolicy;
 use crate::trigger::{Cause, FindingOutcome, Judgment, WindowEvidence, judge};
 
 /// A person's request to retrain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ManualRequest {
     /// Who.
     pub actor: Actor,

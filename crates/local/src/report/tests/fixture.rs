@@ -616,6 +616,7 @@ fn audit(model: &ModelId) -> Vec<AuditEntry> {
             at: start(),
             actor: Actor::refit(),
             cause: "check".to_owned(),
+            snapshot: None,
             fact,
             previous,
         };

@@ -1,0 +1,120 @@
+//! What a planner is asked: all that was collected for it, owned, so that it can be stored and asked again.
+//!
+//! A use case collects a [`Question`] and nothing else can ask a planner on its way to a record. So no planner has an input
+//! that its decision does not keep: a new input is a new field here.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, ManualRequest, ObservedExecution, OutputsProblem,
+    Plan, PromoteInputs, RollbackRequest, Slots, StartInputs, Step, VoteRequest, WaitingOn, plan_check, plan_evaluate,
+    plan_promote, plan_rollback_request, plan_start,
+};
+use crate::model::Model;
+use crate::names::{Digest, ObjectUri};
+use crate::policy::ModelPolicy;
+use crate::trigger::WindowEvidence;
+
+/// One planner, and what was collected for it beyond the state, the policy and the time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Question {
+    /// Nobody is asked: what there was to answer has been answered.
+    Nothing,
+    /// [`plan_check`].
+    Check {
+        /// Closed windows that were not judged yet, oldest first.
+        windows: Vec<WindowEvidence>,
+        /// A person's request.
+        manual: Option<ManualRequest>,
+    },
+    /// [`plan_start`].
+    Start {
+        /// The pipeline, or why it cannot be described.
+        pipeline: Option<Result<DeclaredPipeline, String>>,
+        /// The fleet's slots.
+        slots: Slots,
+        /// How many there are.
+        concurrent_runs: u32,
+        /// Below which address runs write.
+        runs_root: ObjectUri,
+    },
+    /// [`plan_evaluate`].
+    Evaluate {
+        /// The execution.
+        execution: Option<ObservedExecution>,
+        /// The outputs.
+        outputs: Option<Result<Box<CandidateOutputs>, OutputsProblem>>,
+    },
+    /// [`plan_promote`].
+    Promote {
+        /// How far the log is published.
+        published: u64,
+        /// The package that the endpoint serves alone, if it serves one alone.
+        serving: Option<String>,
+        /// The digest of the candidate's archive, where the planner needs it.
+        archive: Option<Digest>,
+        /// A person's vote.
+        vote: Option<VoteRequest>,
+    },
+    /// [`plan_rollback_request`].
+    Rollback {
+        /// A person's request.
+        request: RollbackRequest,
+    },
+}
+
+impl Question {
+    /// What comes next: asks the planner.
+    pub fn plan(&self, model: &Model, policy: &ModelPolicy, now: Timestamp, performed: &[Step]) -> Plan {
+        match self {
+            Question::Nothing => Plan::Wait { on: WaitingOn::Nothing, until: None },
+            Question::Check { windows, manual } => {
+                plan_check(&CheckInputs { model, policy, now, windows, manual: manual.as_ref() })
+            }
+            Question::Start { pipeline, slots, concurrent_runs, runs_root } => plan_start(&StartInputs {
+                model,
+                policy,
+                now,
+                pipeline: pipeline.as_ref().map(|it| it.as_ref().map_err(String::as_str)),
+                slots,
+                concurrent_runs: *concurrent_runs,
+                runs_root,
+                performed,
+            }),
+            Question::Evaluate { execution, outputs } => plan_evaluate(&EvaluateInputs {
+                model,
+                policy,
+                now,
+                execution: execution.as_ref(),
+                outputs: outputs.as_ref().map(|it| it.as_deref()),
+                performed,
+            }),
+            Question::Promote { published, serving, archive, vote } => plan_promote(&PromoteInputs {
+                model,
+                policy,
+                now,
+                published: *published,
+                serving: serving.as_deref(),
+                archive: archive.as_ref(),
+                vote: vote.as_ref(),
+                performed,
+            }),
+            Question::Rollback { request } => plan_rollback_request(model, request),
+        }
+    }
+
+    /// The plan of a planner that needs no policy, so that a broken one is no obstacle; `None` for all others.
+    #[must_use]
+    pub fn plan_without_policy(&self, model: &Model) -> Option<Plan> {
+        match self {
+            Question::Rollback { request } => Some(plan_rollback_request(model, request)),
+            Question::Nothing
+            | Question::Check { .. }
+            | Question::Start { .. }
+            | Question::Evaluate { .. }
+            | Question::Promote { .. } => None,
+        }
+    }
+}
