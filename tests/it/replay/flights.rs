@@ -149,6 +149,18 @@ fn check_decisions(document: &Value, state: &Path) {
     }
 }
 
+/// Every decision of the year, asked again, is the recorded one, byte for byte.
+#[track_caller]
+fn check_replayed(document: &Value, state: &Path) {
+    let replayed = answer(&["audit", "replay", "--state", shown(state)]);
+    let decisions = list(&replayed, "/flight-time");
+    let checks = number(document, "/quiet_checks") as usize;
+    assert_eq!(decisions.len(), list(document, "/decisions").len() + checks, "every decision is asked again");
+    for decision in decisions {
+        assert_eq!(decision["is_equal"], true, "{decision}");
+    }
+}
+
 #[test]
 fn a_year_of_flights_is_kept_fresh() {
     let folder = TempDir::new().expect("a folder");
@@ -166,6 +178,7 @@ fn a_year_of_flights_is_kept_fresh() {
     check_people(&document, &state);
     check_report(&document, &state);
     check_decisions(&document, &state);
+    check_replayed(&document, &state);
 }
 
 /// The bundled flights, with everything but time and id drawn from the whole year.
