@@ -89,6 +89,12 @@ pub fn slots_key() -> Key {
     Key::new(FLEET, "SLOTS")
 }
 
+/// The fleet's queue.
+#[must_use]
+pub fn queue_key() -> Key {
+    Key::new(FLEET, "QUEUE")
+}
+
 /// The pointer to the current policy.
 #[must_use]
 pub fn policy_key() -> Key {

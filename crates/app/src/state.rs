@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use refit_core::audit::AuditEntry;
 use refit_core::decision::DecisionRecord;
 use refit_core::model::{Head, Model};
-use refit_core::plan::{Record, Slots};
+use refit_core::plan::{Queue, Record, Slots};
 use refit_core::snapshot::StoredSnapshot;
 use refit_core::{Digest, ModelId, RunId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::documents::{
-    approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse, request_key,
-    run_key, slots_key, to_body,
+    approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse, queue_key,
+    request_key, run_key, slots_key, to_body,
 };
 use crate::error::AppError;
 use crate::ports::{Due, Expect, Generation, Item, Key, Table, Token, Write};
@@ -26,6 +26,8 @@ pub struct Loaded {
     pub model: Model,
     /// The fleet's slots.
     pub slots: Slots,
+    /// The fleet's queue.
+    pub queue: Queue,
     /// When the model is looked at next.
     pub look_at: Option<Timestamp>,
     generations: BTreeMap<Key, Generation>,
@@ -78,6 +80,7 @@ pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Optio
         versions.extend([Some(rollback.from), Some(rollback.to)]);
     }
     let mut slots = Slots { schema: Slots::SCHEMA, holders: BTreeMap::new() };
+    let mut queue = Queue { schema: Queue::SCHEMA, entries: BTreeMap::new() };
     if scope == Scope::Everything {
         if let Some(run_id) = model.head.active_run.clone() {
             if let Some(run) = reader.document::<refit_core::run::Run>(&run_key(&run_id)).await? {
@@ -91,6 +94,9 @@ pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Optio
         if let Some(stored) = reader.document(&slots_key()).await? {
             slots = stored;
         }
+        if let Some(stored) = reader.document(&queue_key()).await? {
+            queue = stored;
+        }
     }
     for version in versions.into_iter().flatten() {
         if !model.packages.contains_key(&version)
@@ -100,7 +106,7 @@ pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Optio
         }
     }
     let look_at = reader.item(&look_key(id)).await?.and_then(|it| it.due).map(|it| it.at);
-    Ok(Some(Loaded { model, slots, look_at, generations: reader.generations }))
+    Ok(Some(Loaded { model, slots, queue, look_at, generations: reader.generations }))
 }
 
 fn expect(generations: &BTreeMap<Key, Generation>, key: &Key) -> Expect {
@@ -172,8 +178,12 @@ pub async fn record(
         changed(&before.judgments, &after.judgments)
             .map(|(sort, document)| put(generations, Key::new(&model_partition(id), sort), document)),
     );
-    if let Some(slots) = changed_slots(&loaded.slots, before, &after, context.now) {
+    // Who waits and who holds a slot follows from the runs' statuses alone, in the same transaction.
+    if let Some(slots) = loaded.slots.follow(before, &after, context.now) {
         writes.push(put(generations, slots_key(), &slots));
+    }
+    if let Some(queue) = loaded.queue.follow(before, &after) {
+        writes.push(put(generations, queue_key(), &queue));
     }
     if let Some(decision) = &record.decision {
         let unkept = || AppError::Invalid(format!("decision {decision_id} does not keep what it was made on"));
@@ -257,21 +267,6 @@ fn changed<'a, K: Ord, V: PartialEq>(
     after: &'a BTreeMap<K, V>,
 ) -> impl Iterator<Item = (&'a K, &'a V)> {
     after.iter().filter(|(key, value)| before.get(key) != Some(value))
-}
-
-/// The slots after a fact, if it took or freed one. Which run holds one follows from its status alone.
-fn changed_slots(slots: &Slots, before: &Model, after: &Model, now: Timestamp) -> Option<Slots> {
-    let mut changed = slots.clone();
-    for (id, run) in &after.runs {
-        let held_before = before.runs.get(id).is_some_and(|it| it.status.holds_slot());
-        let holds = run.status.holds_slot();
-        if holds && !held_before {
-            changed.holders.insert(id.clone(), now);
-        } else if !holds && held_before {
-            changed.holders.remove(id);
-        }
-    }
-    (changed != *slots).then_some(changed)
 }
 
 /// Whether a request was handled before.

@@ -11,7 +11,7 @@ use crate::approval::{Approval, Vote};
 use crate::evaluation::Evaluation;
 use crate::names::{Digest, ModelId, RunId};
 use crate::package::Package;
-use crate::policy::EndpointPolicy;
+use crate::policy::{EndpointPolicy, Priority};
 use crate::run::{Announcement, Outcome, RunStatus, StopReason, TrainingRequest};
 use crate::trigger::{Cause, Finding, Judgment};
 
@@ -81,6 +81,8 @@ pub enum Fact {
     RunQueued {
         /// The run.
         run: RunId,
+        /// How urgent it is.
+        priority: Priority,
         /// What it trains.
         request: Box<TrainingRequest>,
     },

@@ -10,7 +10,7 @@ use crate::approval::Approval;
 use crate::audit::{AfterEvaluation, AuditEvent, Fact};
 use crate::names::{Digest, ModelId, RunId};
 use crate::package::{Package, PackageStatus};
-use crate::policy::EndpointPolicy;
+use crate::policy::{EndpointPolicy, Priority};
 use crate::run::{IllegalTransition, Outcome, OutcomeCode, Run, RunEvent, RunStatus};
 use crate::trigger::{Cause, CauseKind, Judgment, JudgmentKind};
 
@@ -252,15 +252,16 @@ impl Model {
                 self.add_judgments(judgments);
                 self.request_run(event, run, causes)?;
             }
-            Fact::RunQueued { run, request } => {
+            Fact::RunQueued { run, priority, request } => {
                 let champion = self.head.champion;
                 let run = self.step(seq, run, RunEvent::Freeze)?;
                 run.request = Some((**request).clone());
                 run.champion = champion;
+                run.priority = *priority;
+                run.queued_at = Some(event.at);
+                run.ready_at = Some(event.at);
             }
-            Fact::RunStarting { run } => {
-                self.step(seq, run, RunEvent::TakeSlot)?;
-            }
+            Fact::RunStarting { run } => self.step(seq, run, RunEvent::TakeSlot)?.ready_at = None,
             Fact::RunTraining { run, execution, deadline } => {
                 let run = self.step(seq, run, RunEvent::ExecutionStarted)?;
                 run.execution = Some(execution.clone());
@@ -356,6 +357,9 @@ impl Model {
             requested_by: event.actor.clone(),
             requested_at: event.at,
             decision: event.cause.clone(),
+            priority: Priority::Normal,
+            queued_at: None,
+            ready_at: None,
             champion: self.head.champion,
             request: None,
             execution: None,

@@ -11,11 +11,11 @@ use refit_core::evaluation::{Comparison, Evidence, Improvement, improvement};
 use refit_core::model::Model;
 use refit_core::package::{Measured, Package, PackageStatus};
 use refit_core::plan::{
-    CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, ManualRequest, ObservedExecution, OutputsProblem,
-    Plan, PromoteInputs, RollbackRequest, Slots, StartInputs, Step, VoteRequest, WaitingOn, plan_check, plan_evaluate,
-    plan_promote, plan_rollback, plan_rollback_request, plan_start,
+    CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, Fleet, ManualRequest, ObservedExecution,
+    OutputsProblem, Plan, PromoteInputs, Queue, QueueEntry, RollbackRequest, Slots, StartInputs, Step, VoteRequest,
+    WaitingOn, plan_check, plan_evaluate, plan_promote, plan_rollback, plan_rollback_request, plan_start,
 };
-use refit_core::policy::{ImprovementMode, Metric, ModelPolicy, Policy, read};
+use refit_core::policy::{ImprovementMode, Metric, ModelPolicy, Policy, Span, read};
 use refit_core::run::{ExecutionStatus, Run, RunStatus};
 use refit_core::trigger::{QualityEvidence, Source, WindowEvidence};
 use refit_core::{Actor, Digest, ObjectUri, RunId, Window};
@@ -241,13 +241,14 @@ impl History {
         let root: ObjectUri = "s3://state/runs".parse().map_err(|_| TestCaseError::fail("a constant"))?;
         let slots = Slots::default();
         self.follow(|it, performed| {
+            let waiting = it.model.active_run().and_then(|run| Some((run.id.clone(), QueueEntry::of(run)?)));
+            let queue = Queue { schema: Queue::SCHEMA, entries: waiting.into_iter().collect() };
             plan_start(&StartInputs {
                 model: &it.model,
                 policy: &it.policy,
                 now: it.now,
                 pipeline: Some(if is_defined { Ok(&pipeline) } else { Err("it does not exist") }),
-                slots: &slots,
-                concurrent_runs: 1,
+                fleet: Fleet { slots: &slots, queue: &queue, concurrent_runs: 1, aging: Span::hours(1) },
                 runs_root: &root,
                 performed,
             })

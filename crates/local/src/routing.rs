@@ -15,12 +15,25 @@ pub const SOURCE: &str = "refit";
 #[must_use]
 pub fn targets(event: &Value) -> Vec<Function> {
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+    if text("source") == SOURCE && text("detail-type") == "Retraining Succeeded" {
+        // The candidate is judged, and the slot that is free now goes to whoever waits.
+        return vec![Function::EvaluateCandidate, Function::StartRetraining];
+    }
     let target = match (text("source"), text("detail-type")) {
         (SOURCE, WAKE_UP) => event.pointer("/detail/function").and_then(Value::as_str).and_then(|it| it.parse().ok()),
-        (SOURCE, "Retraining Requested" | "Retraining Queued" | "Retraining Starting") => {
-            Some(Function::StartRetraining)
-        }
-        (SOURCE, "Retraining Succeeded") => Some(Function::EvaluateCandidate),
+        (
+            SOURCE,
+            "Retraining Requested"
+            | "Retraining Queued"
+            | "Retraining Starting"
+            // These free a slot: whoever waits for one is started at once.
+            | "Retraining Retrying"
+            | "Retraining Failed"
+            | "Retraining Canceled"
+            | "Retraining Superseded"
+            | "Retraining Timed Out",
+        ) => Some(Function::StartRetraining),
+        (SOURCE, "Retraining Stopping") => Some(Function::EvaluateCandidate),
         (
             SOURCE,
             "Approval Requested"
@@ -64,7 +77,9 @@ mod tests {
     #[test]
     fn each_event_goes_where_its_work_is() {
         check("refit", "Retraining Requested", &[Function::StartRetraining]);
-        check("refit", "Retraining Succeeded", &[Function::EvaluateCandidate]);
+        check("refit", "Retraining Succeeded", &[Function::EvaluateCandidate, Function::StartRetraining]);
+        check("refit", "Retraining Failed", &[Function::StartRetraining]);
+        check("refit", "Retraining Stopping", &[Function::EvaluateCandidate]);
         check("refit", "Rollback Performed", &[Function::PromoteModel]);
         check("aws.s3", "Object Created", &[Function::RecordWindow]);
         check("aws.events", "Scheduled Event", &[Function::Sweep]);

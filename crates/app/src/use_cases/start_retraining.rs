@@ -1,10 +1,16 @@
-//! Takes a requested run to a running execution.
+//! Takes requested runs to running executions: freezes what the woken model trains, then dispatches the fleet's queue.
+//!
+//! Whichever model is woken, the runs whose turn it is are started, whichever model they belong to: that is what makes the
+//! queue fair, and what a freed slot needs only one wake-up for.
+
+mod dispatch;
 
 use async_trait::async_trait;
 use refit_core::ModelId;
 use refit_core::plan::{DeclaredPipeline, Question};
 use refit_core::run::RunStatus;
 
+use self::dispatch::{dispatch, enqueue, fleet_policy};
 use super::{Context, Outcome, Planner, Situation, drive};
 use crate::error::AppError;
 use crate::ports::PipelineError;
@@ -14,9 +20,16 @@ struct Start;
 #[async_trait]
 impl Planner for Start {
     async fn ask(&self, context: &Context, situation: &Situation<'_>) -> Result<Question, AppError> {
-        let model = &situation.loaded.model;
-        let is_requested = model.active_run().is_some_and(|it| it.status == RunStatus::Requested);
-        let pipeline = if is_requested {
+        let loaded = situation.loaded;
+        let run = loaded.model.active_run();
+        if let Some(run) = run.filter(|it| it.status == RunStatus::Queued)
+            && !loaded.queue.entries.contains_key(&run.id)
+        {
+            // The queue lost it. What was read is old now; the dispatch that follows sees the new queue.
+            enqueue(context, loaded, run).await?;
+            return Ok(Question::Nothing);
+        }
+        let pipeline = if run.is_some_and(|it| it.status == RunStatus::Requested) {
             match context.ports.pipelines.describe(&situation.in_force.model.pipeline_name()).await {
                 Ok(it) => {
                     Some(Ok(DeclaredPipeline { version: it.version, digest: it.digest, parameters: it.parameters }))
@@ -27,20 +40,28 @@ impl Planner for Start {
         } else {
             None
         };
+        let fleet = fleet_policy(context, situation.in_force).await?;
         Ok(Question::Start {
             pipeline,
-            slots: situation.loaded.slots.clone(),
-            concurrent_runs: situation.in_force.policy.fleet.concurrent_runs,
+            slots: loaded.slots.clone(),
+            queue: loaded.queue.clone(),
+            concurrent_runs: fleet.concurrent_runs,
+            aging: fleet.priority_aging,
             runs_root: context.settings.runs_root(),
         })
     }
 }
 
-/// Starts the requested run of a model, if there is one.
+/// Carries on the run of the woken model, then starts whatever runs of the fleet have their turn.
 ///
 /// # Errors
 /// See [`AppError`].
 #[tracing::instrument(name = "start_retraining", skip_all, fields(model.id = %model))]
 pub async fn start_retraining(context: &Context, model: &ModelId) -> Result<Outcome, AppError> {
-    drive(context, model, &Start).await
+    // What is wrong with the woken model is no reason to let the others wait.
+    let driven = drive(context, model, &Start).await;
+    let dispatched = dispatch(context).await;
+    let mut outcome = driven?;
+    outcome.recorded.extend(dispatched?);
+    Ok(outcome)
 }

@@ -4,6 +4,7 @@
 //! is healed by the next wake-up: the same state gives the same plan, and every step may be performed twice.
 
 mod check;
+mod dispatch;
 mod evaluate;
 mod look;
 mod promote;
@@ -11,13 +12,13 @@ mod question;
 mod rollback;
 mod start;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use check::{CheckInputs, ManualRequest, next_check, plan_check};
+pub use dispatch::{Dispatch, Fleet, Holder, Queue, QueueEntry, Slots, plan_dispatch};
 pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, plan_evaluate};
 pub use look::next_look;
 pub use promote::{PromoteInputs, VoteRequest, approval_basis, plan_promote};
@@ -139,6 +140,16 @@ pub enum WaitingOn {
         /// Who holds them.
         holders: Vec<RunId>,
     },
+    /// Another run is dispatched before this one.
+    Turn {
+        /// Which.
+        next: RunId,
+    },
+    /// The run is not to be started before this time.
+    Backoff {
+        /// From when on it may be started.
+        until: Timestamp,
+    },
     /// The pipeline cannot take more executions now.
     Quota,
     /// The execution is under way.
@@ -176,6 +187,8 @@ impl fmt::Display for WaitingOn {
                 let names: Vec<String> = holders.iter().map(ToString::to_string).collect();
                 write!(f, "waiting for a slot; taken by {}", names.join(", "))
             }
+            WaitingOn::Turn { next } => write!(f, "waiting for its turn; {next} comes first"),
+            WaitingOn::Backoff { until } => write!(f, "waiting until {until} before it is started again"),
             WaitingOn::Quota => f.write_str("waiting for the service's quota of executions"),
             WaitingOn::Execution { arn } => write!(f, "waiting for execution {arn}"),
             WaitingOn::Endpoint { name } => write!(f, "waiting for endpoint {name}, which is changing"),
@@ -247,19 +260,4 @@ pub enum Refusal {
         /// The champion that was restored.
         to: u64,
     },
-}
-
-/// The fleet's slots: a set of holders, so that taking twice is taking once.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Slots {
-    /// Document version.
-    pub schema: u16,
-    /// Which runs hold a slot, since when.
-    pub holders: BTreeMap<RunId, Timestamp>,
-}
-
-impl Slots {
-    /// The version of the document.
-    pub const SCHEMA: u16 = 1;
 }

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, ManualRequest, ObservedExecution, OutputsProblem,
-    Plan, PromoteInputs, RollbackRequest, Slots, StartInputs, Step, VoteRequest, WaitingOn, plan_check, plan_evaluate,
-    plan_promote, plan_rollback_request, plan_start,
+    CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, Fleet, ManualRequest, ObservedExecution,
+    OutputsProblem, Plan, PromoteInputs, Queue, RollbackRequest, Slots, StartInputs, Step, VoteRequest, WaitingOn,
+    plan_check, plan_evaluate, plan_promote, plan_rollback_request, plan_start,
 };
 use crate::model::Model;
 use crate::names::{Digest, ObjectUri};
-use crate::policy::ModelPolicy;
+use crate::policy::{ModelPolicy, Span};
 use crate::trigger::WindowEvidence;
 
 /// One planner, and what was collected for it beyond the state, the policy and the time.
@@ -35,8 +35,12 @@ pub enum Question {
         pipeline: Option<Result<DeclaredPipeline, String>>,
         /// The fleet's slots.
         slots: Slots,
-        /// How many there are.
+        /// The fleet's queue.
+        queue: Queue,
+        /// How many slots there are.
         concurrent_runs: u32,
+        /// After how much waiting a run counts as one priority higher.
+        aging: Span,
         /// Below which address runs write.
         runs_root: ObjectUri,
     },
@@ -73,13 +77,12 @@ impl Question {
             Question::Check { windows, manual } => {
                 plan_check(&CheckInputs { model, policy, now, windows, manual: manual.as_ref() })
             }
-            Question::Start { pipeline, slots, concurrent_runs, runs_root } => plan_start(&StartInputs {
+            Question::Start { pipeline, slots, queue, concurrent_runs, aging, runs_root } => plan_start(&StartInputs {
                 model,
                 policy,
                 now,
                 pipeline: pipeline.as_ref().map(|it| it.as_ref().map_err(String::as_str)),
-                slots,
-                concurrent_runs: *concurrent_runs,
+                fleet: Fleet { slots, queue, concurrent_runs: *concurrent_runs, aging: *aging },
                 runs_root,
                 performed,
             }),

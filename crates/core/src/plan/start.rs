@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{POLL, Plan, Record, Slots, Step, WaitingOn};
+use super::{Dispatch, Fleet, POLL, Plan, Record, Step, WaitingOn, plan_dispatch};
 use crate::audit::Fact;
 use crate::model::Model;
 use crate::names::{Digest, ObjectUri};
 use crate::package::Package;
-use crate::policy::{ModelPolicy, Span, Strategy, Task};
+use crate::policy::{ModelPolicy, Priority, Span, Strategy, Task};
 use crate::run::{Outcome, OutcomeCode, Run, RunStatus, TrainingRequest};
+use crate::trigger::CauseKind;
 use crate::window::Window;
 
 /// What a pipeline declares.
@@ -38,10 +39,8 @@ pub struct StartInputs<'a> {
     pub now: Timestamp,
     /// The pipeline, or why it cannot be described.
     pub pipeline: Option<Result<&'a DeclaredPipeline, &'a str>>,
-    /// The fleet's slots.
-    pub slots: &'a Slots,
-    /// How many there are.
-    pub concurrent_runs: u32,
+    /// The fleet's slots and queue.
+    pub fleet: Fleet<'a>,
     /// Below which address runs write.
     pub runs_root: &'a ObjectUri,
     /// Steps performed since the run's status last changed.
@@ -55,15 +54,7 @@ pub fn plan_start(inputs: &StartInputs<'_>) -> Plan {
     };
     match run.status {
         RunStatus::Requested => plan_freeze(inputs, run),
-        RunStatus::Queued => {
-            let taken = inputs.slots.holders.len();
-            if usize::try_from(inputs.concurrent_runs).is_ok_and(|slots| taken < slots) {
-                Record::carried_out(Fact::RunStarting { run: run.id.clone() })
-            } else {
-                let holders = inputs.slots.holders.keys().cloned().collect();
-                Plan::Wait { on: WaitingOn::Slot { holders }, until: Some(POLL.after(inputs.now)) }
-            }
-        }
+        RunStatus::Queued => plan_queued(inputs, run),
         RunStatus::Starting => {
             let request = run.request.as_ref().expect("invariant: a starting run has a request");
             let write = Step::WriteRequest { output: request.output.clone(), document: request.document.clone() };
@@ -85,6 +76,23 @@ pub fn plan_start(inputs: &StartInputs<'_>) -> Plan {
         | RunStatus::Canceled
         | RunStatus::TimedOut => Plan::Wait { on: WaitingOn::Nothing, until: None },
     }
+}
+
+/// Only the run whose turn it is takes a slot, whichever model was woken.
+fn plan_queued(inputs: &StartInputs<'_>, run: &Run) -> Plan {
+    let (on, until) = match plan_dispatch(&inputs.fleet, inputs.now) {
+        Dispatch::Start(next) if next == run.id => {
+            return Record::carried_out(Fact::RunStarting { run: run.id.clone() });
+        }
+        Dispatch::Start(next) => (WaitingOn::Turn { next }, POLL.after(inputs.now)),
+        Dispatch::WaitForSlot { holders } => (WaitingOn::Slot { holders }, POLL.after(inputs.now)),
+        Dispatch::WaitUntil(ready_at) => match run.ready_at.filter(|it| inputs.now < *it) {
+            Some(until) => (WaitingOn::Backoff { until }, until),
+            None => (WaitingOn::Backoff { until: ready_at }, POLL.after(inputs.now)),
+        },
+        Dispatch::Rest => (WaitingOn::Nothing, POLL.after(inputs.now)),
+    };
+    Plan::Wait { on, until: Some(until) }
 }
 
 fn plan_freeze(inputs: &StartInputs<'_>, run: &Run) -> Plan {
@@ -135,7 +143,14 @@ fn plan_freeze(inputs: &StartInputs<'_>, run: &Run) -> Plan {
         document: request_document(inputs.policy, run, &train, &holdout),
         output,
     };
-    Record::carried_out(Fact::RunQueued { run: run.id.clone(), request: Box::new(request) })
+    let priority = priority(inputs.policy, run);
+    Record::carried_out(Fact::RunQueued { run: run.id.clone(), priority, request: Box::new(request) })
+}
+
+/// What a person asks for is not behind the usual.
+fn priority(policy: &ModelPolicy, run: &Run) -> Priority {
+    let is_asked = run.causes.iter().any(|it| it.kind == CauseKind::Manual);
+    if is_asked { policy.priority.max(Priority::High) } else { policy.priority }
 }
 
 /// Train on `[a, b)`, hold out `[b, c)`: `c` is the last full hour whose labels are in, `b` is at or after the end of what

@@ -58,6 +58,38 @@ impl Policy {
 pub struct Fleet {
     /// How many runs may hold a slot at any instant, 1 to 1,000. Default 3.
     pub concurrent_runs: u32,
+    /// After how much waiting a run counts as one priority higher, 1m to 30d. Default 1h.
+    pub priority_aging: Span,
+}
+
+/// How urgent the runs of a model are, lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// After all others.
+    Low,
+    /// The usual.
+    Normal,
+    /// Before the usual; the least for what a person asks for.
+    High,
+    /// Before all others.
+    Urgent,
+}
+
+impl Priority {
+    /// Every priority, lowest first.
+    pub const ALL: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Urgent];
+
+    /// The word in files and on screens.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Priority::Low => "low",
+            Priority::Normal => "normal",
+            Priority::High => "high",
+            Priority::Urgent => "urgent",
+        }
+    }
 }
 
 /// A subject that people can be told about.
@@ -108,6 +140,8 @@ pub struct ModelPolicy {
     pub id: ModelId,
     /// Its kind of answer.
     pub task: Task,
+    /// How urgent its runs are. Default `normal`.
+    pub priority: Priority,
     /// Where it serves.
     pub endpoint: EndpointPolicy,
     /// Its model package group, a name. Default: the id.

@@ -17,7 +17,7 @@ pub use report::{Problem, Problems};
 
 use self::field::{Field, Keys, Log};
 use super::yaml::{self, At, shown};
-use super::{DataPolicy, Fleet, ModelPolicy, Notification, Policy, SCHEMA, Subject};
+use super::{DataPolicy, Fleet, ModelPolicy, Notification, Policy, SCHEMA, Span, Subject};
 use crate::names::ObjectUri;
 
 /// The most models that one fleet has.
@@ -33,10 +33,16 @@ const MAX_EMAIL: usize = 254;
 const MAX_EMAIL_LOCAL: usize = 64;
 
 const DOCUMENT: Keys = Keys { built: &["schema", "fleet", "notifications", "models"], not_built: &[] };
-const FLEET: Keys = Keys { built: &["concurrent_runs", "timezone"], not_built: &[] };
+const FLEET: Keys = Keys { built: &["concurrent_runs", "priority_aging", "timezone"], not_built: &[] };
 const NOTIFICATION: Keys = Keys { built: &["email", "on"], not_built: &[] };
 
+const DEFAULT_FLEET: Fleet = Fleet { concurrent_runs: DEFAULT_CONCURRENT_RUNS, priority_aging: DEFAULT_PRIORITY_AGING };
 const DEFAULT_CONCURRENT_RUNS: u32 = 3;
+/// A run takes minutes to hours: an hour of waiting is worth a level, so that nothing waits much more than four of them
+/// behind newcomers.
+const DEFAULT_PRIORITY_AGING: Span = Span::from_const_seconds(3_600);
+/// The longest step of aging: beyond it priorities would hardly ever age.
+const MAX_PRIORITY_AGING_DAYS: i64 = 30;
 
 /// Reads and validates a policy as a whole.
 ///
@@ -57,7 +63,7 @@ pub fn read(text: &str) -> Result<Policy, Problems> {
 fn read_policy(root: Field<'_>, log: &mut Log) -> Option<Policy> {
     let section = root.section(&DOCUMENT, log)?;
     let schema = section.required("schema", log, read_schema);
-    let fleet = section.or("fleet", Fleet { concurrent_runs: DEFAULT_CONCURRENT_RUNS }, log, read_fleet);
+    let fleet = section.or("fleet", DEFAULT_FLEET, log, read_fleet);
     let notifications = section.or("notifications", Vec::new(), log, read_notifications);
     let models = section.required("models", log, read_models);
     Some(Policy { schema: schema?, fleet: fleet?, notifications: notifications?, models: models? })
@@ -76,6 +82,9 @@ fn read_fleet(field: Field<'_>, log: &mut Log) -> Option<Fleet> {
     let section = field.section(&FLEET, log)?;
     let concurrent_runs =
         section.or("concurrent_runs", DEFAULT_CONCURRENT_RUNS, log, |it, log| it.count(1..=1_000, log));
+    let priority_aging = section.or("priority_aging", DEFAULT_PRIORITY_AGING, log, |it, log| {
+        it.span(Span::minutes(1)..=Span::days(MAX_PRIORITY_AGING_DAYS), log)
+    });
     section.or("timezone", (), log, |it, log| {
         let name = it.text(log)?;
         if name != "UTC" {
@@ -84,7 +93,7 @@ fn read_fleet(field: Field<'_>, log: &mut Log) -> Option<Fleet> {
         }
         Some(())
     });
-    Some(Fleet { concurrent_runs: concurrent_runs? })
+    Some(Fleet { concurrent_runs: concurrent_runs?, priority_aging: priority_aging? })
 }
 
 fn read_notifications(field: Field<'_>, log: &mut Log) -> Option<Vec<Notification>> {

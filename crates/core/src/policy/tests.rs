@@ -136,7 +136,8 @@ fn a_full_document_reads_as_typed() {
         {
           "schema": 1,
           "fleet": {
-            "concurrent_runs": 3
+            "concurrent_runs": 3,
+            "priority_aging": "1h"
           },
           "notifications": [
             {
@@ -151,6 +152,7 @@ fn a_full_document_reads_as_typed() {
             {
               "id": "flight-time",
               "task": "regression",
+              "priority": "normal",
               "endpoint": {
                 "name": "flights",
                 "variant": "main"
@@ -255,13 +257,15 @@ fn what_is_left_out_has_its_default() {
         {
           "schema": 1,
           "fleet": {
-            "concurrent_runs": 3
+            "concurrent_runs": 3,
+            "priority_aging": "1h"
           },
           "notifications": [],
           "models": [
             {
               "id": "m",
               "task": "binary",
+              "priority": "normal",
               "endpoint": {
                 "name": "m",
                 "variant": "champion"
@@ -491,7 +495,7 @@ fn unknown_keys_get_a_suggestion() {
             34:28: models[0].triggers.drift.treshold: unknown key `treshold`; did you mean `threshold`?
             1:1: shema: unknown key `shema`; did you mean `schema`?
             1:1: required key `schema` is missing
-            2:10: fleet.max_concurrent: unknown key `max_concurrent`; use `concurrent_runs`, `timezone`
+            2:10: fleet.max_concurrent: unknown key `max_concurrent`; use `concurrent_runs`, `priority_aging`, `timezone`
             6:5: models[0]: required key `task` is missing
             7:5: models[0].taks: unknown key `taks`; did you mean `task`?
             37:7: models[0].triggers.Cooldown: unknown key `Cooldown`; did you mean `cooldown`?

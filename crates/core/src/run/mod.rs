@@ -14,6 +14,7 @@ pub use status::{IllegalTransition, RunEvent, RunStatus};
 use crate::actor::Actor;
 use crate::evaluation::Evaluation;
 use crate::names::{Digest, ObjectUri, RunId};
+use crate::policy::Priority;
 use crate::trigger::Cause;
 use crate::window::Window;
 
@@ -35,6 +36,12 @@ pub struct Run {
     pub requested_at: Timestamp,
     /// The decision record that led to it.
     pub decision: String,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When it was queued first.
+    pub queued_at: Option<Timestamp>,
+    /// From when on it may be started; set while it is queued.
+    pub ready_at: Option<Timestamp>,
     /// The champion when the run's request was frozen.
     pub champion: Option<u64>,
     /// What it trains; set from Queued on and never changed.

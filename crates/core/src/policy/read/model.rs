@@ -6,12 +6,15 @@ use super::field::{Field, Keys, Log, longest};
 use super::{Names, data, gates, triggers, words};
 use crate::names::{ModelId, NameError, is_name};
 use crate::policy::yaml::shown;
-use crate::policy::{EndpointPolicy, ModelPolicy, PipelinePolicy, Span, Strategy, TrainingPolicy, WindowPolicy};
+use crate::policy::{
+    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, Span, Strategy, TrainingPolicy, WindowPolicy,
+};
 
 const MODEL: Keys = Keys {
     built: &[
         "id",
         "task",
+        "priority",
         "endpoint",
         "package_group",
         "pipeline",
@@ -72,6 +75,7 @@ pub(super) fn read_model(field: Field<'_>, names: &mut Names, log: &mut Log) -> 
     let default_name = id.as_ref().map(ModelId::to_string);
     let task = section.required("task", log, |it, log| it.word(&words::TASKS, &words::TASKS_NOT_BUILT, log));
 
+    let priority = section.or("priority", Priority::Normal, log, |it, log| it.word(&words::PRIORITIES, &[], log));
     let endpoint = match section.find("endpoint") {
         Some(it) => read_endpoint(it, default_name.as_deref(), names, log),
         None => default_name.clone().and_then(|name| {
@@ -101,6 +105,7 @@ pub(super) fn read_model(field: Field<'_>, names: &mut Names, log: &mut Log) -> 
     let model = ModelPolicy {
         id: id?,
         task: task?,
+        priority: priority?,
         endpoint: endpoint?,
         package_group: package_group?,
         pipeline: pipeline?,

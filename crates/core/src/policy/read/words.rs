@@ -1,6 +1,8 @@
 //! The words that a policy is written in, and suggestions for misspelled ones.
 
-use crate::policy::{DriftMetric, FeatureKind, ImprovementMode, Metric, RolloutStrategy, Strategy, Subject, Task};
+use crate::policy::{
+    DriftMetric, FeatureKind, ImprovementMode, Metric, Priority, RolloutStrategy, Strategy, Subject, Task,
+};
 
 pub(super) const SUBJECTS: [(&str, Subject); 6] = [
     ("failure", Subject::Failure),
@@ -15,6 +17,9 @@ pub(super) const TASKS: [(&str, Task); 2] = [("regression", Task::Regression), (
 pub(super) const TASKS_NOT_BUILT: [&str; 1] = ["multiclass"];
 
 pub(super) const STRATEGIES: [(&str, Strategy); 2] = [("full", Strategy::Full), ("incremental", Strategy::Incremental)];
+
+pub(super) const PRIORITIES: [(&str, Priority); 4] =
+    [("low", Priority::Low), ("normal", Priority::Normal), ("high", Priority::High), ("urgent", Priority::Urgent)];
 
 pub(super) const FEATURE_KINDS: [(&str, FeatureKind); 2] =
     [("numeric", FeatureKind::Numeric), ("categorical", FeatureKind::Categorical)];

@@ -143,6 +143,7 @@ fn policy(model: &ModelId) -> ModelPolicy {
     ModelPolicy {
         id: model.clone(),
         task: Task::Regression,
+        priority: refit_core::policy::Priority::Normal,
         endpoint: endpoint(),
         package_group: model.to_string(),
         pipeline: PipelinePolicy {
@@ -250,6 +251,9 @@ fn add_run(history: &mut History, policy: &ModelPolicy, model: &ModelId, number:
     let outcome = code.map(|code| Outcome { at: ended, code, reason: reason(code, candidate) });
     let promoted = candidate.filter(|_| *status == RunStatus::Succeeded);
     history.runs.push(Run {
+        priority: refit_core::policy::Priority::Normal,
+        queued_at: None,
+        ready_at: None,
         schema: Run::SCHEMA,
         id: id.clone(),
         status: *status,

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use refit_app::documents::{head_key, slots_key};
+use refit_app::documents::{head_key, queue_key, slots_key};
 use refit_app::ports::{Key, Write};
 use refit_core::audit::AuditEntry;
 use refit_core::model::Model;
-use refit_core::plan::Slots;
+use refit_core::plan::{Queue, QueueEntry, Slots};
 use refit_core::policy::Policy;
 use refit_core::{Digest, ModelId, RunId};
 use serde::de::DeserializeOwned;
@@ -208,7 +208,7 @@ impl Checker {
         for (key, body) in changed.values().flatten() {
             self.items.insert((*key).clone(), Arc::from(*body));
         }
-        let is_slot = |key: &&Key| **key == slots_key() || key.sort.starts_with("RUN#");
+        let is_slot = |key: &&Key| [slots_key(), queue_key()].contains(key) || key.sort.starts_with("RUN#");
         if changed.values().flatten().map(|it| it.0).any(|it| is_slot(&it)) {
             self.check_slots()?;
         }
@@ -274,6 +274,20 @@ impl Checker {
         );
         ensure!(stored == holders, "L1", "slots are held by {stored:?}, runs that hold one are {holders:?}");
         ensure!(stored.len() <= self.slots, "L1", "{} of {} slots are held", stored.len(), self.slots);
+        self.check_queue()
+    }
+
+    /// L1: the queue holds exactly the runs that wait for a slot, as they say.
+    fn check_queue(&self) -> Checked {
+        let queue = self.item(&queue_key()).map(|it| parse::<Queue>(&queue_key(), it)).transpose()?.unwrap_or_default();
+        let runs = self.models.values().flat_map(ModelChecker::runs);
+        let waiting: BTreeMap<RunId, QueueEntry> =
+            runs.filter_map(|it| Some((it.id.clone(), QueueEntry::of(it)?))).collect();
+        // Parking is the queue's own business.
+        let unparked = |it: &QueueEntry| QueueEntry { parked_until: None, ..it.clone() };
+        let queued: BTreeMap<RunId, QueueEntry> =
+            queue.entries.iter().map(|(id, it)| (id.clone(), unparked(it))).collect();
+        ensure!(queued == waiting, "L1", "the queue holds {queued:?}, the runs that wait say {waiting:?}");
         Ok(())
     }
 

@@ -1,0 +1,279 @@
+//! The fleet as a subject: starts the runs whose turn it is, and keeps slots and queue true to the runs.
+//!
+//! The slot is taken by the run's own record ([`drive`]), which fails if slots, queue or model changed meanwhile. Here is
+//! what has no model's log: entries that are not true any more are removed, entries that cannot be started are parked, and
+//! slots of runs that are over are freed once the service says that nothing of theirs runs. Each tells people.
+
+use jiff::Timestamp;
+use refit_core::plan::{Dispatch, Fleet, Holder, POLL, Queue, QueueEntry, Slots, plan_dispatch};
+use refit_core::policy::{Fleet as FleetPolicy, Span};
+use refit_core::run::{Run, RunStatus};
+use refit_core::{Digest, RunId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::super::{Context, InForce, drive, policy};
+use super::Start;
+use crate::documents::{head_key, parse, queue_key, run_key, slots_key, to_body};
+use crate::error::{AppError, ErrorClass, chain};
+use crate::ports::{Alert, AlertKind, Expect, Failure, Item, Key, PipelineError, PublishError, Write};
+use crate::queries::get_head;
+use crate::state::{Loaded, transaction_token};
+
+/// Most runs that one wake-up starts: far more than come free at once. The sweep goes on with the rest.
+const MAX_ROUNDS: u32 = 100;
+/// How often a run is tried in a row: a slot may come free just after its model was looked at, but not time and again.
+const MAX_TRIES: u32 = 3;
+/// How long a run is passed over that could not be started though its turn had come: people are told each time.
+const RETRY: Span = Span::from_const_seconds(6 * 3_600);
+
+/// Slots and queue as they were read.
+struct Read {
+    slots: Slots,
+    slots_expect: Expect,
+    queue: Queue,
+    queue_expect: Expect,
+}
+
+fn document<T: DeserializeOwned + Default>(item: Option<&Item>) -> Result<(T, Expect), AppError> {
+    match item {
+        Some(item) => Ok((parse(item)?, Expect::Generation(item.generation))),
+        None => Ok((T::default(), Expect::Absent)),
+    }
+}
+
+async fn read(context: &Context) -> Result<Read, AppError> {
+    let table = &*context.ports.table;
+    let (queue, queue_expect) = document(table.get(&queue_key()).await?.as_ref())?;
+    let (slots, slots_expect) = document(table.get(&slots_key()).await?.as_ref())?;
+    Ok(Read { slots, slots_expect, queue, queue_expect })
+}
+
+/// The fleet's part of the current policy: a model that left the policy has no say in it.
+pub(super) async fn fleet_policy(context: &Context, in_force: &InForce) -> Result<FleetPolicy, AppError> {
+    match policy::current(context).await? {
+        Some(digest) if digest != in_force.digest => Ok(policy::read(context, &digest).await?.fleet),
+        _ => Ok(in_force.policy.fleet.clone()),
+    }
+}
+
+/// Starts runs until no slot is free or nobody is ready; the facts that were recorded.
+pub(super) async fn dispatch(context: &Context) -> Result<Vec<String>, AppError> {
+    let mut recorded = Vec::new();
+    let mut tried: Option<(RunId, u32)> = None;
+    for _ in 0..MAX_ROUNDS {
+        let read = read(context).await?;
+        if read.queue.entries.is_empty() {
+            return Ok(recorded);
+        }
+        let Some(digest) = policy::current(context).await? else { return Ok(recorded) };
+        let settings = policy::read(context, &digest).await?.fleet;
+        let fleet = Fleet {
+            slots: &read.slots,
+            queue: &read.queue,
+            concurrent_runs: settings.concurrent_runs,
+            aging: settings.priority_aging,
+        };
+        match plan_dispatch(&fleet, context.now()) {
+            Dispatch::Start(run) => {
+                let times = tried.filter(|it| it.0 == run).map_or(0, |it| it.1) + 1;
+                recorded.extend(start(context, &read, &run, times).await?);
+                tried = Some((run, times));
+            }
+            Dispatch::WaitForSlot { .. } => {
+                if !reclaim(context, &read).await? {
+                    return Ok(recorded);
+                }
+            }
+            Dispatch::WaitUntil(_) | Dispatch::Rest => return Ok(recorded),
+        }
+    }
+    Ok(recorded)
+}
+
+/// Starts the run whose turn it is, or gets it out of the way.
+async fn start(context: &Context, read: &Read, id: &RunId, times: u32) -> Result<Vec<String>, AppError> {
+    let item = context.ports.table.get(&run_key(id)).await?;
+    let run: Option<Run> = match item.as_ref().map(parse).transpose() {
+        Ok(run) => run,
+        Err(error) => return park(context, read, id, RETRY, Some(&chain(&error))).await,
+    };
+    if run.as_ref().is_none_or(|it| it.status != RunStatus::Queued) {
+        let stands = run.map_or_else(|| "is not there".to_owned(), |it| format!("is {}", it.status));
+        return remove(context, read, id, item.as_ref(), &stands).await;
+    }
+    if MAX_TRIES < times {
+        return park(context, read, id, RETRY, Some("its model does not know it as its run under way")).await;
+    }
+    match drive(context, &id.model(), &Start).await {
+        Ok(outcome) => Ok(outcome.recorded),
+        // Somebody else is at it; what there is to do is planned anew from what they wrote.
+        Err(error) if error.class() == ErrorClass::Conflict => Ok(Vec::new()),
+        Err(error) => {
+            tracing::warn!(run.id = %id, "a run could not be started: {}", chain(&error));
+            let (after, why) = match error.class() {
+                ErrorClass::Retryable | ErrorClass::Conflict => (POLL, None),
+                ErrorClass::Bug | ErrorClass::Rejected => (RETRY, Some(chain(&error))),
+            };
+            let read = self::read(context).await?;
+            // Once it has its slot it is out of the way: its own wake-ups carry it on.
+            if read.queue.entries.contains_key(id) {
+                park(context, &read, id, after, why.as_deref()).await
+            } else {
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+/// Passes a run over for a while, so that it does not stand in the way of the others.
+async fn park(
+    context: &Context,
+    read: &Read,
+    id: &RunId,
+    after: Span,
+    why: Option<&str>,
+) -> Result<Vec<String>, AppError> {
+    let mut queue = read.queue.clone();
+    let until = after.after(context.now());
+    if let Some(entry) = queue.entries.get_mut(id) {
+        entry.parked_until = Some(until);
+    }
+    // Told first: whoever dies in between tells it twice, but nothing is changed without a word.
+    if let Some(why) = why {
+        let body = format!("{why}\nOther runs go before it until {until}; then it is tried again.");
+        tell(context, id, &format!("run {id} cannot be started"), &body).await?;
+    }
+    write(context, &[put(queue_key(), read.queue_expect, &queue)]).await.map(|_| Vec::new())
+}
+
+/// Removes an entry that does not say what its run says.
+async fn remove(
+    context: &Context,
+    read: &Read,
+    id: &RunId,
+    item: Option<&Item>,
+    stands: &str,
+) -> Result<Vec<String>, AppError> {
+    let mut queue = read.queue.clone();
+    queue.entries.remove(id);
+    let writes = [put(queue_key(), read.queue_expect, &queue), unchanged(run_key(id), item)];
+    let body = format!("Run {id} {stands}, but stands in the queue. Its entry is removed.");
+    tell(context, id, &format!("a false entry of the queue is removed: {id}"), &body).await?;
+    write(context, &writes).await.map(|_| Vec::new())
+}
+
+/// Puts a queued run that the queue lost back into it.
+pub(super) async fn enqueue(context: &Context, loaded: &Loaded, run: &Run) -> Result<(), AppError> {
+    let table = &*context.ports.table;
+    let (mut queue, expect) = document::<Queue>(table.get(&queue_key()).await?.as_ref())?;
+    let head = table.get(&head_key(&loaded.model.head.model)).await?;
+    let Some(entry) = QueueEntry::of(run).filter(|_| !queue.entries.contains_key(&run.id)) else { return Ok(()) };
+    let is_current = match &head {
+        Some(item) => parse::<refit_core::model::Head>(item)?.audit_seq == loaded.model.head.audit_seq,
+        None => false,
+    };
+    if is_current {
+        queue.schema = Queue::SCHEMA;
+        queue.entries.insert(run.id.clone(), entry);
+        let head = unchanged(head_key(&loaded.model.head.model), head.as_ref());
+        write(context, &[put(queue_key(), expect, &queue), head]).await?;
+    }
+    Ok(())
+}
+
+/// Frees one slot whose run is over or gone, and of which the service says that nothing runs; whether there was one.
+async fn reclaim(context: &Context, read: &Read) -> Result<bool, AppError> {
+    for (id, holder) in &read.slots.holders {
+        let item = context.ports.table.get(&run_key(id)).await?;
+        let run: Option<Run> = item.as_ref().map(parse).transpose().unwrap_or_default();
+        let Some(stands) = wrongly_held(context, id, run.as_ref(), item.is_some()).await? else { continue };
+        if let Some(arn) = running(context, holder, run.as_ref()).await? {
+            tracing::warn!(run.id = %id, execution.arn = arn, "a slot is kept: the run {stands}, its execution runs");
+            continue;
+        }
+        let mut slots = read.slots.clone();
+        slots.holders.remove(id);
+        let writes = [put(slots_key(), read.slots_expect, &slots), unchanged(run_key(id), item.as_ref())];
+        let body = format!("Run {id} {stands} and held a slot; no execution of it runs. The slot is freed.");
+        tell(context, id, &format!("the slot of {id} is freed"), &body).await?;
+        write(context, &writes).await?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// How a run stands that holds a slot without right; `None` when it holds it rightly.
+async fn wrongly_held(
+    context: &Context,
+    id: &RunId,
+    run: Option<&Run>,
+    is_there: bool,
+) -> Result<Option<String>, AppError> {
+    let Some(run) = run else {
+        return Ok(Some(if is_there { "cannot be read" } else { "is not there" }.to_owned()));
+    };
+    if !run.status.holds_slot() {
+        return Ok(Some(format!("is {}", run.status)));
+    }
+    match get_head(&*context.ports.table, &id.model()).await {
+        Ok(head) if head.active_run.as_ref() == Some(id) => Ok(None),
+        Ok(_) => Ok(Some("is not its model's run under way".to_owned())),
+        Err(AppError::Corrupt { .. } | AppError::UnknownModel(_)) => {
+            Ok(Some("belongs to a model that cannot be read".to_owned()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The execution of a holder that is not over, by the service's word: found by what the run says, else by its name.
+async fn running(context: &Context, holder: &Holder, run: Option<&Run>) -> Result<Option<String>, AppError> {
+    let pipelines = &*context.ports.pipelines;
+    let arn = match run.and_then(|it| it.execution.clone()) {
+        Some(arn) => Some(arn),
+        None => match pipelines.find_by_display_name(&holder.pipeline, &holder.display_name).await {
+            Ok(arn) => arn,
+            Err(PipelineError::NotFound(_)) => None,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let Some(arn) = arn else { return Ok(None) };
+    match pipelines.observe(&arn).await {
+        Ok(execution) => Ok((!execution.status.is_terminal()).then_some(arn)),
+        Err(PipelineError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn put<T: Serialize>(key: Key, expect: Expect, document: &T) -> Write {
+    Write::Put { key, expect, body: to_body(document), due: None }
+}
+
+fn unchanged(key: Key, item: Option<&Item>) -> Write {
+    Write::Check { key, expect: item.map_or(Expect::Absent, |it| Expect::Generation(it.generation)) }
+}
+
+/// Writes, unless somebody else did first.
+async fn write(context: &Context, writes: &[Write]) -> Result<(), AppError> {
+    match context.ports.table.transact(&transaction_token(writes), writes).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.failure() == Failure::Conflict => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn tell(context: &Context, run: &RunId, subject: &str, body: &str) -> Result<(), AppError> {
+    let now: Timestamp = context.now();
+    let alert = Alert {
+        dedupe_id: format!("fleet-{}", Digest::of_list(&[run.as_ref(), body]).short()),
+        time: now,
+        kind: AlertKind::Failure,
+        model: run.model().to_string(),
+        subject: format!("Refit: {subject}"),
+        body: body.to_owned(),
+    };
+    match context.ports.publisher.alert(&alert).await {
+        Ok(()) | Err(PublishError::Refused { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
