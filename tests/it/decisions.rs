@@ -114,7 +114,8 @@ fn inputs_and_digest_changed_together_are_noticed_by_the_log() {
     let decision = decisions(&world).into_iter().rfind(|it| it.kind == DecisionKind::Check).expect("a check");
     let mut snapshot = *decision.snapshot.inline.clone().expect("it is small");
     snapshot.performed.clear();
-    snapshot.question = Question::Check { windows: Vec::new(), manual: None };
+    snapshot.question =
+        Question::Check { windows: Vec::new(), recent: refit_core::plan::Recent::default(), manual: None };
     let forged = StoredSnapshot { digest: snapshot.digest(), inline: Some(Box::new(snapshot)) };
     let text = |it: &StoredSnapshot| serde_json::to_string(it).expect("it serializes");
     change(&world, &decision, &text(&decision.snapshot), &text(&forged));

@@ -11,6 +11,7 @@ pub mod error;
 pub mod measure;
 pub mod ports;
 pub mod queries;
+mod recent;
 pub mod settings;
 pub mod snapshots;
 pub mod state;

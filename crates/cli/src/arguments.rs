@@ -108,6 +108,10 @@ pub(crate) enum Command {
     },
     /// Ask for a retraining run, and play it to its end.
     Trigger(TriggerArguments),
+    /// Keep a model's triggers from asking for runs; a run under way and a rollback go on.
+    Suspend(SuspendArguments),
+    /// Let a model's triggers ask for runs again, after a suspension or when the loop breaker stopped them.
+    Resume(ResumeArguments),
     /// Approve the candidate of a run that waits for it.
     Approve(VoteArguments),
     /// Decline the candidate of a run that waits for approval.
@@ -256,13 +260,43 @@ pub(crate) struct VoteArguments {
 #[derive(Debug, Args)]
 pub(crate) struct TriggerArguments {
     /// The model.
-    pub(crate) model: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) model: Option<String>,
+    /// Every model of the policy: each answers for itself.
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Why; people will read it.
     #[arg(long, value_parser = filled())]
     pub(crate) reason: String,
     /// Skip the cooldown, and nothing else.
     #[arg(long)]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) person: PersonArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SuspendArguments {
+    /// The model.
+    pub(crate) model: String,
+    /// Why; people will read it.
+    #[arg(long, value_parser = filled())]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) person: PersonArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArguments {
+    /// The model.
+    pub(crate) model: String,
+    /// Why.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) person: PersonArguments,
     #[command(flatten)]

@@ -36,6 +36,9 @@ fn tell_fact(entry: &AuditEntry) -> Option<String> {
         | Fact::RolloutStarted { .. } => None,
         Fact::ModelWatched { .. }
         | Fact::PolicyAdopted { .. }
+        | Fact::SignalReceived { .. }
+        | Fact::ModelSuspended { .. }
+        | Fact::ModelResumed { .. }
         | Fact::RunRequested { .. }
         | Fact::RunTraining { .. }
         | Fact::RunStopping { .. }
@@ -54,6 +57,10 @@ pub(crate) fn sentence(entry: &AuditEntry) -> String {
     let text = match &event.fact {
         Fact::ModelWatched { .. } => format!("{} is under watch", event.model),
         Fact::PolicyAdopted { policy, .. } => format!("{} follows policy {}", event.model, policy.short()),
+        Fact::SignalReceived { signal } => format!("{} {}: {}", signal.kind, signal.source, signal.reason),
+        Fact::ModelSuspended { reason } => format!("{} is suspended by {}: {reason}", event.model, event.actor),
+        Fact::ModelResumed { reason } if reason.is_empty() => format!("{} is resumed by {}", event.model, event.actor),
+        Fact::ModelResumed { reason } => format!("{} is resumed by {}: {reason}", event.model, event.actor),
         Fact::TriggersChecked { judgments, .. } => checked(judgments),
         Fact::RunRequested { run, causes, .. } => format!("{run} requested: {}", list(causes)),
         Fact::RunQueued { run, .. } => format!("{run} is queued"),

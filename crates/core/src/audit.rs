@@ -13,7 +13,7 @@ use crate::names::{Digest, ModelId, RunId};
 use crate::package::Package;
 use crate::policy::{EndpointPolicy, Priority};
 use crate::run::{Announcement, Outcome, RunStatus, StopReason, TrainingRequest};
-use crate::trigger::{Cause, Finding, Judgment};
+use crate::trigger::{Cause, Finding, Judgment, Signal};
 
 /// One immutable, numbered fact: who, what, when, why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,21 @@ pub enum Fact {
         policy: Digest,
         /// Where it serves from now on.
         endpoint: EndpointPolicy,
+    },
+    /// An alarm or an event asks for a run until one is requested.
+    SignalReceived {
+        /// The call.
+        signal: Signal,
+    },
+    /// A person suspended the triggers.
+    ModelSuspended {
+        /// Why.
+        reason: String,
+    },
+    /// A person ended a suspension, or what a loop breaker had stopped.
+    ModelResumed {
+        /// Why; may be empty.
+        reason: String,
     },
     /// Triggers were checked and asked for nothing, or were suppressed.
     TriggersChecked {
@@ -214,6 +229,9 @@ impl Fact {
         match self {
             Fact::ModelWatched { .. } => "model_watched",
             Fact::PolicyAdopted { .. } => "policy_adopted",
+            Fact::SignalReceived { .. } => "signal_received",
+            Fact::ModelSuspended { .. } => "model_suspended",
+            Fact::ModelResumed { .. } => "model_resumed",
             Fact::TriggersChecked { .. } => "triggers_checked",
             Fact::RunRequested { .. } => "run_requested",
             Fact::RunQueued { .. } => "run_queued",
@@ -250,6 +268,9 @@ impl Fact {
             | Fact::RunEnded { run, .. } => Some(run),
             Fact::ModelWatched { .. }
             | Fact::PolicyAdopted { .. }
+            | Fact::SignalReceived { .. }
+            | Fact::ModelSuspended { .. }
+            | Fact::ModelResumed { .. }
             | Fact::TriggersChecked { .. }
             | Fact::RollbackStarted { .. }
             | Fact::ModelRolledBack { .. } => None,
@@ -263,6 +284,9 @@ impl Fact {
             Fact::TriggersChecked { judgments, .. } | Fact::RunRequested { judgments, .. } => judgments,
             Fact::ModelWatched { .. }
             | Fact::PolicyAdopted { .. }
+            | Fact::SignalReceived { .. }
+            | Fact::ModelSuspended { .. }
+            | Fact::ModelResumed { .. }
             | Fact::RunQueued { .. }
             | Fact::RunStarting { .. }
             | Fact::RunTraining { .. }

@@ -12,7 +12,7 @@ use crate::names::{Digest, ModelId, RunId};
 use crate::package::{Package, PackageStatus};
 use crate::policy::{EndpointPolicy, Priority};
 use crate::run::{IllegalTransition, Outcome, OutcomeCode, Run, RunEvent, RunStatus};
-use crate::trigger::{Cause, CauseKind, Judgment, JudgmentKind};
+use crate::trigger::{Cause, CauseKind, Finding, FindingOutcome, Judgment, JudgmentKind, Signal};
 
 /// The head item of a model: what every decision begins with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,12 +38,24 @@ pub struct Head {
     pub rolled_back: Option<Rollback>,
     /// Why promotion without a person is frozen.
     pub frozen: Option<String>,
+    /// Who suspended the triggers, if somebody did.
+    pub suspended: Option<Suspension>,
+    /// How many candidates in a row were rejected or rolled back; a person's request or resumption ends the row.
+    pub setbacks: u32,
+    /// What [`Head::setbacks`] was before the last promotion: a rollback of it continues that row.
+    pub setbacks_before: u32,
+    /// Calls from outside that no run answered yet, one a source.
+    pub signals: Vec<Signal>,
     /// How many runs there were.
     pub run_count: u64,
     /// When the last run was requested.
     pub last_run_at: Option<Timestamp>,
     /// When the triggers were checked last.
     pub checked_at: Timestamp,
+    /// Whether the triggers are to be checked at once: somebody called or resumed.
+    pub is_check_due: bool,
+    /// Scheduled times up to this one are answered; one that a guard holds back is not.
+    pub scheduled_until: Timestamp,
     /// The end of the last window judged on drift.
     pub drift_judged_until: Timestamp,
     /// The end of the last window judged on performance.
@@ -56,6 +68,18 @@ pub struct Head {
     pub audit_seq: u64,
     /// Its hash.
     pub audit_hash: Digest,
+}
+
+/// A suspension of the triggers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspension {
+    /// Who.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
 }
 
 /// A rollback: champion `from` is replaced by `to`.
@@ -77,6 +101,12 @@ pub struct Rollback {
 impl Head {
     /// The version of the document.
     pub const SCHEMA: u16 = 1;
+
+    /// When the last run was requested, unless a clock that ran ahead says so: a time to come answers nothing.
+    #[must_use]
+    pub fn last_run_before(&self, now: Timestamp) -> Option<Timestamp> {
+        self.last_run_at.filter(|it| *it <= now)
+    }
 }
 
 /// A model's state, or the part of it that a decision reads. Maps hold what was loaded.
@@ -154,9 +184,15 @@ impl Model {
                 active_rollback: None,
                 rolled_back: None,
                 frozen: None,
+                suspended: None,
+                setbacks: 0,
+                setbacks_before: 0,
+                signals: Vec::new(),
                 run_count: 0,
                 last_run_at: None,
                 checked_at: event.at,
+                is_check_due: false,
+                scheduled_until: event.at,
                 drift_judged_until: *origin,
                 performance_judged_until: *origin,
                 drift: None,
@@ -240,14 +276,30 @@ impl Model {
                 self.head.policy = policy.clone();
                 self.head.endpoint = endpoint.clone();
             }
-            Fact::TriggersChecked { judgments, .. } => {
-                self.head.checked_at = event.at;
+            Fact::SignalReceived { signal } => {
+                self.head.signals.retain(|it| it.source != signal.source);
+                self.head.signals.push(signal.clone());
+                self.head.is_check_due = true;
+            }
+            Fact::ModelSuspended { reason } => {
+                let (by, reason) = (event.actor.clone(), reason.clone());
+                self.head.suspended = Some(Suspension { by, at: event.at, reason });
+            }
+            Fact::ModelResumed { .. } => {
+                self.head.suspended = None;
+                self.head.setbacks = 0;
+                self.head.is_check_due = true;
+            }
+            Fact::TriggersChecked { findings, judgments } => {
+                self.check_triggers(event, findings);
                 self.add_judgments(judgments);
             }
-            Fact::RunRequested { run, causes, judgments, .. } => {
+            Fact::RunRequested { run, causes, findings, judgments } => {
                 // A person's request is no check: a scheduled time that nobody has looked at yet stays due.
                 if causes.iter().all(|it| it.kind != CauseKind::Manual) {
-                    self.head.checked_at = event.at;
+                    self.check_triggers(event, findings);
+                } else {
+                    self.head.setbacks = 0;
                 }
                 self.add_judgments(judgments);
                 self.request_run(event, run, causes)?;
@@ -326,6 +378,15 @@ impl Model {
         Ok(())
     }
 
+    fn check_triggers(&mut self, event: &AuditEvent, findings: &[Finding]) {
+        self.head.checked_at = event.at;
+        self.head.is_check_due = false;
+        let is_held_back = |it: &Finding| it.kind == CauseKind::Schedule && it.outcome == FindingOutcome::Suppressed;
+        if !findings.iter().any(is_held_back) {
+            self.head.scheduled_until = event.at;
+        }
+    }
+
     fn add_judgments(&mut self, judgments: &[Judgment]) {
         for judgment in judgments {
             let is_current = judgment.champion == self.head.champion;
@@ -349,6 +410,7 @@ impl Model {
         self.head.active_run = Some(id.clone());
         self.head.run_count += 1;
         self.head.last_run_at = Some(event.at);
+        self.head.signals.clear();
         let run = Run {
             schema: Run::SCHEMA,
             id: id.clone(),
@@ -387,6 +449,9 @@ impl Model {
     fn end_run(&mut self, seq: u64, id: &RunId, run_event: RunEvent, outcome: &Outcome) -> Result<(), Inconsistent> {
         self.step(seq, id, run_event)?.outcome = Some(outcome.clone());
         self.head.active_run = None;
+        if run_event == RunEvent::Reject {
+            self.head.setbacks = self.head.setbacks.saturating_add(1);
+        }
         Ok(())
     }
 
@@ -418,6 +483,7 @@ impl Model {
         self.head.champion = Some(version);
         self.head.previous_champion = replaced;
         self.head.rolled_back = None;
+        self.head.setbacks_before = std::mem::take(&mut self.head.setbacks);
         // A promotion under a freeze was approved by a person: it lifts the freeze.
         self.head.frozen = None;
         self.head.drift = None;
@@ -435,6 +501,7 @@ impl Model {
         self.head.previous_champion = previous;
         self.head.frozen = Some(format!("version {from} was rolled back to {to}: {}", rollback.reason));
         self.head.rolled_back = Some(rollback);
+        self.head.setbacks = self.head.setbacks.saturating_add(std::mem::take(&mut self.head.setbacks_before)) + 1;
         self.head.drift = None;
         self.head.performance = None;
         Ok(())

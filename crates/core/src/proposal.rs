@@ -104,11 +104,19 @@ fn tell(plan: &Plan) -> (String, Vec<String>) {
 fn missing(question: &Question, state: &Model, recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<String> {
     match question {
         // A person's request does not wait for windows, and none were measured for it.
-        Question::Check { manual: Some(_), .. } => None,
-        Question::Check { manual: None, .. } => missing_windows(recorded, proposed),
+        Question::Check { manual: Some(_), .. } => missing_recent(recorded, proposed),
+        Question::Check { manual: None, .. } => {
+            missing_windows(recorded, proposed).or_else(|| missing_recent(recorded, proposed))
+        }
         Question::Evaluate { outputs: Some(Ok(outputs)), .. } => missing_metrics(outputs, recorded, proposed),
         Question::Promote { .. } => missing_votes(state, recorded, proposed),
-        Question::Nothing | Question::Start { .. } | Question::Evaluate { .. } | Question::Rollback { .. } => None,
+        Question::Nothing
+        | Question::Signal { .. }
+        | Question::Suspend { .. }
+        | Question::Resume { .. }
+        | Question::Start { .. }
+        | Question::Evaluate { .. }
+        | Question::Rollback { .. } => None,
     }
 }
 
@@ -124,7 +132,22 @@ fn missing_windows(recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<Str
         return Some("the windows were cut by another `window`".to_owned());
     }
     // A trigger that is added here either needs no evidence or has to be compared below.
-    let TriggersPolicy { check_every: _, schedule: _, drift, performance, age: _, cooldown: _ } = &proposed.triggers;
+    let TriggersPolicy {
+        when: _,
+        timezone: _,
+        check_every: _,
+        schedule: _,
+        drift,
+        performance,
+        age: _,
+        alarms: _,
+        events: _,
+        cooldown: _,
+        // Compared by `missing_recent`.
+        budget: _,
+        freeze: _,
+        loop_breaker: _,
+    } = &proposed.triggers;
     let before = &recorded.triggers;
     let wanted = [
         ("drift", drift.as_ref().map(|it| word(&it.metric)), before.drift.as_ref().map(|it| word(&it.metric))),
@@ -141,6 +164,20 @@ fn missing_windows(recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<Str
         (Some(wanted), None) => Some(format!("{name} was not measured; {wanted} is asked for")),
         (Some(_), Some(_)) | (None, _) => None,
     })
+}
+
+/// What a check reads of the stored records depends on the policy.
+fn missing_recent(recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<String> {
+    let (before, wanted) = (&recorded.triggers, &proposed.triggers);
+    if wanted.budget.is_some() && (before.budget.is_none() || before.timezone != wanted.timezone) {
+        return Some("the month's runs were not counted for this `budget`".to_owned());
+    }
+    let drift = |it: &TriggersPolicy| it.drift.as_ref().map_or(0, |it| it.persistence.of());
+    let performance = |it: &TriggersPolicy| it.performance.as_ref().map_or(0, |it| it.persistence.of());
+    if drift(before) < drift(wanted) || performance(before) < performance(wanted) {
+        return Some("more of the last judgments are asked for than were read".to_owned());
+    }
+    None
 }
 
 fn missing_metrics(outputs: &CandidateOutputs, recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<String> {

@@ -12,8 +12,8 @@ use refit_core::model::Model;
 use refit_core::package::{Measured, Package, PackageStatus};
 use refit_core::plan::{
     CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, Fleet, ManualRequest, ObservedExecution,
-    OutputsProblem, Plan, PromoteInputs, Queue, QueueEntry, RollbackRequest, Slots, StartInputs, Step, VoteRequest,
-    WaitingOn, plan_check, plan_evaluate, plan_promote, plan_rollback, plan_rollback_request, plan_start,
+    OutputsProblem, Plan, PromoteInputs, Queue, QueueEntry, Recent, RollbackRequest, Slots, StartInputs, Step,
+    VoteRequest, WaitingOn, plan_check, plan_evaluate, plan_promote, plan_rollback, plan_rollback_request, plan_start,
 };
 use refit_core::policy::{ImprovementMode, Metric, ModelPolicy, Policy, Span, read};
 use refit_core::run::{ExecutionStatus, Run, RunStatus};
@@ -162,6 +162,7 @@ impl History {
                         policy: &it.policy,
                         now: it.now,
                         windows: fresh,
+                        recent: &Recent::default(),
                         manual: None,
                     })
                 })
@@ -174,6 +175,7 @@ impl History {
                         policy: &it.policy,
                         now: it.now,
                         windows: &[],
+                        recent: &Recent::default(),
                         manual: Some(&manual),
                     })
                 })

@@ -4,7 +4,7 @@ use refit_core::{ModelId, ObjectUri, RunId};
 use serde_json::Value;
 
 /// A text below `path`, in any of the given spellings of its last part.
-fn text<'a>(event: &'a Value, path: &[&str]) -> Option<&'a str> {
+pub(crate) fn text<'a>(event: &'a Value, path: &[&str]) -> Option<&'a str> {
     path.iter().try_fold(event, |value, part| value.get(part))?.as_str()
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use refit_app::documents::model_of_audit_partition;
 use refit_app::queries::get_head;
 use refit_app::state::find_run;
-use refit_app::use_cases::check_triggers::{TriggerRequest, check_triggers};
+use refit_app::use_cases::check_triggers::{TriggerAsk, TriggerRequest, check_triggers, receive_call};
 use refit_app::use_cases::evaluate_candidate::evaluate_candidate;
 use refit_app::use_cases::promote_model::{ApprovalRequest, RollbackOrder, promote_model, rollback_model};
 use refit_app::use_cases::publish_events::publish_events;
@@ -15,11 +15,12 @@ use refit_app::use_cases::start_retraining::start_retraining;
 use refit_app::use_cases::sweep::{WAKE_UP, sweep};
 use refit_app::{AppError, Context};
 use refit_core::approval::Choice;
-use refit_core::plan::{ManualRequest, RollbackRequest, VoteRequest};
+use refit_core::plan::{ManualRequest, ResumeRequest, RollbackRequest, SuspendRequest, VoteRequest};
 use refit_core::{Actor, Digest, ModelId, RunId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::call::{Heard, call};
 use crate::event::{execution_arn, kind, model, object, run_of_execution, stream_partitions, unwrap, woken_function};
 use crate::{Response, answer};
 
@@ -120,6 +121,19 @@ enum Request {
         #[serde(default)]
         force: bool,
     },
+    Suspend {
+        id: String,
+        model: ModelId,
+        actor: String,
+        reason: String,
+    },
+    Resume {
+        id: String,
+        model: ModelId,
+        actor: String,
+        #[serde(default)]
+        reason: String,
+    },
     Vote {
         id: String,
         run: RunId,
@@ -153,21 +167,65 @@ fn own_event(function: Function, event: &Value) -> Option<ModelId> {
 
 async fn handle_check_triggers(context: &Context, event: &Value) -> Result<Response, AppError> {
     match request(event) {
-        Some(Ok(Request::Trigger { id, model, actor, reason, force })) => {
-            if reason.trim().is_empty() {
-                return Ok(Response::refused("a manual trigger needs a reason"));
-            }
-            let manual = ManualRequest { actor: Actor::person(&actor), reason, force };
-            return answer(check_triggers(context, &model, Some(&TriggerRequest { id, manual })).await.map(to_value));
-        }
-        Some(Ok(_)) => return Ok(Response::refused("this function takes requests of kind `trigger`")),
+        Some(Ok(request)) => return ask_triggers(context, request).await,
         Some(Err(why)) => return Ok(Response::refused(why)),
         None => {}
     }
-    match own_event(Function::CheckTriggers, event) {
-        Some(model) => answer(check_triggers(context, &model, None).await.map(to_value)),
-        None => Ok(Response::ignored("it is not a wake-up of a known model")),
+    if let Some(model) = own_event(Function::CheckTriggers, event) {
+        return answer(check_triggers(context, &model, None).await.map(to_value));
     }
+    // One record of a queue or a topic holds one event.
+    let mut details = Vec::new();
+    let mut quiet = None;
+    for inner in unwrap(event) {
+        match call(&inner) {
+            Heard::Call(call) => {
+                details.extend(
+                    receive_call(context, &call)
+                        .await?
+                        .into_iter()
+                        .map(|(model, outcome)| json!({ "model": model, "outcome": outcome })),
+                );
+                quiet = quiet.or(Some("no model's policy listens to it"));
+            }
+            Heard::Quiet(why) => quiet = quiet.or(Some(why)),
+            Heard::Nothing => {}
+        }
+    }
+    if !details.is_empty() {
+        return Ok(Response::done(details));
+    }
+    Ok(Response::ignored(quiet.unwrap_or("it is not a wake-up of a known model")))
+}
+
+/// A person's request about the triggers of a model.
+async fn ask_triggers(context: &Context, request: Request) -> Result<Response, AppError> {
+    let (id, model, ask) = match request {
+        Request::Trigger { id, model, actor, reason, force } => {
+            let actor = Actor::person(&actor);
+            (id, model, TriggerAsk::Run(ManualRequest { actor, reason, force }))
+        }
+        Request::Suspend { id, model, actor, reason } => {
+            (id, model, TriggerAsk::Suspend(SuspendRequest { actor: Actor::person(&actor), reason }))
+        }
+        Request::Resume { id, model, actor, reason } => {
+            (id, model, TriggerAsk::Resume(ResumeRequest { actor: Actor::person(&actor), reason }))
+        }
+        Request::Vote { .. } | Request::Rollback { .. } => {
+            return Ok(Response::refused("this function takes requests of kind `trigger`, `suspend` or `resume`"));
+        }
+    };
+    let is_blank = match &ask {
+        TriggerAsk::Run(ManualRequest { reason, .. }) | TriggerAsk::Suspend(SuspendRequest { reason, .. }) => {
+            reason.trim().is_empty()
+        }
+        TriggerAsk::Resume(_) | TriggerAsk::Signal(_) => false,
+    };
+    if is_blank {
+        let what = if matches!(ask, TriggerAsk::Suspend(_)) { "a suspension" } else { "a manual trigger" };
+        return Ok(Response::refused(format!("{what} needs a reason")));
+    }
+    answer(check_triggers(context, &model, Some(&TriggerRequest { id, ask })).await.map(to_value))
 }
 
 async fn handle_start_retraining(context: &Context, event: &Value) -> Result<Response, AppError> {
@@ -207,7 +265,7 @@ async fn handle_promote_model(context: &Context, event: &Value) -> Result<Respon
             let order = RollbackOrder { id, rollback };
             return answer(rollback_model(context, &model, Some(&order)).await.map(to_value));
         }
-        Some(Ok(Request::Trigger { .. })) => {
+        Some(Ok(Request::Trigger { .. } | Request::Suspend { .. } | Request::Resume { .. })) => {
             return Ok(Response::refused("this function takes requests of kind `vote` or `rollback`"));
         }
         Some(Err(why)) => return Ok(Response::refused(why)),

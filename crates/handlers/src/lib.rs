@@ -4,6 +4,7 @@
 //! Shapes are read leniently, since AWS is not consistent (FORMATS 2.1 to 2.4); an event that concerns nobody is answered
 //! with an outcome `ignored`, never with an error, so that it is not retried.
 
+mod call;
 mod event;
 mod functions;
 

@@ -194,7 +194,15 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
 
 /// Whether a fact is what a person asked for.
 fn is_answer(fact: &Fact) -> bool {
-    matches!(fact, Fact::RunRequested { .. } | Fact::ApprovalVoted { .. } | Fact::RollbackStarted { .. })
+    matches!(
+        fact,
+        Fact::RunRequested { .. }
+            | Fact::SignalReceived { .. }
+            | Fact::ModelSuspended { .. }
+            | Fact::ModelResumed { .. }
+            | Fact::ApprovalVoted { .. }
+            | Fact::RollbackStarted { .. }
+    )
 }
 
 fn explain_refusal(refusal: &Refusal) -> String {
@@ -263,7 +271,7 @@ async fn rest(
     on: &WaitingOn,
     until: Option<Timestamp>,
 ) -> Result<(), AppError> {
-    let check = next_check(&loaded.model.head, &in_force.model);
+    let check = next_check(&loaded.model.head, &in_force.model, context.now());
     let look_at = match (on, until) {
         // Another use case may still have something to do: its state decides, not this one's boredom.
         (WaitingOn::Nothing | WaitingOn::NextCheck, _) => return Ok(()),

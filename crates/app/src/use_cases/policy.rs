@@ -72,7 +72,7 @@ async fn watch(
         previous: AuditEvent::genesis(),
     };
     let head = refit_core::model::Model::begin(&event)?.head;
-    begin(table, event, next_check(&head, policy)).await.map(|_| ())
+    begin(table, event, next_check(&head, policy, head.checked_at)).await.map(|_| ())
 }
 
 /// The policy with this digest.

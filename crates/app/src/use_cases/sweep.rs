@@ -85,7 +85,7 @@ pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: j
             | RunStatus::TimedOut => "promote-model",
         });
     }
-    if next_check(&model.head, policy) <= now {
+    if next_check(&model.head, policy, now) <= now {
         // A worker that was paused half-way may have set the endpoint back: look at each check, too.
         if model.head.active_run.is_none() && model.head.champion.is_some() {
             due.push("promote-model");
@@ -111,7 +111,8 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
         send(context, id, function, swept).await?;
     }
     // Whoever was woken sets the clock anew. If nobody does, because the work fails, the next try is not at once.
-    let look_at = if functions.is_empty() { next_check(&loaded.model.head, &in_force.model) } else { POLL.after(now) };
+    let look_at =
+        if functions.is_empty() { next_check(&loaded.model.head, &in_force.model, now) } else { POLL.after(now) };
     reschedule(table, &loaded, look_at).await
 }
 

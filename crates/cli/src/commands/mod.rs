@@ -31,6 +31,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::History { model, all, state } => show::history(model.as_deref(), all, &state.state, format),
         Command::Explain { decision, replay, state } => show::explain(&decision, replay, &state.state, format),
         Command::Trigger(arguments) => people::trigger(&arguments, format),
+        Command::Suspend(arguments) => people::suspend(&arguments, format),
+        Command::Resume(arguments) => people::resume(&arguments, format),
         Command::Approve(arguments) => people::vote(&arguments, Choice::Approve, format),
         Command::Decline(arguments) => people::vote(&arguments, Choice::Decline, format),
         Command::Rollback(arguments) => people::rollback(&arguments, format),

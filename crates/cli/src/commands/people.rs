@@ -14,7 +14,9 @@ use refit_handlers::{Function, Response};
 use refit_local::world::{Access, Moment, World};
 use serde_json::{Value, json};
 
-use crate::arguments::{Format, PersonArguments, RollbackArguments, TriggerArguments, VoteArguments};
+use crate::arguments::{
+    Format, PersonArguments, ResumeArguments, RollbackArguments, SuspendArguments, TriggerArguments, VoteArguments,
+};
 use crate::output::{Exit, answer, escaped, say, word};
 use crate::state;
 use crate::story::tell;
@@ -25,10 +27,27 @@ const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 /// `refit trigger`.
 pub(crate) fn trigger(arguments: &TriggerArguments, format: Format) -> anyhow::Result<Exit> {
     let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
+    let request = |model: &ModelId| json!({ "kind": "trigger", "model": model, "reason": arguments.reason, "force": arguments.force });
+    if arguments.all {
+        return desk.ask_all(Function::CheckTriggers, request);
+    }
+    let model = state::models(&desk.world, arguments.model.as_deref())?.remove(0);
+    desk.ask(Function::CheckTriggers, request(&model), &model)
+}
+
+/// `refit suspend`.
+pub(crate) fn suspend(arguments: &SuspendArguments, format: Format) -> anyhow::Result<Exit> {
+    let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
     let model = state::models(&desk.world, Some(&arguments.model))?.remove(0);
-    let request = json!({
-        "kind": "trigger", "model": model, "reason": arguments.reason, "force": arguments.force,
-    });
+    let request = json!({ "kind": "suspend", "model": model, "reason": arguments.reason });
+    desk.ask(Function::CheckTriggers, request, &model)
+}
+
+/// `refit resume`.
+pub(crate) fn resume(arguments: &ResumeArguments, format: Format) -> anyhow::Result<Exit> {
+    let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
+    let model = state::models(&desk.world, Some(&arguments.model))?.remove(0);
+    let request = json!({ "kind": "resume", "model": model, "reason": arguments.reason });
     desk.ask(Function::CheckTriggers, request, &model)
 }
 
@@ -53,6 +72,20 @@ pub(crate) fn rollback(arguments: &RollbackArguments, format: Format) -> anyhow:
     desk.ask(Function::PromoteModel, request, &model)
 }
 
+/// What came of a request about one model.
+struct Answer {
+    document: Value,
+    text: String,
+    refused: Option<String>,
+}
+
+/// Tells what happens as it happens.
+fn told(moment: Moment<'_>) {
+    if let Some(line) = tell(&moment) {
+        say(&line);
+    }
+}
+
 /// Where a person asks for something.
 struct Desk<'a> {
     world: World,
@@ -70,14 +103,37 @@ impl Desk<'_> {
     fn ask(&self, function: Function, mut request: Value, model: &ModelId) -> anyhow::Result<Exit> {
         request["id"] = json!(self.request_id());
         request["actor"] = json!(self.name());
-        let mut observer = |moment: Moment<'_>| {
-            if let Some(line) = tell(&moment) {
-                say(&line);
-            }
-        };
-        let response = self.world.request(function, &request, &mut observer)?;
-        work_off(&self.world, &mut observer)?;
+        let response = self.world.request(function, &request, &mut told)?;
+        work_off(&self.world, &mut told)?;
         self.report(&response, model)
+    }
+
+    /// Hands the same request in for every model before the world works off any: one answer a model, in order.
+    fn ask_all(&self, function: Function, request: impl Fn(&ModelId) -> Value) -> anyhow::Result<Exit> {
+        let id = self.request_id();
+        let mut responses = Vec::new();
+        for model in state::models(&self.world, None)? {
+            let mut request = request(&model);
+            request["id"] = json!(id);
+            request["actor"] = json!(self.name());
+            responses.push((self.world.request(function, &request, &mut told)?, model));
+        }
+        work_off(&self.world, &mut told)?;
+        let mut answers = Vec::new();
+        let mut exit = Exit::Yes;
+        for (response, model) in &responses {
+            let answer = self.answer_of(response, model)?;
+            if answer.refused.is_some() {
+                exit = Exit::No;
+            }
+            answers.push(answer);
+        }
+        let documents: Vec<&Value> = answers.iter().map(|it| &it.document).collect();
+        answer(self.format, &json!({ "schema": 1, "models": documents }), |_| {
+            let lines = responses.iter().zip(&answers).map(|((_, model), it)| format!("{model}: {}\n", it.text));
+            lines.collect::<String>().trim_end().to_owned()
+        })?;
+        Ok(exit)
     }
 
     fn name(&self) -> String {
@@ -92,6 +148,12 @@ impl Desk<'_> {
     }
 
     fn report(&self, response: &Response, model: &ModelId) -> anyhow::Result<Exit> {
+        let given = self.answer_of(response, model)?;
+        answer(self.format, &given.document, |_| given.text.clone())?;
+        Ok(if given.refused.is_some() { Exit::No } else { Exit::Yes })
+    }
+
+    fn answer_of(&self, response: &Response, model: &ModelId) -> anyhow::Result<Answer> {
         if response.outcome == "refused" {
             bail!("{}", response.reason.clone().unwrap_or_default());
         }
@@ -99,16 +161,17 @@ impl Desk<'_> {
         let table = &*self.world.context.ports.table;
         let head = self.world.block_on(queries::get_head(table, model))?;
         let run = self.world.block_on(queries::list_runs(table, model))?.pop();
-        let document = json!({ "schema": 1, "outcome": outcome, "champion": head.champion, "last_run": run });
-        let refused = outcome["refused"].as_str();
-        answer(self.format, &document, |_| match refused {
+        let document =
+            json!({ "schema": 1, "model": model, "outcome": outcome, "champion": head.champion, "last_run": run });
+        let refused = outcome["refused"].as_str().map(str::to_owned);
+        let text = match &refused {
             Some(why) => format!("refused: {}{}", escaped(why), self.hint(run.as_ref(), why)),
             None => {
                 let word = if outcome["was_handled"] == true { "done before, nothing repeated" } else { "done" };
                 format!("{word}: {}", self.standing(&head, run.as_ref()))
             }
-        })?;
-        Ok(if refused.is_some() { Exit::No } else { Exit::Yes })
+        };
+        Ok(Answer { document, text, refused })
     }
 
     /// Where the model stands now, and what a person can do next.
@@ -125,7 +188,11 @@ impl Desk<'_> {
             Some(run) => format!("; {} is {}", run.id, word(run.status)),
             None => String::new(),
         };
-        champion + &next
+        let suspended = match &head.suspended {
+            Some(it) => format!("; its triggers are suspended: {}", escaped(&it.reason)),
+            None => String::new(),
+        };
+        champion + &next + &suspended
     }
 
     /// A run that waits for a person does not end by itself: whoever is refused because of it can help.

@@ -82,6 +82,15 @@ fn show_status(status: &Status) -> String {
         let verdict = word(judgment.verdict);
         lines.push((judgment.kind.name(), format!("{verdict}: {} {}", judgment.window, judgment.reason)));
     }
+    if let Some(it) = &head.suspended {
+        lines.push(("suspended", format!("by {} at {}: {}", it.by, it.at, it.reason)));
+    }
+    for signal in &head.signals {
+        lines.push(("called", format!("{} {}: {}", signal.kind, signal.source, signal.reason)));
+    }
+    if 0 < head.setbacks {
+        lines.push(("setbacks", format!("{} candidates in a row were rejected or rolled back", head.setbacks)));
+    }
     if let Some(reason) = &head.frozen {
         lines.push(("frozen", format!("promotion needs a person: {reason}")));
     }

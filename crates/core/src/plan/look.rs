@@ -11,7 +11,7 @@ use crate::run::RunStatus;
 /// died, the sweep finds it.
 #[must_use]
 pub fn next_look(model: &Model, policy: &ModelPolicy, now: Timestamp) -> Timestamp {
-    let check = next_check(&model.head, policy);
+    let check = next_check(&model.head, policy, now);
     if model.head.active_rollback.is_some() {
         return now;
     }

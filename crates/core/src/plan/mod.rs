@@ -11,13 +11,15 @@ mod promote;
 mod question;
 mod rollback;
 mod start;
+mod suspend;
 
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-pub use check::{CheckInputs, ManualRequest, next_check, plan_check};
+pub use check::{CheckInputs, ManualRequest, Recent, budget_from, next_check, plan_check};
 pub use dispatch::{Dispatch, Fleet, Holder, Queue, QueueEntry, Slots, plan_dispatch};
 pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, plan_evaluate};
 pub use look::next_look;
@@ -25,6 +27,7 @@ pub use promote::{PromoteInputs, VoteRequest, approval_basis, plan_promote};
 pub use question::Question;
 pub use rollback::{RollbackRequest, plan_rollback, plan_rollback_request};
 pub use start::{DeclaredPipeline, StartInputs, plan_start};
+pub use suspend::{ResumeRequest, SuspendRequest, plan_resume, plan_suspend};
 
 use crate::actor::Actor;
 use crate::audit::Fact;
@@ -218,6 +221,47 @@ pub enum Refusal {
         /// When the next is allowed.
         until: Timestamp,
     },
+    /// Dates on which no run is requested.
+    #[error("freeze: no run is requested from {from} to {to}")]
+    Freeze {
+        /// The first date.
+        from: Date,
+        /// The last date.
+        to: Date,
+    },
+    /// The month has had its runs.
+    #[error("budget: {runs} runs were requested in {month}, {limit} a month are allowed")]
+    Budget {
+        /// How many runs this month has had.
+        runs: usize,
+        /// How many it may have.
+        limit: u32,
+        /// The month, as `2026-12`.
+        month: String,
+    },
+    /// Candidates are refused again and again.
+    #[error(
+        "loop breaker: the last {setbacks} candidates were rejected or rolled back, {limit} stop retraining by itself; trigger a run or resume the model"
+    )]
+    LoopBreaker {
+        /// How many in a row.
+        setbacks: u32,
+        /// How many stop it.
+        limit: u32,
+    },
+    /// A person suspended the model's triggers.
+    #[error("suspended by {by} at {at}: {reason}; resume the model first")]
+    Suspended {
+        /// Who.
+        by: Actor,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// There is nothing to resume.
+    #[error("nothing to resume: the model is not suspended and its loop breaker has not acted")]
+    NotSuspended,
     /// No run waits for approval.
     #[error("run {0} does not wait for approval")]
     NotAwaiting(RunId),

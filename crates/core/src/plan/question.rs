@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, Fleet, ManualRequest, ObservedExecution,
-    OutputsProblem, Plan, PromoteInputs, Queue, RollbackRequest, Slots, StartInputs, Step, VoteRequest, WaitingOn,
-    plan_check, plan_evaluate, plan_promote, plan_rollback_request, plan_start,
+    OutputsProblem, Plan, PromoteInputs, Queue, Recent, Record, ResumeRequest, RollbackRequest, Slots, StartInputs,
+    Step, SuspendRequest, VoteRequest, WaitingOn, plan_check, plan_evaluate, plan_promote, plan_resume,
+    plan_rollback_request, plan_start, plan_suspend,
 };
+use crate::audit::Fact;
 use crate::model::Model;
 use crate::names::{Digest, ObjectUri};
 use crate::policy::{ModelPolicy, Span};
-use crate::trigger::WindowEvidence;
+use crate::trigger::{Signal, WindowEvidence};
 
 /// One planner, and what was collected for it beyond the state, the policy and the time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,8 +28,25 @@ pub enum Question {
     Check {
         /// Closed windows that were not judged yet, oldest first.
         windows: Vec<WindowEvidence>,
+        /// What was stored before.
+        recent: Recent,
         /// A person's request.
         manual: Option<ManualRequest>,
+    },
+    /// An alarm or an event is recorded; the check follows.
+    Signal {
+        /// The call.
+        signal: Signal,
+    },
+    /// [`plan_suspend`].
+    Suspend {
+        /// A person's request.
+        request: SuspendRequest,
+    },
+    /// [`plan_resume`].
+    Resume {
+        /// A person's request.
+        request: ResumeRequest,
     },
     /// [`plan_start`].
     Start {
@@ -74,9 +93,12 @@ impl Question {
     pub fn plan(&self, model: &Model, policy: &ModelPolicy, now: Timestamp, performed: &[Step]) -> Plan {
         match self {
             Question::Nothing => Plan::Wait { on: WaitingOn::Nothing, until: None },
-            Question::Check { windows, manual } => {
-                plan_check(&CheckInputs { model, policy, now, windows, manual: manual.as_ref() })
+            Question::Check { windows, recent, manual } => {
+                plan_check(&CheckInputs { model, policy, now, windows, recent, manual: manual.as_ref() })
             }
+            Question::Signal { signal } => Record::carried_out(Fact::SignalReceived { signal: signal.clone() }),
+            Question::Suspend { request } => plan_suspend(model, request),
+            Question::Resume { request } => plan_resume(model, policy, request),
             Question::Start { pipeline, slots, queue, concurrent_runs, aging, runs_root } => plan_start(&StartInputs {
                 model,
                 policy,
@@ -115,6 +137,9 @@ impl Question {
             Question::Rollback { request } => Some(plan_rollback_request(model, request)),
             Question::Nothing
             | Question::Check { .. }
+            | Question::Signal { .. }
+            | Question::Suspend { .. }
+            | Question::Resume { .. }
             | Question::Start { .. }
             | Question::Evaluate { .. }
             | Question::Promote { .. } => None,

@@ -1,14 +1,18 @@
-//! EventBridge cron expressions: `cron(minutes hours day-of-month month day-of-week year)`, in UTC.
+//! EventBridge cron expressions: `cron(minutes hours day-of-month month day-of-week year)`, in the fleet's time zone.
 //!
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>. Lists, ranges and steps are
-//! read; exactly one of the day fields is `?`. `L`, `W` and `#` are refused by name.
+//! read; exactly one of the day fields is `?`. `L`, `W` and `#` are refused by name. Where clocks are moved, a local time
+//! that is left out fires once at the end of the shift, and one that comes twice fires at the first, as EventBridge
+//! Scheduler does <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html>.
 
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Zone;
 
 /// The years that EventBridge accepts.
 const YEARS: (u16, u16) = (1970, 2199);
@@ -44,17 +48,18 @@ enum DayField {
 }
 
 impl Cron {
-    /// The first time strictly after `time` at which the schedule fires; `None` when it never does again.
+    /// The first time strictly after `time` at which the schedule fires on the clocks of `zone`; `None` when it never does
+    /// again.
     #[must_use]
-    pub fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
-        let local = time.to_zoned(TimeZone::UTC);
-        let mut day = local.date();
+    pub fn next_after(&self, time: Timestamp, zone: &Zone) -> Option<Timestamp> {
+        // Later local times never come earlier, repeated and left out ones included: the first found is the next.
+        let mut day = zone.date(time);
         let last_year = *self.years.last().expect("invariant: a schedule has a year");
         while u16::try_from(day.year()).is_ok_and(|year| year <= last_year) {
             if self.matches_day(day) {
                 for &hour in &self.hours {
                     for &minute in &self.minutes {
-                        let at = day.at(hour as i8, minute as i8, 0, 0).to_zoned(TimeZone::UTC).ok()?.timestamp();
+                        let at = zone.first_instant(day.at(hour as i8, minute as i8, 0, 0))?;
                         if time < at {
                             return Some(at);
                         }
@@ -145,7 +150,7 @@ impl FromStr for Cron {
             months: parse_field("month", months, (1, 12), &MONTHS).map_err(refuse)?,
             years: parse_field("year", years, YEARS, &[]).map_err(refuse)?,
         };
-        match cron.next_after(Timestamp::UNIX_EPOCH) {
+        match cron.next_after(Timestamp::UNIX_EPOCH, &Zone::utc()) {
             Some(_) => Ok(cron),
             None => Err(refuse("no day matches it".to_owned())),
         }
@@ -176,10 +181,16 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, after: &str, expected: &[&str]) {
+        check_in("UTC", text, after, expected);
+    }
+
+    #[track_caller]
+    fn check_in(zone: &str, text: &str, after: &str, expected: &[&str]) {
+        let zone: Zone = zone.parse().unwrap_or_else(|error| panic!("{error}"));
         let cron: Cron = text.parse().unwrap_or_else(|error| panic!("{error}"));
         let mut time: Timestamp = after.parse().unwrap_or_else(|error| panic!("{error}"));
         for expected in expected {
-            time = cron.next_after(time).unwrap_or_else(|| panic!("{text} does not fire after {time}"));
+            time = cron.next_after(time, &zone).unwrap_or_else(|| panic!("{text} does not fire after {time}"));
             assert_eq!(time.to_string(), *expected, "{text}");
         }
     }
@@ -196,6 +207,32 @@ mod tests {
         );
         check("cron(0 12 29 2 ? *)", "2013-01-01T00:00:00Z", &["2016-02-29T12:00:00Z"]);
         check("cron(0 0 ? JAN,JUL 1 2014)", "2013-01-01T00:00:00Z", &["2014-01-05T00:00:00Z"]);
+    }
+
+    #[test]
+    fn local_times_follow_real_shifts() {
+        // 2026-03-29 in Berlin: 02:00 becomes 03:00. 02:30 does not exist and fires at the end of the shift, once.
+        let half_past_two = "cron(30 2 * * ? *)";
+        let spring = ["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"];
+        check_in("Europe/Berlin", half_past_two, "2026-03-28T00:00:00Z", &spring);
+        // Everything in the gap and the time at its end is one.
+        let hourly = ["2026-03-29T00:45:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:15:00Z"];
+        check_in("Europe/Berlin", "cron(0/15 * * * ? *)", "2026-03-29T00:30:00Z", &hourly);
+        // 2026-10-25 in Berlin: 03:00 becomes 02:00. 02:30 comes twice and fires the first time.
+        let autumn = ["2026-10-24T00:30:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"];
+        check_in("Europe/Berlin", half_past_two, "2026-10-24T00:00:00Z", &autumn);
+        check_in("America/New_York", half_past_two, "2026-03-08T06:59:59Z", &["2026-03-08T07:00:00Z"]);
+        let one = "cron(30 1 * * ? *)";
+        check_in("America/New_York", one, "2026-11-01T05:29:59Z", &["2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z"]);
+        // Half an hour only: 02:00 becomes 02:30.
+        check_in("Australia/Lord_Howe", "cron(15 2 * * ? *)", "2026-10-03T12:00:00Z", &["2026-10-03T15:30:00Z"]);
+        // Midnight does not exist on 2018-11-04 in Sao Paulo, and 2011-12-30 not at all in Samoa.
+        check_in("America/Sao_Paulo", "cron(0 0 * * ? *)", "2018-11-03T12:00:00Z", &["2018-11-04T03:00:00Z"]);
+        let skipped = ["2011-12-30T10:00:00Z", "2011-12-30T22:00:00Z", "2011-12-31T22:00:00Z"];
+        check_in("Pacific/Apia", "cron(0 12 * * ? *)", "2011-12-29T23:00:00Z", &skipped);
+        // A day that begins twice: 2018-02-17 24:00 became 23:00.
+        check_in("America/Sao_Paulo", "cron(30 23 * * ? *)", "2018-02-18T01:30:00Z", &["2018-02-19T02:30:00Z"]);
+        check_in("Asia/Kolkata", "cron(0 2 * * ? *)", "2026-01-01T00:00:00Z", &["2026-01-01T20:30:00Z"]);
     }
 
     #[test]

@@ -9,7 +9,9 @@ mod read;
 mod span;
 #[cfg(test)]
 mod tests;
+mod triggers;
 mod yaml;
+mod zone;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +20,11 @@ use serde::{Deserialize, Serialize};
 pub use cron::{Cron, CronError};
 pub use read::{Problem, Problems, read};
 pub use span::{Span, SpanError};
+pub use triggers::{
+    AlarmPolicy, BudgetPolicy, Combination, DriftMetric, DriftPolicy, EventPolicy, Freeze, LoopBreaker,
+    PerformancePolicy, Persistence, TriggersPolicy,
+};
+pub use zone::{Zone, ZoneError};
 
 use crate::names::{Digest, ModelId, ObjectUri};
 
@@ -60,6 +67,8 @@ pub struct Fleet {
     pub concurrent_runs: u32,
     /// After how much waiting a run counts as one priority higher, 1m to 30d. Default 1h.
     pub priority_aging: Span,
+    /// In which schedules, months and dates of a freeze are meant. Default UTC.
+    pub timezone: Zone,
 }
 
 /// How urgent the runs of a model are, lowest first.
@@ -267,48 +276,6 @@ pub struct TrainingPolicy {
     pub holdout: Span,
 }
 
-/// When to retrain; the triggers are combined by "any".
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TriggersPolicy {
-    /// How often the triggers are checked. Default 1h.
-    pub check_every: Span,
-    /// Retrains at these times.
-    pub schedule: Option<Cron>,
-    /// Retrains when the inputs moved.
-    pub drift: Option<DriftPolicy>,
-    /// Retrains when measured quality got worse.
-    pub performance: Option<PerformancePolicy>,
-    /// Retrains when the champion is older than this.
-    pub age: Option<Span>,
-    /// The least time between the requests of two runs. Default 0.
-    pub cooldown: Span,
-}
-
-/// A distance between a feature's reference and current distributions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DriftMetric {
-    /// Population stability index over the reference's deciles (NUMERICS `q10`), or over categories.
-    Psi,
-    /// Two-sample Kolmogorov-Smirnov statistic; categorical features fall back to PSI.
-    Ks,
-}
-
-/// When inputs count as moved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DriftPolicy {
-    /// The distance. Default `psi`.
-    pub metric: DriftMetric,
-    /// A feature has drifted from this distance on; above 0. Default 0.2.
-    pub threshold: f64,
-    /// The data has drifted from this share of drifted features on; in (0, 1]. Default 0.3.
-    pub share: f64,
-    /// Fewer rows in a window make its judgment inconclusive; at least 1. Default 500.
-    pub min_rows: u64,
-}
-
 /// A measure of predictions against labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -464,20 +431,6 @@ impl Metric {
             Metric::R2 => (f64::NEG_INFINITY, 1.0),
         }
     }
-}
-
-/// When measured quality counts as worse.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PerformancePolicy {
-    /// The measure.
-    pub metric: Metric,
-    /// Fires when the window is worse than the champion's hold-out score by more than this share of it, and not by chance.
-    pub max_drop: Option<f64>,
-    /// Fires when the window is worse than this value.
-    pub floor: Option<f64>,
-    /// Fewer labelled rows in a window make its judgment inconclusive; at least 1. Default 100.
-    pub min_rows: u64,
 }
 
 /// How an improvement is measured.

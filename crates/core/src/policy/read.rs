@@ -17,7 +17,7 @@ pub use report::{Problem, Problems};
 
 use self::field::{Field, Keys, Log};
 use super::yaml::{self, At, shown};
-use super::{DataPolicy, Fleet, ModelPolicy, Notification, Policy, SCHEMA, Span, Subject};
+use super::{DataPolicy, Fleet, ModelPolicy, Notification, Policy, SCHEMA, Span, Subject, Zone};
 use crate::names::ObjectUri;
 
 /// The most models that one fleet has.
@@ -36,7 +36,6 @@ const DOCUMENT: Keys = Keys { built: &["schema", "fleet", "notifications", "mode
 const FLEET: Keys = Keys { built: &["concurrent_runs", "priority_aging", "timezone"], not_built: &[] };
 const NOTIFICATION: Keys = Keys { built: &["email", "on"], not_built: &[] };
 
-const DEFAULT_FLEET: Fleet = Fleet { concurrent_runs: DEFAULT_CONCURRENT_RUNS, priority_aging: DEFAULT_PRIORITY_AGING };
 const DEFAULT_CONCURRENT_RUNS: u32 = 3;
 /// A run takes minutes to hours: an hour of waiting is worth a level, so that nothing waits much more than four of them
 /// behind newcomers.
@@ -63,9 +62,15 @@ pub fn read(text: &str) -> Result<Policy, Problems> {
 fn read_policy(root: Field<'_>, log: &mut Log) -> Option<Policy> {
     let section = root.section(&DOCUMENT, log)?;
     let schema = section.required("schema", log, read_schema);
-    let fleet = section.or("fleet", DEFAULT_FLEET, log, read_fleet);
+    let default = Fleet {
+        concurrent_runs: DEFAULT_CONCURRENT_RUNS,
+        priority_aging: DEFAULT_PRIORITY_AGING,
+        timezone: Zone::utc(),
+    };
+    let fleet = section.or("fleet", default, log, read_fleet);
     let notifications = section.or("notifications", Vec::new(), log, read_notifications);
-    let models = section.required("models", log, read_models);
+    let timezone = fleet.as_ref().map_or_else(Zone::utc, |it| it.timezone.clone());
+    let models = section.required("models", log, |it, log| read_models(it, &timezone, log));
     Some(Policy { schema: schema?, fleet: fleet?, notifications: notifications?, models: models? })
 }
 
@@ -85,15 +90,8 @@ fn read_fleet(field: Field<'_>, log: &mut Log) -> Option<Fleet> {
     let priority_aging = section.or("priority_aging", DEFAULT_PRIORITY_AGING, log, |it, log| {
         it.span(Span::minutes(1)..=Span::days(MAX_PRIORITY_AGING_DAYS), log)
     });
-    section.or("timezone", (), log, |it, log| {
-        let name = it.text(log)?;
-        if name != "UTC" {
-            it.report(log, format!("`fleet.timezone: {}` is not built yet; use `UTC` or remove it", shown(name)));
-            return None;
-        }
-        Some(())
-    });
-    Some(Fleet { concurrent_runs: concurrent_runs?, priority_aging: priority_aging? })
+    let timezone = section.or("timezone", Zone::utc(), log, |it, log| it.parse::<Zone>("the name of a time zone", log));
+    Some(Fleet { concurrent_runs: concurrent_runs?, priority_aging: priority_aging?, timezone: timezone? })
 }
 
 fn read_notifications(field: Field<'_>, log: &mut Log) -> Option<Vec<Notification>> {
@@ -160,7 +158,7 @@ fn email_problem(text: &str) -> Option<&'static str> {
     None
 }
 
-fn read_models(field: Field<'_>, log: &mut Log) -> Option<Vec<ModelPolicy>> {
+fn read_models(field: Field<'_>, timezone: &Zone, log: &mut Log) -> Option<Vec<ModelPolicy>> {
     let items = field.list(1..=MAX_MODELS, "models", log)?;
     let mut names = Names {
         ids: Unique::new("model id"),
@@ -169,7 +167,7 @@ fn read_models(field: Field<'_>, log: &mut Log) -> Option<Vec<ModelPolicy>> {
         pipelines: Unique::new("pipeline name"),
         taken_in: Vec::new(),
     };
-    let read: Vec<_> = items.into_iter().map(|it| model::read_model(it, &mut names, log)).collect();
+    let read: Vec<_> = items.into_iter().map(|it| model::read_model(it, timezone, &mut names, log)).collect();
     read.into_iter().collect()
 }
 

@@ -137,7 +137,8 @@ fn a_full_document_reads_as_typed() {
           "schema": 1,
           "fleet": {
             "concurrent_runs": 3,
-            "priority_aging": "1h"
+            "priority_aging": "1h",
+            "timezone": "UTC"
           },
           "notifications": [
             {
@@ -193,22 +194,31 @@ fn a_full_document_reads_as_typed() {
                 "holdout": "7d"
               },
               "triggers": {
+                "when": "any",
+                "timezone": "UTC",
                 "check_every": "30m",
                 "schedule": "cron(0 2 * * ? *)",
                 "drift": {
                   "metric": "ks",
                   "threshold": 0.25,
                   "share": 0.5,
+                  "persistence": "1/1",
                   "min_rows": 200
                 },
                 "performance": {
                   "metric": "mae",
                   "max_drop": 0.05,
                   "floor": 12.0,
+                  "persistence": "1/1",
                   "min_rows": 50
                 },
                 "age": "30d",
-                "cooldown": "6d"
+                "alarms": [],
+                "events": [],
+                "cooldown": "6d",
+                "budget": null,
+                "freeze": [],
+                "loop_breaker": null
               },
               "gates": [
                 {
@@ -258,7 +268,8 @@ fn what_is_left_out_has_its_default() {
           "schema": 1,
           "fleet": {
             "concurrent_runs": 3,
-            "priority_aging": "1h"
+            "priority_aging": "1h",
+            "timezone": "UTC"
           },
           "notifications": [],
           "models": [
@@ -301,12 +312,19 @@ fn what_is_left_out_has_its_default() {
                 "holdout": "7d"
               },
               "triggers": {
+                "when": "any",
+                "timezone": "UTC",
                 "check_every": "1m",
                 "schedule": null,
                 "drift": null,
                 "performance": null,
                 "age": null,
-                "cooldown": "0s"
+                "alarms": [],
+                "events": [],
+                "cooldown": "0s",
+                "budget": null,
+                "freeze": [],
+                "loop_breaker": null
               },
               "gates": [],
               "promotion": {
@@ -499,7 +517,7 @@ fn unknown_keys_get_a_suggestion() {
             6:5: models[0]: required key `task` is missing
             7:5: models[0].taks: unknown key `taks`; did you mean `task`?
             37:7: models[0].triggers.Cooldown: unknown key `Cooldown`; did you mean `cooldown`?
-            31:7: models[0].triggers["a b"]: unknown key `a b`; use `when`, `check_every`, `schedule`, `drift`, `performance`, `age`, `cooldown`
+            31:7: models[0].triggers["a b"]: unknown key `a b`; use `when`, `check_every`, `schedule`, `drift`, `performance`, `age`, `alarms`, `events`, `cooldown`, `budget`, `freeze`, `loop_breaker`
         "#]],
     );
 }
@@ -708,7 +726,7 @@ fn schedules_are_aws_schedules() {
             ("cron(0 2 * * ? *)", "cron(0 2 30 2 ? *)"),
             ("cron(0 2 * * ? *)", "cron(0 2 1 * MON *)"),
             ("timezone: UTC", "timezone: Mars/Olympus"),
-            ("timezone: UTC", "timezone: Europe/Berlin"),
+            ("timezone: UTC", "timezone: europe/berlin"),
         ],
         expect![[r#"
             33:17: models[0].triggers.schedule: `0 2 * * *` is not a schedule: it is not of the form `cron(...)`; it looks like `cron(0 2 * * ? *)`: minutes hours day-of-month month day-of-week year
@@ -717,8 +735,8 @@ fn schedules_are_aws_schedules() {
             33:17: models[0].triggers.schedule: `rate(0 minutes)` is not a schedule: it is not of the form `cron(...)`; it looks like `cron(0 2 * * ? *)`: minutes hours day-of-month month day-of-week year
             33:17: models[0].triggers.schedule: `cron(0 2 30 2 ? *)` is not a schedule: no day matches it; it looks like `cron(0 2 * * ? *)`: minutes hours day-of-month month day-of-week year
             33:17: models[0].triggers.schedule: `cron(0 2 1 * MON *)` is not a schedule: exactly one of the day fields must be `?`; it looks like `cron(0 2 * * ? *)`: minutes hours day-of-month month day-of-week year
-            2:40: fleet.timezone: `fleet.timezone: Mars/Olympus` is not built yet; use `UTC` or remove it
-            2:40: fleet.timezone: `fleet.timezone: Europe/Berlin` is not built yet; use `UTC` or remove it
+            2:40: fleet.timezone: `Mars/Olympus` is not the name of a time zone: write it like `UTC`, `Europe/Berlin` or `America/New_York`
+            2:40: fleet.timezone: `europe/berlin` is not the name of a time zone: write it like `UTC`, `Europe/Berlin` or `America/New_York`
         "#]],
     );
 }
@@ -913,16 +931,94 @@ fn names_are_used_once() {
 }
 
 #[test]
+fn triggers_and_guards_are_read_strictly() {
+    let arn = "arn:aws:cloudwatch:eu-central-1:000000000000:alarm:latency";
+    let good = [
+        "when: all",
+        "when: { at_least: 3 }",
+        "alarms: []",
+        &format!("alarms: [{{ arn: \"{arn}\", reason: slow }}]"),
+        "events: [{ source: shop, detail_type: Season Changed, reason: new season }]",
+        "budget: { runs_per_month: 8 }",
+        "freeze: [{ from: 2026-12-20, to: 2027-01-03 }, { from: 2027-04-02, to: 2027-04-02 }]",
+        "loop_breaker: { rejections: 3 }",
+    ];
+    for line in good {
+        accepted(&patched("      when: any\n", &format!("      {line}\n")));
+    }
+    accepted(&patched("share: 0.5", "share: 0.5, persistence: 2/3"));
+    let bad = [
+        "when: most",
+        "when: { at_least: 0 }",
+        "when: { at_least: 4 }",
+        "when: { atleast: 1 }",
+        "when: {}",
+        "alarms: [{ arn: \"arn:aws:sns:eu-central-1:000000000000:alarm\", reason: slow }]",
+        "alarms: [{ arn: latency }]",
+        &format!("alarms: [{{ arn: \"{arn}\", reason: a }}, {{ arn: \"{arn}\", reason: b }}]"),
+        "events: [{ source: refit, detail_type: Model Promoted, reason: again }]",
+        "events: [{ source: shop, detail_type: a, reason: b }, { source: shop, detail_type: a, reason: c }]",
+        "events: [{ source: shop, detail_type: \" \", reason: b }]",
+        "budget: { runs_per_month: 0 }",
+        "budget: 8",
+        "freeze: [{ from: 2026-12-20 }]",
+        "freeze: [{ from: 2027-01-03, to: 2026-12-20 }]",
+        "freeze: [{ from: 2026-02-30, to: 2026-03-01 }]",
+        "freeze: [{ from: 20261220, to: 2027-01-03T00:00 }]",
+        "loop_breaker: { rejections: 0 }",
+        "loop_breaker: { rejection: 3 }",
+    ];
+    let mut out = String::new();
+    for line in bad {
+        writeln!(out, "{}", refused(&patched("      when: any\n", &format!("      {line}\n")))).unwrap_or_default();
+    }
+    for persistence in ["3/2", "0/3", "2", "13/13", "2/3/4", "+2/3", "all", "[2, 3]"] {
+        let text = patched("share: 0.5", &format!("share: 0.5, persistence: {persistence}"));
+        writeln!(out, "{}", refused(&text)).unwrap_or_default();
+    }
+    expect![[r#"
+        31:13: models[0].triggers.when: unknown word `most`; use `any`, `all`
+        31:25: models[0].triggers.when.at_least: `0` is out of range: it must be 1 to 100
+        31:25: models[0].triggers.when.at_least: 3 of the conditions `drift`, `performance`, `age` are given, so 4 never hold; schedules, alarms, events and people each suffice alone
+        31:7: models[0].triggers.when: required key `at_least` is missing
+        31:15: models[0].triggers.when.atleast: unknown key `atleast`; did you mean `at_least`?
+        31:7: models[0].triggers.when: required key `at_least` is missing
+        31:23: models[0].triggers.alarms[0].arn: `arn:aws:sns:eu-central-1:000000000000:alarm` is not the ARN of an alarm: it looks like `arn:aws:cloudwatch:<region>:<account>:alarm:<name>`
+        31:16: models[0].triggers.alarms[0]: required key `reason` is missing
+        31:23: models[0].triggers.alarms[0].arn: `latency` is not the ARN of an alarm: it looks like `arn:aws:cloudwatch:<region>:<account>:alarm:<name>`
+        31:105: models[0].triggers.alarms[1].arn: alarm `arn:aws:cloudwatch:eu-central-1:000000000000:alarm:latency` is already used at line 31, column 23
+        31:26: models[0].triggers.events[0].source: Refit's own events cannot ask for a run: it would answer itself
+        31:61: models[0].triggers.events[1]: event `shop: a` is already used at line 31, column 16
+        31:45: models[0].triggers.events[0].detail_type: ` ` must have 1 to 256 bytes and no control characters
+        31:33: models[0].triggers.budget.runs_per_month: `0` is out of range: it must be 1 to 1000
+        31:15: models[0].triggers.budget: expected a map, found the number `8`
+        31:16: models[0].triggers.freeze[0]: required key `to` is missing
+        31:16: models[0].triggers.freeze[0]: it ends on 2026-12-20 before it begins on 2027-01-03
+        31:24: models[0].triggers.freeze[0].from: `2026-02-30` is not a date: write it like `2026-12-20`
+        31:24: models[0].triggers.freeze[0].from: `20261220` is not a date: write it like `2026-12-20`
+        31:38: models[0].triggers.freeze[0].to: `2027-01-03T00:00` is not a date: write it like `2026-12-20`
+        31:35: models[0].triggers.loop_breaker.rejections: `0` is out of range: it must be 1 to 100
+        31:7: models[0].triggers.loop_breaker: required key `rejections` is missing
+        31:23: models[0].triggers.loop_breaker.rejection: unknown key `rejection`; did you mean `rejections`?
+        34:70: models[0].triggers.drift.persistence: `3/2` is not `m/n`: m of the last n windows, 1 <= m <= n <= 12, such as `2/3`
+        34:70: models[0].triggers.drift.persistence: `0/3` is not `m/n`: m of the last n windows, 1 <= m <= n <= 12, such as `2/3`
+        34:70: models[0].triggers.drift.persistence: `2` is not `m/n`: m of the last n windows, 1 <= m <= n <= 12, such as `2/3`
+        34:70: models[0].triggers.drift.persistence: `13/13` is not `m/n`: m of the last n windows, 1 <= m <= n <= 12, such as `2/3`
+        34:70: models[0].triggers.drift.persistence: `2/3/4` is not `m/n`: m of the last n windows, 1 <= m <= n <= 12, such as `2/3`
+        34:70: models[0].triggers.drift.persistence: `+2/3` is not `m/n`: m of the last n windows, 1 <= m <= n <= 12, such as `2/3`
+        34:70: models[0].triggers.drift.persistence: `all` is not `m/n`: m of the last n windows, 1 <= m <= n <= 12, such as `2/3`
+        34:70: models[0].triggers.drift.persistence: expected `m/n`, such as `2/3`, found a list
+    "#]].assert_eq(&out);
+}
+
+#[test]
 fn what_is_not_built_is_refused_by_name() {
     let lines = [
         ("    task: regression\n", "preset: lightgbm"),
         ("    task: regression\n", "watch: { for: 24h, rollback: automatic }"),
         ("      strategy: full\n", "  resources: { instance: ml.m5.large }"),
         ("      when: any\n", "  volume: { min_predictions: 100 }"),
-        ("      when: any\n", "  alarms: []"),
-        ("      when: any\n", "  budget: { runs_per_month: 8 }"),
-        ("      when: any\n", "  freeze: []"),
-        ("      when: any\n", "  loop_breaker: { rejections: 3 }"),
+        ("      when: any\n", "  estimated_performance: { metric: auc }"),
         ("      when: any\n", "  upstream: { max_null_rate: 0.5 }"),
     ];
     let mut out = String::new();
@@ -934,16 +1030,12 @@ fn what_is_not_built_is_refused_by_name() {
         8:5: models[0].watch: `watch` is not built yet; remove it
         14:7: models[0].pipeline.resources: `pipeline.resources` is not built yet; remove it
         32:7: models[0].triggers.volume: `triggers.volume` is not built yet; remove it
-        32:7: models[0].triggers.alarms: `triggers.alarms` is not built yet; remove it
-        32:7: models[0].triggers.budget: `triggers.budget` is not built yet; remove it
-        32:7: models[0].triggers.freeze: `triggers.freeze` is not built yet; remove it
-        32:7: models[0].triggers.loop_breaker: `triggers.loop_breaker` is not built yet; remove it
+        32:7: models[0].triggers.estimated_performance: `triggers.estimated_performance` is not built yet; remove it
         32:7: models[0].triggers.upstream: `triggers.upstream` is not built yet; remove it
     "#]]
     .assert_eq(&out);
     check(
         &[
-            ("share: 0.5", "share: 0.5, persistence: 2/3"),
             ("share: 0.5", "share: 0.5, features: { distance: { metric: ks } }"),
             ("metric: rmse", "metric: rmse, segments: [carrier]"),
             ("strategy: immediate", "steps: [5, 100], bake: 30m, guardrails: [], on_no_data: hold"),
@@ -951,10 +1043,8 @@ fn what_is_not_built_is_refused_by_name() {
             ("strategy: immediate", "strategy: canari"),
             ("strategy: full", "strategy: incremantal"),
             ("task: regression", "task: multiclass"),
-            ("when: any", "when: all"),
         ],
         expect![[r#"
-            34:57: models[0].triggers.drift.persistence: `triggers.drift.persistence` is not built yet; remove it
             34:57: models[0].triggers.drift.features: `triggers.drift.features` is not built yet; remove it
             40:25: models[0].gates[1].segments: `gates[1].segments` is not built yet; remove it
             47:16: models[0].rollout.steps: `rollout.steps` is not built yet; remove it
@@ -965,7 +1055,6 @@ fn what_is_not_built_is_refused_by_name() {
             47:26: models[0].rollout.strategy: unknown word `canari`; use `immediate`
             13:17: models[0].pipeline.strategy: unknown word `incremantal`; did you mean `incremental`?
             7:11: models[0].task: `task: multiclass` is not built yet; use `regression` or `binary`
-            31:13: models[0].triggers.when: `triggers.when: all` is not built yet; use `any`
         "#]],
     );
 }

@@ -291,15 +291,20 @@ fn judge_performance(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Metric;
+    use crate::policy::{Metric, Persistence};
     use crate::trigger::Replaced;
 
     fn measured(value: f64, standard_error: f64) -> Measured {
         Measured { value, standard_error: Some(standard_error), rows: 500, blocks: 7 }
     }
 
+    fn drift() -> DriftPolicy {
+        let persistence = Persistence::ONCE;
+        DriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, share: 0.5, persistence, min_rows: 100 }
+    }
+
     fn policy(max_drop: Option<f64>, floor: Option<f64>) -> PerformancePolicy {
-        PerformancePolicy { metric: Metric::Mae, max_drop, floor, min_rows: 100 }
+        PerformancePolicy { metric: Metric::Mae, max_drop, floor, persistence: Persistence::ONCE, min_rows: 100 }
     }
 
     #[track_caller]
@@ -375,7 +380,7 @@ mod tests {
 
     #[test]
     fn features_without_values_are_not_called_stable() {
-        let policy = DriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, share: 0.5, min_rows: 100 };
+        let policy = drift();
         let empty = FeatureEvidence { name: "x".to_owned(), metric: DriftMetric::Psi, value: None, chance: None };
         for features in [&[][..], &[empty]] {
             let judgment = judge_drift(&policy, 100, features);
@@ -405,7 +410,7 @@ mod tests {
 
     #[test]
     fn drift_needs_effect_significance_share_and_rows() {
-        let policy = DriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, share: 0.5, min_rows: 100 };
+        let policy = drift();
         let feature = |value: f64, chance: f64| FeatureEvidence {
             name: "x".to_owned(),
             metric: DriftMetric::Psi,

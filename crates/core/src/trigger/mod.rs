@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use judge::{FeatureEvidence, QualityEvidence, WindowEvidence, judge};
 
 use crate::names::Digest;
-use crate::policy::{DriftMetric, Metric};
+use crate::policy::{DriftMetric, Metric, TriggersPolicy};
 use crate::window::Window;
 
 /// Kinds of reason.
@@ -21,12 +21,26 @@ pub enum CauseKind {
     PerformanceDrop,
     /// Measured quality is worse than the worst acceptable value.
     PerformanceFloor,
+    /// Quality as estimated without labels is worse than it may be; nothing estimates it yet.
+    EstimatedPerformance,
     /// The inputs moved.
     DataDrift,
+    /// The predictions moved.
+    PredictionDrift,
+    /// The champion's errors grew: what it learned does not hold any more.
+    ConceptDrift,
     /// The last retraining is too long ago.
     Age,
+    /// So many predictions were made since the last retraining.
+    PredictionVolume,
+    /// So many labelled records came since the champion was trained.
+    NewRecords,
     /// A scheduled time.
     Schedule,
+    /// An alarm went off.
+    Alarm,
+    /// An event happened.
+    Event,
     /// A person asked.
     Manual,
 }
@@ -38,9 +52,16 @@ impl CauseKind {
         match self {
             CauseKind::PerformanceDrop => "performance_drop",
             CauseKind::PerformanceFloor => "performance_floor",
+            CauseKind::EstimatedPerformance => "estimated_performance",
             CauseKind::DataDrift => "data_drift",
+            CauseKind::PredictionDrift => "prediction_drift",
+            CauseKind::ConceptDrift => "concept_drift",
             CauseKind::Age => "age",
+            CauseKind::PredictionVolume => "prediction_volume",
+            CauseKind::NewRecords => "new_records",
             CauseKind::Schedule => "schedule",
+            CauseKind::Alarm => "alarm",
+            CauseKind::Event => "event",
             CauseKind::Manual => "manual",
         }
     }
@@ -68,7 +89,7 @@ pub struct Cause {
 pub enum FindingOutcome {
     /// It asks for a run.
     Fired,
-    /// It asks for a run, but a guard forbids one now.
+    /// It asks for a run, but a guard forbids one now, or too few other conditions hold with it.
     Suppressed,
     /// It asks for nothing.
     Quiet,
@@ -86,6 +107,33 @@ pub struct Finding {
     pub outcome: FindingOutcome,
     /// A sentence with the numbers and, when suppressed, the guard.
     pub reason: String,
+}
+
+/// A call from outside that asks for a run until one is requested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signal {
+    /// [`CauseKind::Alarm`] or [`CauseKind::Event`].
+    pub kind: CauseKind,
+    /// The alarm's ARN, or the event's source and detail type. Of one source only the last call is kept.
+    pub source: String,
+    /// What it means, in the policy's words.
+    pub reason: String,
+}
+
+impl Signal {
+    /// The name of events in policies and signals.
+    #[must_use]
+    pub fn event_source(source: &str, detail_type: &str) -> String {
+        format!("{source}: {detail_type}")
+    }
+
+    /// Whether the policy still listens to its source.
+    #[must_use]
+    pub fn is_wanted(&self, policy: &TriggersPolicy) -> bool {
+        policy.alarms.iter().any(|it| it.arn == self.source)
+            || policy.events.iter().any(|it| Signal::event_source(&it.source, &it.detail_type) == self.source)
+    }
 }
 
 /// What a window is judged on.
@@ -126,6 +174,15 @@ pub enum WindowVerdict {
 }
 
 impl WindowVerdict {
+    /// Whether it says something about the window.
+    #[must_use]
+    pub fn is_conclusive(self) -> bool {
+        match self {
+            WindowVerdict::Stable | WindowVerdict::Drifted | WindowVerdict::Degraded => true,
+            WindowVerdict::Inconclusive | WindowVerdict::Errored => false,
+        }
+    }
+
     /// The word in sentences.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -304,9 +304,16 @@ pub(super) fn cause(kind: CauseKind) -> &'static str {
     match kind {
         CauseKind::PerformanceDrop => "performance drop",
         CauseKind::PerformanceFloor => "performance floor",
+        CauseKind::EstimatedPerformance => "estimated performance",
         CauseKind::DataDrift => "data drift",
+        CauseKind::PredictionDrift => "prediction drift",
+        CauseKind::ConceptDrift => "concept drift",
         CauseKind::Age => "age",
+        CauseKind::PredictionVolume => "prediction volume",
+        CauseKind::NewRecords => "new records",
         CauseKind::Schedule => "schedule",
+        CauseKind::Alarm => "alarm",
+        CauseKind::Event => "event",
         CauseKind::Manual => "manual",
     }
 }

@@ -15,6 +15,9 @@ fn detail_type(fact: &Fact) -> &'static str {
     match fact {
         Fact::ModelWatched { .. } => "Model Watched",
         Fact::PolicyAdopted { .. } => "Config Changed",
+        Fact::SignalReceived { .. } => "Signal Received",
+        Fact::ModelSuspended { .. } => "Model Suspended",
+        Fact::ModelResumed { .. } => "Model Resumed",
         Fact::TriggersChecked { .. } => "Trigger Evaluated",
         Fact::RunRequested { .. } => "Retraining Requested",
         Fact::RunQueued { .. } => "Retraining Queued",
@@ -164,6 +167,9 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
         ),
         Fact::ModelWatched { .. }
         | Fact::PolicyAdopted { .. }
+        | Fact::SignalReceived { .. }
+        | Fact::ModelSuspended { .. }
+        | Fact::ModelResumed { .. }
         | Fact::RunQueued { .. }
         | Fact::RunStarting { .. }
         | Fact::RunTraining { .. }
@@ -177,11 +183,22 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
     Some(Alert { dedupe_id: dedupe_id(event), time: event.at, kind, model: model.to_string(), subject, body })
 }
 
-/// Whether a cause was measured on the data, rather than asked for or due.
+/// Whether a cause was measured on the data, by Refit or by whoever calls, rather than asked for or due.
 fn is_measured(kind: CauseKind) -> bool {
     match kind {
-        CauseKind::PerformanceDrop | CauseKind::PerformanceFloor | CauseKind::DataDrift => true,
-        CauseKind::Age | CauseKind::Schedule | CauseKind::Manual => false,
+        CauseKind::PerformanceDrop
+        | CauseKind::PerformanceFloor
+        | CauseKind::EstimatedPerformance
+        | CauseKind::DataDrift
+        | CauseKind::PredictionDrift
+        | CauseKind::ConceptDrift
+        | CauseKind::Alarm
+        | CauseKind::Event => true,
+        CauseKind::Age
+        | CauseKind::PredictionVolume
+        | CauseKind::NewRecords
+        | CauseKind::Schedule
+        | CauseKind::Manual => false,
     }
 }
 

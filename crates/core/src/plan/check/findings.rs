@@ -1,12 +1,19 @@
 //! What each trigger of the policy finds.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
 use super::CheckInputs;
 use crate::model::Head;
-use crate::trigger::{CauseKind, Finding, FindingOutcome, Judgment, JudgmentKind, WindowVerdict};
+use crate::policy::Persistence;
+use crate::trigger::{CauseKind, Finding, FindingOutcome, Judgment, JudgmentKind};
 
 pub(super) fn find(inputs: &CheckInputs<'_>, judgments: &[Judgment]) -> Vec<Finding> {
     let head = &inputs.model.head;
     let triggers = &inputs.policy.triggers;
+    let persisting = Persisting::new(inputs, judgments);
     let mut findings = Vec::new();
     let mut add = |kind, outcome, reason: String| findings.push(Finding { kind, outcome, reason });
     if let Some(manual) = inputs.manual {
@@ -19,20 +26,20 @@ pub(super) fn find(inputs: &CheckInputs<'_>, judgments: &[Judgment]) -> Vec<Find
         ];
         for (kind, is_wanted) in kinds {
             if is_wanted {
-                let (outcome, reason) = find_judgment(head, judgments, JudgmentKind::Performance, kind);
+                let (outcome, reason) = persisting.find(JudgmentKind::Performance, kind, performance.persistence);
                 add(kind, outcome, reason);
             }
         }
     }
-    if triggers.drift.is_some() {
-        let (outcome, reason) = find_judgment(head, judgments, JudgmentKind::Drift, CauseKind::DataDrift);
+    if let Some(drift) = &triggers.drift {
+        let (outcome, reason) = persisting.find(JudgmentKind::Drift, CauseKind::DataDrift, drift.persistence);
         add(CauseKind::DataDrift, outcome, reason);
     }
     if let Some(max) = triggers.age {
         let since = inputs
             .model
             .champion()
-            .map(|it| head.last_run_at.map_or(it.registered_at, |last| last.max(it.registered_at)));
+            .map(|it| head.last_run_before(inputs.now).map_or(it.registered_at, |last| last.max(it.registered_at)));
         let (outcome, reason) = match since {
             None => (FindingOutcome::Inconclusive, "there is no champion yet".to_owned()),
             Some(since) if max.after(since) <= inputs.now => {
@@ -43,35 +50,76 @@ pub(super) fn find(inputs: &CheckInputs<'_>, judgments: &[Judgment]) -> Vec<Find
         add(CauseKind::Age, outcome, reason);
     }
     if let Some(cron) = &triggers.schedule {
-        let (outcome, reason) = match cron.next_after(head.checked_at) {
+        let (outcome, reason) = match cron.next_after(head.scheduled_until.min(inputs.now), &triggers.timezone) {
             Some(due) if due <= inputs.now => (FindingOutcome::Fired, format!("{cron} was due at {due}")),
             Some(due) => (FindingOutcome::Quiet, format!("{cron} is due at {due}")),
             None => (FindingOutcome::Quiet, format!("{cron} is never due again")),
         };
         add(CauseKind::Schedule, outcome, reason);
     }
+    for signal in head.signals.iter().filter(|it| it.is_wanted(triggers)) {
+        add(signal.kind, FindingOutcome::Fired, format!("{} ({})", signal.reason, signal.source));
+    }
     findings
 }
 
-/// What the newest judgment of this champion says. It asks for a run until one was requested at or after it.
-fn find_judgment(head: &Head, fresh: &[Judgment], kind: JudgmentKind, cause: CauseKind) -> (FindingOutcome, String) {
-    let stored = match kind {
-        JudgmentKind::Drift => head.drift.as_ref(),
-        JudgmentKind::Performance => head.performance.as_ref(),
-    };
-    let fresh = fresh.iter().filter(|it| it.kind == kind && it.champion == head.champion);
-    // The newest window's newest revision, wherever it stands.
-    let newest = stored.into_iter().chain(fresh).max_by_key(|it| it.age());
-    let Some(judgment) = newest else {
-        return (FindingOutcome::Inconclusive, "no window of this champion is closed yet".to_owned());
-    };
-    let is_spent = head.last_run_at.is_some_and(|it| judgment.caused_at <= it);
-    let reason = format!("{}: {}", judgment.window, judgment.reason);
-    let outcome = match judgment.verdict {
-        WindowVerdict::Inconclusive | WindowVerdict::Errored => FindingOutcome::Inconclusive,
-        WindowVerdict::Stable | WindowVerdict::Drifted | WindowVerdict::Degraded => {
-            if judgment.causes.contains(&cause) && !is_spent { FindingOutcome::Fired } else { FindingOutcome::Quiet }
+/// The judgments that a check looks at.
+struct Persisting<'a> {
+    head: &'a Head,
+    now: Timestamp,
+    /// Stored ones, then those of this check.
+    judgments: Vec<&'a Judgment>,
+}
+
+impl<'a> Persisting<'a> {
+    fn new(inputs: &CheckInputs<'a>, fresh: &'a [Judgment]) -> Persisting<'a> {
+        let head = &inputs.model.head;
+        // What was found before a champion was taken back to says nothing about its second life.
+        let since = head.rolled_back.as_ref().filter(|it| Some(it.to) == head.champion).map(|it| it.at);
+        let stored = inputs.recent.judgments.iter().chain([&head.drift, &head.performance].into_iter().flatten());
+        let all = stored.filter(|it| since.is_none_or(|since| since < it.at)).chain(fresh);
+        let judgments = all.filter(|it| it.champion == head.champion).collect();
+        Persisting { head, now: inputs.now, judgments }
+    }
+
+    /// The newest revision of each window of a kind, newest first.
+    fn windows(&self, kind: JudgmentKind) -> Vec<&'a Judgment> {
+        let mut windows: BTreeMap<Timestamp, &'a Judgment> = BTreeMap::new();
+        for judgment in self.judgments.iter().copied().filter(|it| it.kind == kind) {
+            let newest = windows.entry(judgment.window.end).or_insert(judgment);
+            if newest.age() < judgment.age() {
+                *newest = judgment;
+            }
         }
-    };
-    (outcome, reason)
+        windows.into_values().rev().collect()
+    }
+
+    /// Whether no run was requested since a judgment gives its causes.
+    fn is_unanswered(&self, judgment: &Judgment) -> bool {
+        self.head.last_run_before(self.now).is_none_or(|it| it < judgment.caused_at)
+    }
+
+    /// What the newest judgments say. They ask for a run until one was requested at or after one of them; a window that
+    /// could not be judged neither counts nor breaks a row.
+    fn find(&self, kind: JudgmentKind, cause: CauseKind, persistence: Persistence) -> (FindingOutcome, String) {
+        let windows = self.windows(kind);
+        let Some(newest) = windows.first() else {
+            return (FindingOutcome::Inconclusive, "no window of this champion is closed yet".to_owned());
+        };
+        let last: Vec<_> = windows.iter().filter(|it| it.verdict.is_conclusive()).take(persistence.of()).collect();
+        let saying: Vec<_> = last.iter().filter(|it| it.causes.contains(&cause)).collect();
+        let is_firing = persistence.needed() <= saying.len() && saying.iter().any(|it| self.is_unanswered(it));
+        let (shown, outcome) = match saying.first() {
+            Some(newest_saying) if is_firing => (**newest_saying, FindingOutcome::Fired),
+            _ if newest.verdict.is_conclusive() => (newest, FindingOutcome::Quiet),
+            _ => (newest, FindingOutcome::Inconclusive),
+        };
+        let mut reason = format!("{}: {}", shown.window, shown.reason);
+        if persistence != Persistence::ONCE {
+            let (saying, last, needed, of) = (saying.len(), last.len(), persistence.needed(), persistence.of());
+            write!(reason, "; {saying} of the last {last} windows say so, {needed} of {of} are needed")
+                .expect("invariant: a text grows");
+        }
+        (outcome, reason)
+    }
 }

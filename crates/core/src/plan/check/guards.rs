@@ -1,16 +1,65 @@
 //! What forbids a run although a trigger asks for one.
+//!
+//! A guard never uses up what it holds back: judgments, scheduled times, alarms and events go on asking until a run is
+//! requested. `force` skips the cooldown and nothing else. The loop breaker stops what Refit starts by itself, never a
+//! person.
+
+use jiff::Timestamp;
 
 use super::CheckInputs;
 use crate::plan::Refusal;
+use crate::policy::TriggersPolicy;
 
-/// What forbids a run now, if anything.
-pub(super) fn guard(inputs: &CheckInputs<'_>) -> Option<Refusal> {
-    let head = &inputs.model.head;
-    if let Some(run) = &head.active_run {
-        return Some(Refusal::RunActive(run.clone()));
-    }
+/// What forbids a run now, the cooldown last: whoever reads "use --force" first would find another guard behind it.
+pub(super) fn guards(inputs: &CheckInputs<'_>) -> Vec<Refusal> {
+    let all =
+        [run_active(inputs), suspended(inputs), looping(inputs), frozen(inputs), over_budget(inputs), cooling(inputs)];
+    all.into_iter().flatten().collect()
+}
+
+fn run_active(inputs: &CheckInputs<'_>) -> Option<Refusal> {
+    inputs.model.head.active_run.clone().map(Refusal::RunActive)
+}
+
+fn suspended(inputs: &CheckInputs<'_>) -> Option<Refusal> {
+    let suspension = inputs.model.head.suspended.clone()?;
+    Some(Refusal::Suspended { by: suspension.by, at: suspension.at, reason: suspension.reason })
+}
+
+fn looping(inputs: &CheckInputs<'_>) -> Option<Refusal> {
+    let setbacks = inputs.model.head.setbacks;
+    let limit = inputs.policy.triggers.loop_breaker?.rejections;
+    (inputs.manual.is_none() && limit <= setbacks).then_some(Refusal::LoopBreaker { setbacks, limit })
+}
+
+fn frozen(inputs: &CheckInputs<'_>) -> Option<Refusal> {
+    let triggers = &inputs.policy.triggers;
+    let today = triggers.timezone.date(inputs.now);
+    let freeze = triggers.freeze.iter().find(|it| it.from <= today && today <= it.to)?;
+    Some(Refusal::Freeze { from: freeze.from, to: freeze.to })
+}
+
+fn over_budget(inputs: &CheckInputs<'_>) -> Option<Refusal> {
+    let limit = inputs.policy.triggers.budget?.runs_per_month;
+    let from = budget_from(&inputs.policy.triggers, inputs.now)?;
+    let runs = inputs.recent.requested.iter().filter(|it| from <= **it).count();
+    let is_spent = usize::try_from(limit).is_ok_and(|limit| limit <= runs);
+    is_spent.then(|| Refusal::Budget {
+        runs,
+        limit,
+        month: inputs.policy.triggers.timezone.date(inputs.now).strftime("%Y-%m").to_string(),
+    })
+}
+
+/// From when on a budget counts runs: the beginning of the month that it is in the fleet's time zone.
+#[must_use]
+pub fn budget_from(policy: &TriggersPolicy, now: Timestamp) -> Option<Timestamp> {
+    policy.timezone.start_of(policy.timezone.date(now).first_of_month())
+}
+
+fn cooling(inputs: &CheckInputs<'_>) -> Option<Refusal> {
     let is_forced = inputs.manual.is_some_and(|it| it.force);
-    let last = head.last_run_at?;
+    let last = inputs.model.head.last_run_before(inputs.now)?;
     let until = inputs.policy.triggers.cooldown.after(last);
     (!is_forced && inputs.now < until).then_some(Refusal::Cooldown { last, until })
 }

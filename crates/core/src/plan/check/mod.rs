@@ -1,14 +1,19 @@
 //! Whether to retrain: judges closed windows, asks every trigger, lets the guards object.
 
+mod combine;
 mod findings;
 mod guards;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use combine::combine;
 use findings::find;
-use guards::guard;
+pub use guards::budget_from;
+use guards::guards;
 
 use super::{Decision, Plan, Record, WaitingOn};
 use crate::actor::Actor;
@@ -31,6 +36,16 @@ pub struct ManualRequest {
     pub force: bool,
 }
 
+/// What a check needs of the stored records beyond the state: read anew at each check, never counted along.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recent {
+    /// The newest judgments of the champion, at least as many conclusive ones of each kind as persistence looks at.
+    pub judgments: Vec<Judgment>,
+    /// When the runs since [`budget_from`] were requested.
+    pub requested: Vec<Timestamp>,
+}
+
 /// What a check looks at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckInputs<'a> {
@@ -42,23 +57,29 @@ pub struct CheckInputs<'a> {
     pub now: Timestamp,
     /// Closed windows that were not judged yet, oldest first, and those whose data changed since.
     pub windows: &'a [WindowEvidence],
+    /// What was stored before.
+    pub recent: &'a Recent,
     /// A person's request.
     pub manual: Option<&'a ManualRequest>,
 }
 
-/// When the triggers are to be checked next.
+/// When the triggers are to be checked next, as it looks at `now`.
 #[must_use]
-pub fn next_check(head: &Head, policy: &ModelPolicy) -> Timestamp {
-    let every = policy.triggers.check_every;
-    let grid = every.after(every.floor(head.checked_at));
-    let scheduled = policy.triggers.schedule.as_ref().and_then(|cron| cron.next_after(head.checked_at));
+pub fn next_check(head: &Head, policy: &ModelPolicy, now: Timestamp) -> Timestamp {
+    // The last check was by a clock that ran ahead: waiting for that time to come would be silence.
+    if head.is_check_due || now < head.checked_at {
+        return now.min(head.checked_at);
+    }
+    let triggers = &policy.triggers;
+    let grid = triggers.check_every.after(triggers.check_every.floor(head.checked_at));
+    let scheduled = triggers.schedule.as_ref().and_then(|it| it.next_after(head.checked_at, &triggers.timezone));
     scheduled.map_or(grid, |it| it.min(grid))
 }
 
 /// Plans a check; [`Plan::Record`] always carries a decision record.
 pub fn plan_check(inputs: &CheckInputs<'_>) -> Plan {
     let head = &inputs.model.head;
-    if inputs.manual.is_none() && inputs.now < next_check(head, inputs.policy) {
+    if inputs.manual.is_none() && inputs.now < next_check(head, inputs.policy, inputs.now) {
         return Plan::Wait { on: WaitingOn::NextCheck, until: None };
     }
     let triggers = &inputs.policy.triggers;
@@ -69,14 +90,16 @@ pub fn plan_check(inputs: &CheckInputs<'_>) -> Plan {
         .filter_map(|it| judge(it, triggers.drift.as_ref(), triggers.performance.as_ref(), champion, inputs.now))
         .collect();
     let mut findings = find(inputs, &judgments);
-    let guard = guard(inputs);
-    if let (Some(guard), true) = (&guard, inputs.manual.is_some()) {
+    combine(triggers, &mut findings);
+    let guards = guards(inputs);
+    if let (Some(guard), true) = (guards.first(), inputs.manual.is_some()) {
         return Plan::Refuse(guard.clone());
     }
-    if let Some(guard) = &guard {
+    if !guards.is_empty() {
+        let names: Vec<String> = guards.iter().map(ToString::to_string).collect();
         for finding in findings.iter_mut().filter(|it| it.outcome == FindingOutcome::Fired) {
             finding.outcome = FindingOutcome::Suppressed;
-            finding.reason = format!("{}; suppressed: {guard}", finding.reason);
+            finding.reason = format!("{}; suppressed: {}", finding.reason, names.join("; "));
         }
     }
     let causes: Vec<Cause> = findings
@@ -89,6 +112,7 @@ pub fn plan_check(inputs: &CheckInputs<'_>) -> Plan {
         "checked_at": head.checked_at,
         "last_run_at": head.last_run_at,
         "active_run": head.active_run,
+        "guards": guards.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "findings": findings,
         "judgments": judgments,
     });

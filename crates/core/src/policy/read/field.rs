@@ -71,6 +71,11 @@ impl<'a> Field<'a> {
         log.problems.push(Problem::new(self.node.at, &self.path, message));
     }
 
+    /// Whether a map stands here.
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self.node.kind, Kind::Map(_))
+    }
+
     /// What stands here, in words.
     fn found(&self) -> String {
         match &self.node.kind {

@@ -7,7 +7,7 @@ use super::{Names, data, gates, triggers, words};
 use crate::names::{ModelId, NameError, is_name};
 use crate::policy::yaml::shown;
 use crate::policy::{
-    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, Span, Strategy, TrainingPolicy, WindowPolicy,
+    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, Span, Strategy, TrainingPolicy, WindowPolicy, Zone,
 };
 
 const MODEL: Keys = Keys {
@@ -69,7 +69,7 @@ const MAX_DEFINITION: usize = 1_024;
 /// The longest timeout: SageMaker stops a pipeline execution after 28 days itself.
 const MAX_TIMEOUT_DAYS: i64 = 28;
 
-pub(super) fn read_model(field: Field<'_>, names: &mut Names, log: &mut Log) -> Option<ModelPolicy> {
+pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, log: &mut Log) -> Option<ModelPolicy> {
     let section = field.section(&MODEL, log)?;
     let id = section.required("id", log, |it, log| read_id(&it, names, log));
     let default_name = id.as_ref().map(ModelId::to_string);
@@ -97,7 +97,7 @@ pub(super) fn read_model(field: Field<'_>, names: &mut Names, log: &mut Log) -> 
     }
     let window = section.required("window", log, read_window);
     let training = section.required("training", log, read_training);
-    let triggers = section.required("triggers", log, |it, log| triggers::read_triggers(it, task, log));
+    let triggers = section.required("triggers", log, |it, log| triggers::read_triggers(it, task, timezone, log));
     let gates = section.or("gates", Vec::new(), log, |it, log| gates::read_gates(it, task, log));
     let promotion = gates::read_promotion(section.find("promotion"), task, log);
     let rollout = gates::read_rollout(section.find("rollout"), log);

@@ -1,7 +1,7 @@
 //! The words that a policy is written in, and suggestions for misspelled ones.
 
 use crate::policy::{
-    DriftMetric, FeatureKind, ImprovementMode, Metric, Priority, RolloutStrategy, Strategy, Subject, Task,
+    Combination, DriftMetric, FeatureKind, ImprovementMode, Metric, Priority, RolloutStrategy, Strategy, Subject, Task,
 };
 
 pub(super) const SUBJECTS: [(&str, Subject); 6] = [
@@ -26,9 +26,8 @@ pub(super) const FEATURE_KINDS: [(&str, FeatureKind); 2] =
 
 pub(super) const DRIFT_METRICS: [(&str, DriftMetric); 2] = [("psi", DriftMetric::Psi), ("ks", DriftMetric::Ks)];
 
-/// How triggers are combined: any of them suffices.
-pub(super) const WHEN: [(&str, ()); 1] = [("any", ())];
-pub(super) const WHEN_NOT_BUILT: [&str; 1] = ["all"];
+/// How conditions are combined, besides `{ at_least: N }`.
+pub(super) const WHEN: [(&str, Combination); 2] = [("any", Combination::Any), ("all", Combination::All)];
 
 pub(super) const MODES: [(&str, ImprovementMode); 3] = [
     ("relative", ImprovementMode::Relative),

@@ -11,9 +11,9 @@ use refit_core::evaluation::{Comparison, Evidence, Improvement, evaluate, improv
 use refit_core::model::Head;
 use refit_core::package::{Measured, Package, PackageStatus};
 use refit_core::policy::{
-    AutoPromote, DataPolicy, DriftMetric, DriftPolicy, EndpointPolicy, FeatureKind, GatePolicy, ImprovementMode,
-    Metric, ModelPolicy, PerformancePolicy, PipelinePolicy, PromotionPolicy, RolloutPolicy, RolloutStrategy, Span,
-    Strategy, Task, TrainingPolicy, TriggersPolicy, WindowPolicy,
+    AutoPromote, Combination, DataPolicy, DriftMetric, DriftPolicy, EndpointPolicy, FeatureKind, GatePolicy,
+    ImprovementMode, Metric, ModelPolicy, PerformancePolicy, Persistence, PipelinePolicy, PromotionPolicy,
+    RolloutPolicy, RolloutStrategy, Span, Strategy, Task, TrainingPolicy, TriggersPolicy, WindowPolicy, Zone,
 };
 use refit_core::run::{Outcome, OutcomeCode, Run, RunStatus, TrainingRequest};
 use refit_core::trigger::{
@@ -167,17 +167,31 @@ fn policy(model: &ModelId) -> ModelPolicy {
         window: WindowPolicy { size: Span::days(7), hop: Span::days(7), lateness: Span::ZERO },
         training: TrainingPolicy { window: Span::days(30), holdout: Span::days(7) },
         triggers: TriggersPolicy {
+            when: Combination::Any,
+            timezone: Zone::utc(),
             check_every: Span::hours(1),
             schedule: None,
-            drift: Some(DriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, share: 0.3, min_rows: 500 }),
+            drift: Some(DriftPolicy {
+                metric: DriftMetric::Psi,
+                threshold: 0.2,
+                share: 0.3,
+                persistence: Persistence::ONCE,
+                min_rows: 500,
+            }),
             performance: Some(PerformancePolicy {
                 metric: Metric::Mae,
                 max_drop: Some(0.05),
                 floor: Some(12.0),
+                persistence: Persistence::ONCE,
                 min_rows: 100,
             }),
             age: Some(Span::days(60)),
+            alarms: Vec::new(),
+            events: Vec::new(),
             cooldown: Span::days(7),
+            budget: None,
+            freeze: Vec::new(),
+            loop_breaker: None,
         },
         gates: vec![gate(Metric::Mae, Some(15.0), Some(0.01), None), gate(Metric::Rmse, None, None, Some(0.02))],
         promotion: PromotionPolicy {
@@ -211,9 +225,15 @@ fn head(model: &ModelId) -> Head {
         active_rollback: None,
         rolled_back: None,
         frozen: None,
+        suspended: None,
+        setbacks: 0,
+        setbacks_before: 0,
+        signals: Vec::new(),
         run_count: 0,
         last_run_at: None,
         checked_at: start(),
+        is_check_due: false,
+        scheduled_until: start(),
         drift_judged_until: start(),
         performance_judged_until: start(),
         drift: None,
@@ -297,6 +317,7 @@ fn causes(kind: CauseKind) -> Vec<Cause> {
         CauseKind::Age => "the last retraining was at 2013-08-20T02:00:00Z, more than 60d ago",
         CauseKind::Schedule => "cron(0 2 * * ? *) was due at 2013-08-20T02:00:00Z",
         CauseKind::Manual => "grace@example.com: new routes from Monday on",
+        other => panic!("no script has {other}"),
     };
     let mut causes = vec![Cause { kind, reason: text.to_owned() }];
     if kind == CauseKind::PerformanceFloor {
