@@ -53,7 +53,7 @@ impl Examination {
 /// A service's failure; what is wrong with the state is a finding, not an error.
 pub async fn examine(context: &Context) -> Result<Examination, AppError> {
     let mut examination = Examination::default();
-    for model in policy::models(context).await? {
+    for model in policy::known_models(context).await? {
         examine_model(context, &model, &mut examination).await?;
     }
     examine_slots(context, &mut examination).await?;

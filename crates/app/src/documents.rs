@@ -101,6 +101,30 @@ pub fn policy_key() -> Key {
     Key::new(FLEET, "POLICY")
 }
 
+/// An entry of the configuration's history.
+#[must_use]
+pub fn config_key(number: u64) -> Key {
+    Key::new(FLEET, &format!("{CONFIG_PREFIX}{number:012}"))
+}
+
+/// What the sort names of the configuration's history begin with.
+pub const CONFIG_PREFIX: &str = "CONFIG#";
+
+/// How far the current policy was spread to the models; due while it was not.
+#[must_use]
+pub fn spread_key() -> Key {
+    Key::new(FLEET, "SPREAD")
+}
+
+/// The marker of a model that is or was under watch.
+#[must_use]
+pub fn watched_key(model: &ModelId) -> Key {
+    Key::new(FLEET, &format!("{WATCHED_PREFIX}{model}"))
+}
+
+/// What the sort names of markers of models begin with.
+pub const WATCHED_PREFIX: &str = "MODEL#";
+
 /// The due-index partition of a model.
 #[must_use]
 pub fn due_shard(model: &ModelId) -> u8 {

@@ -22,7 +22,7 @@ async fn list<T: DeserializeOwned>(table: &dyn Table, partition: &str, prefix: &
     list_items(table, partition, prefix).await?.iter().map(parse).collect()
 }
 
-async fn list_items(table: &dyn Table, partition: &str, prefix: &str) -> Result<Vec<Item>, AppError> {
+pub(crate) async fn list_items(table: &dyn Table, partition: &str, prefix: &str) -> Result<Vec<Item>, AppError> {
     let mut items = Vec::new();
     let mut after = None;
     loop {

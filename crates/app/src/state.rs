@@ -9,12 +9,12 @@ use refit_core::model::{Head, Model};
 use refit_core::plan::{Queue, Record, Slots};
 use refit_core::snapshot::StoredSnapshot;
 use refit_core::{Digest, ModelId, RunId};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::documents::{
     approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse, queue_key,
-    request_key, run_key, slots_key, to_body,
+    request_key, run_key, slots_key, to_body, watched_key,
 };
 use crate::error::AppError;
 use crate::ports::{Due, Expect, Generation, Item, Key, Table, Token, Write};
@@ -192,7 +192,10 @@ pub async fn record(
         writes.push(put(generations, Key::new(&model_partition(id), &DecisionRecord::sort(seq)), &document));
     }
     if let Some(request_id) = context.request_id {
-        writes.push(put(generations, request_key(id, request_id), &serde_json::json!({ "schema": 1, "seq": seq })));
+        let answer = Answer { schema: Answer::SCHEMA, seq: Some(seq), refused: None };
+        // Whoever answered it first, by a fact or by a refusal, answered it for good.
+        let key = request_key(id, request_id);
+        writes.push(Write::Put { key, expect: Expect::Absent, body: to_body(&answer), due: None });
     }
     let entry = AuditEntry::new(event);
     let audit_key = Key::new(&audit_partition(id), &refit_core::audit::AuditEvent::sort(seq));
@@ -250,6 +253,7 @@ pub async fn begin(
         put(&none, head_key(&id), &model.head),
         Write::Put { key: audit_key, expect: Expect::Absent, body: to_body(&AuditEntry::new(event)), due: None },
         look_write(&none, &id, look_at),
+        put(&none, watched_key(&id), &serde_json::json!({ "schema": 1, "model": id })),
     ];
     table.transact(&transaction_token(&writes), &writes).await?;
     Ok(model)
@@ -269,12 +273,64 @@ fn changed<'a, K: Ord, V: PartialEq>(
     after.iter().filter(|(key, value)| before.get(key) != Some(value))
 }
 
-/// Whether a request was handled before.
+/// What a request was answered: the marker by which it counts once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// Document version.
+    pub schema: u16,
+    /// The audit event that it led to, if it did.
+    pub seq: Option<u64>,
+    /// Why it was refused, if it was.
+    pub refused: Option<String>,
+}
+
+impl Answer {
+    /// The version of the document.
+    pub const SCHEMA: u16 = 1;
+}
+
+/// What a request was answered before, if it was.
 ///
 /// # Errors
 /// See [`AppError`].
-pub async fn was_handled(table: &dyn Table, model: &ModelId, request_id: &str) -> Result<bool, AppError> {
-    Ok(table.get(&request_key(model, request_id)).await?.is_some())
+pub async fn find_answer(table: &dyn Table, model: &ModelId, request_id: &str) -> Result<Option<Answer>, AppError> {
+    table.get(&request_key(model, request_id)).await?.as_ref().map(parse).transpose()
+}
+
+/// Marks a request as refused, on the state that it was refused in: a late duplicate gets the same answer, whatever the
+/// state is by then.
+///
+/// # Errors
+/// [`AppError::is_conflict`] when the state changed meanwhile or the request was answered; nothing was written then.
+pub async fn record_refusal(
+    table: &dyn Table,
+    loaded: &Loaded,
+    request_id: &str,
+    refused: &str,
+) -> Result<(), AppError> {
+    let id = &loaded.model.head.model;
+    let answer = Answer { schema: Answer::SCHEMA, seq: None, refused: Some(refused.to_owned()) };
+    let (head, marker) = (head_key(id), request_key(id, request_id));
+    let writes = [
+        Write::Check { expect: expect(&loaded.generations, &head), key: head },
+        Write::Put { key: marker, expect: Expect::Absent, body: to_body(&answer), due: None },
+    ];
+    Ok(table.transact(&transaction_token(&writes), &writes).await?)
+}
+
+/// Makes a model due now, so that the sweep wakes it next.
+///
+/// # Errors
+/// [`AppError::is_conflict`] when its alarm clock was moved meanwhile.
+pub(crate) async fn make_due(table: &dyn Table, model: &ModelId, now: Timestamp) -> Result<(), AppError> {
+    let item = table.get(&look_key(model)).await?;
+    if item.as_ref().and_then(|it| it.due).is_some_and(|it| it.at <= now) {
+        return Ok(());
+    }
+    let generations = item.map(|it| (it.key, it.generation)).into_iter().collect();
+    let writes = [look_write(&generations, model, now)];
+    Ok(table.transact(&transaction_token(&writes), &writes).await?)
 }
 
 /// A run, wherever it stands.

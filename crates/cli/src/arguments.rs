@@ -19,6 +19,16 @@ fn version(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "a version is a whole number, for example 3")
 }
 
+/// The number of a configuration.
+fn number(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "a configuration is a whole number, for example 3")
+}
+
+/// The generation of a request for approval.
+fn generation(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "a generation is a whole number, for example 1")
+}
+
 /// Keeps machine-learning models fresh: watches, retrains, judges, promotes, takes back.
 #[derive(Debug, Parser)]
 #[command(name = "refit", version, arg_required_else_help = true)]
@@ -60,6 +70,19 @@ pub(crate) enum Command {
         #[arg(long, default_value = "refit.yaml", value_name = "FILE")]
         config: PathBuf,
     },
+    /// Show what applying a policy would change, without storing it.
+    Diff {
+        /// The policy.
+        #[arg(default_value = "refit.yaml", value_name = "FILE")]
+        config: PathBuf,
+        #[command(flatten)]
+        state: StateArguments,
+    },
+    /// Make a policy the current one: shows what changes, stores it, and lets every model adopt it.
+    Apply(ApplyArguments),
+    /// Show or bring back configurations that were applied.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Show what each model is doing and what it waits on.
     Status {
         /// Only this model.
@@ -161,6 +184,28 @@ pub(crate) enum AuditCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// List every configuration: who applied it, when and why; and check that none was changed.
+    History {
+        #[command(flatten)]
+        state: StateArguments,
+    },
+    /// Show a configuration with every default and preset filled in.
+    Show {
+        /// Its number, as `refit config history` shows it; the current one by default.
+        #[arg(value_parser = number)]
+        number: Option<u64>,
+        /// Show the file as it was typed instead.
+        #[arg(long)]
+        source: bool,
+        #[command(flatten)]
+        state: StateArguments,
+    },
+    /// Bring an older configuration back, as a new entry; refused when it is not valid any more.
+    Rollback(ConfigRollbackArguments),
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum PipelineCommand {
     /// Check a SageMaker pipeline definition: every problem at once.
     Lint {
@@ -198,6 +243,44 @@ pub(crate) struct DemoArguments {
     /// Where the state and the report go; a killed demo continues there. Without it every demo begins anew.
     #[arg(long, env = "REFIT_STATE", hide_env_values = true, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArguments {
+    /// The policy.
+    #[arg(default_value = "refit.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Only show what would change.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Why; kept in the history.
+    #[arg(long, default_value = "")]
+    pub(crate) comment: String,
+    #[command(flatten)]
+    pub(crate) person: EditorArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigRollbackArguments {
+    /// The configuration to bring back; the one before the current by default.
+    #[arg(value_parser = number)]
+    pub(crate) number: Option<u64>,
+    /// Why; kept in the history.
+    #[arg(long, default_value = "")]
+    pub(crate) comment: String,
+    #[command(flatten)]
+    pub(crate) person: EditorArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EditorArguments {
+    /// Who changes the configuration; the login name by default.
+    #[arg(long = "as", value_name = "NAME", value_parser = filled())]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -251,6 +334,9 @@ pub(crate) struct VoteArguments {
     /// The digest of what was shown, as in `refit status`; refused when something else is stored.
     #[arg(long, value_name = "DIGEST")]
     pub(crate) basis: Option<String>,
+    /// The generation of the request as it was shown; refused when somebody has voted since.
+    #[arg(long, value_name = "GENERATION", value_parser = generation)]
+    pub(crate) if_match: Option<u64>,
     #[command(flatten)]
     pub(crate) person: PersonArguments,
     #[command(flatten)]

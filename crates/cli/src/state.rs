@@ -65,6 +65,6 @@ pub(crate) fn models(world: &World, named: Option<&str>) -> anyhow::Result<Vec<M
             world.block_on(refit_app::queries::get_head(&*world.context.ports.table, &model))?;
             Ok(vec![model])
         }
-        None => Ok(world.block_on(policy::models(&world.context))?),
+        None => Ok(world.block_on(policy::known_models(&world.context))?),
     }
 }

@@ -33,7 +33,8 @@ fn tell_fact(entry: &AuditEntry) -> Option<String> {
         | Fact::RunStarting { .. }
         | Fact::RunTrained { .. }
         | Fact::PromotionAnnounced { .. }
-        | Fact::RolloutStarted { .. } => None,
+        | Fact::RolloutStarted { .. }
+        | Fact::OutputsRemoved { .. } => None,
         Fact::ModelWatched { .. }
         | Fact::PolicyAdopted { .. }
         | Fact::SignalReceived { .. }
@@ -47,7 +48,11 @@ fn tell_fact(entry: &AuditEntry) -> Option<String> {
         | Fact::ModelPromoted { .. }
         | Fact::RunEnded { .. }
         | Fact::RollbackStarted { .. }
-        | Fact::ModelRolledBack { .. } => Some(sentence(entry)),
+        | Fact::ModelRolledBack { .. }
+        | Fact::ModelReleased { .. }
+        | Fact::ModelAdopted { .. }
+        | Fact::PromotionRequested { .. }
+        | Fact::OutputsExpired { .. } => Some(sentence(entry)),
     }
 }
 
@@ -61,6 +66,17 @@ pub(crate) fn sentence(entry: &AuditEntry) -> String {
         Fact::ModelSuspended { reason } => format!("{} is suspended by {}: {reason}", event.model, event.actor),
         Fact::ModelResumed { reason } if reason.is_empty() => format!("{} is resumed by {}", event.model, event.actor),
         Fact::ModelResumed { reason } => format!("{} is resumed by {}: {reason}", event.model, event.actor),
+        Fact::ModelReleased { .. } => format!("{} left the policy and is no longer under watch", event.model),
+        Fact::ModelAdopted { package, reason } => {
+            format!("{} adopts version {} as champion: {reason}", event.actor, package.version)
+        }
+        Fact::PromotionRequested { run, version, reason, .. } => {
+            format!("{} asks for {run} to promote version {version}: {reason}", event.actor)
+        }
+        Fact::OutputsExpired { runs, .. } => {
+            format!("the keep time of {} is over: what they wrote is removed", count(runs.len(), "run"))
+        }
+        Fact::OutputsRemoved { runs } => format!("what {} wrote is removed", count(runs.len(), "run")),
         Fact::TriggersChecked { judgments, .. } => checked(judgments),
         Fact::RunRequested { run, causes, .. } => format!("{run} requested: {}", list(causes)),
         Fact::RunQueued { run, .. } => format!("{run} is queued"),

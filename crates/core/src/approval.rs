@@ -38,6 +38,8 @@ pub struct Approval {
     pub schema: u16,
     /// The run.
     pub run: RunId,
+    /// Grows with each vote, from 1: a vote may name the generation that the person saw.
+    pub generation: u64,
     /// H(candidate, champion, evaluation, gates, promotion policy): what the votes are about.
     pub basis: Digest,
     /// Since when people are asked.

@@ -51,13 +51,29 @@ pub enum Fact {
         origin: Timestamp,
         /// Where it serves.
         endpoint: EndpointPolicy,
+        /// Who made that policy the current one.
+        editor: Actor,
     },
-    /// A model adopted a changed policy.
+    /// A model adopted a changed policy; one that was released is under watch again.
     PolicyAdopted {
         /// The policy it follows from now on.
         policy: Digest,
         /// Where it serves from now on.
         endpoint: EndpointPolicy,
+        /// Who made that policy the current one.
+        editor: Actor,
+    },
+    /// A model left the policy: it is no longer checked or retrained. Its champion goes on serving and can be taken back.
+    ModelReleased {
+        /// The policy that no longer names it.
+        policy: Digest,
+    },
+    /// A model that was made elsewhere came under watch as champion.
+    ModelAdopted {
+        /// The package, as champion.
+        package: Box<Package>,
+        /// Why, in a person's words.
+        reason: String,
     },
     /// An alarm or an event asks for a run until one is requested.
     SignalReceived {
@@ -91,6 +107,17 @@ pub enum Fact {
         findings: Vec<Finding>,
         /// Windows judged at this check.
         judgments: Vec<Judgment>,
+    },
+    /// A person asked to promote a version that exists; people decide.
+    PromotionRequested {
+        /// The run that carries it, without training.
+        run: RunId,
+        /// The version.
+        version: u64,
+        /// Why, in a person's words.
+        reason: String,
+        /// The request to the people who decide.
+        approval: Approval,
     },
     /// What a run trains was frozen.
     RunQueued {
@@ -199,6 +226,20 @@ pub enum Fact {
         /// Why.
         reason: String,
     },
+    /// The keep time of runs is over: what they wrote is being removed. Nothing in use is among it.
+    OutputsExpired {
+        /// The runs.
+        runs: Vec<RunId>,
+        /// The versions that they made, which can no longer be promoted.
+        versions: Vec<u64>,
+        /// The number of the last run that was looked at.
+        until: u64,
+    },
+    /// What expired runs wrote is removed.
+    OutputsRemoved {
+        /// The runs.
+        runs: Vec<RunId>,
+    },
 }
 
 /// What follows an evaluation.
@@ -232,8 +273,11 @@ impl Fact {
             Fact::SignalReceived { .. } => "signal_received",
             Fact::ModelSuspended { .. } => "model_suspended",
             Fact::ModelResumed { .. } => "model_resumed",
+            Fact::ModelReleased { .. } => "model_released",
+            Fact::ModelAdopted { .. } => "model_adopted",
             Fact::TriggersChecked { .. } => "triggers_checked",
             Fact::RunRequested { .. } => "run_requested",
+            Fact::PromotionRequested { .. } => "promotion_requested",
             Fact::RunQueued { .. } => "run_queued",
             Fact::RunStarting { .. } => "run_starting",
             Fact::RunTraining { .. } => "run_training",
@@ -247,6 +291,8 @@ impl Fact {
             Fact::RunEnded { .. } => "run_ended",
             Fact::RollbackStarted { .. } => "rollback_started",
             Fact::ModelRolledBack { .. } => "model_rolled_back",
+            Fact::OutputsExpired { .. } => "outputs_expired",
+            Fact::OutputsRemoved { .. } => "outputs_removed",
         }
     }
 
@@ -255,6 +301,7 @@ impl Fact {
     pub fn run(&self) -> Option<&RunId> {
         match self {
             Fact::RunRequested { run, .. }
+            | Fact::PromotionRequested { run, .. }
             | Fact::RunQueued { run, .. }
             | Fact::RunStarting { run }
             | Fact::RunTraining { run, .. }
@@ -271,9 +318,13 @@ impl Fact {
             | Fact::SignalReceived { .. }
             | Fact::ModelSuspended { .. }
             | Fact::ModelResumed { .. }
+            | Fact::ModelReleased { .. }
+            | Fact::ModelAdopted { .. }
             | Fact::TriggersChecked { .. }
             | Fact::RollbackStarted { .. }
-            | Fact::ModelRolledBack { .. } => None,
+            | Fact::ModelRolledBack { .. }
+            | Fact::OutputsExpired { .. }
+            | Fact::OutputsRemoved { .. } => None,
         }
     }
 
@@ -287,6 +338,9 @@ impl Fact {
             | Fact::SignalReceived { .. }
             | Fact::ModelSuspended { .. }
             | Fact::ModelResumed { .. }
+            | Fact::ModelReleased { .. }
+            | Fact::ModelAdopted { .. }
+            | Fact::PromotionRequested { .. }
             | Fact::RunQueued { .. }
             | Fact::RunStarting { .. }
             | Fact::RunTraining { .. }
@@ -299,7 +353,9 @@ impl Fact {
             | Fact::ModelPromoted { .. }
             | Fact::RunEnded { .. }
             | Fact::RollbackStarted { .. }
-            | Fact::ModelRolledBack { .. } => &[],
+            | Fact::ModelRolledBack { .. }
+            | Fact::OutputsExpired { .. }
+            | Fact::OutputsRemoved { .. } => &[],
         }
     }
 }

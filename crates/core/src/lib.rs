@@ -7,6 +7,7 @@
 mod actor;
 pub mod approval;
 pub mod audit;
+pub mod config;
 pub mod decision;
 pub mod evaluation;
 pub mod model;

@@ -26,6 +26,10 @@ pub struct Head {
     pub policy: Digest,
     /// Where it serves; kept here so that a rollback needs no policy.
     pub endpoint: EndpointPolicy,
+    /// Who made that policy the current one.
+    pub editor: Actor,
+    /// When it left the policy, if it did: it is then neither checked nor retrained.
+    pub released_at: Option<Timestamp>,
     /// The package that serves.
     pub champion: Option<u64>,
     /// The package that a rollback restores.
@@ -64,6 +68,10 @@ pub struct Head {
     pub drift: Option<Judgment>,
     /// The last judgment on performance for this champion.
     pub performance: Option<Judgment>,
+    /// The number of the last run whose keep time was looked at.
+    pub cleaned_runs: u64,
+    /// Expired runs whose outputs are being removed.
+    pub cleaning: Vec<RunId>,
     /// The number of the last audit event.
     pub audit_seq: u64,
     /// Its hash.
@@ -166,7 +174,7 @@ impl Model {
     /// # Errors
     /// Says that it is not a first event.
     pub fn begin(event: &AuditEvent) -> Result<Model, Inconsistent> {
-        let Fact::ModelWatched { policy, origin, endpoint } = &event.fact else {
+        let Fact::ModelWatched { policy, origin, endpoint, editor } = &event.fact else {
             return Err(Inconsistent::Misplaced(event.seq, event.fact.name()));
         };
         if event.seq != 1 || event.previous != AuditEvent::genesis() {
@@ -178,6 +186,8 @@ impl Model {
                 model: event.model.clone(),
                 policy: policy.clone(),
                 endpoint: endpoint.clone(),
+                editor: editor.clone(),
+                released_at: None,
                 champion: None,
                 previous_champion: None,
                 active_run: None,
@@ -197,6 +207,8 @@ impl Model {
                 performance_judged_until: *origin,
                 drift: None,
                 performance: None,
+                cleaned_runs: 0,
+                cleaning: Vec::new(),
                 audit_seq: 1,
                 audit_hash: event.hash(),
             },
@@ -272,10 +284,14 @@ impl Model {
         let seq = event.seq;
         match &event.fact {
             Fact::ModelWatched { .. } => return Err(Inconsistent::Misplaced(seq, event.fact.name())),
-            Fact::PolicyAdopted { policy, endpoint } => {
-                self.head.policy = policy.clone();
-                self.head.endpoint = endpoint.clone();
+            Fact::PolicyAdopted { policy, endpoint, editor } => self.adopt_policy(event.at, policy, endpoint, editor),
+            Fact::ModelReleased { .. } => {
+                if self.head.active_run.is_some() {
+                    return Err(Inconsistent::Misplaced(seq, event.fact.name()));
+                }
+                self.head.released_at = Some(event.at);
             }
+            Fact::ModelAdopted { package, .. } => self.adopt_package(event, package)?,
             Fact::SignalReceived { signal } => {
                 self.head.signals.retain(|it| it.source != signal.source);
                 self.head.signals.push(signal.clone());
@@ -303,6 +319,9 @@ impl Model {
                 }
                 self.add_judgments(judgments);
                 self.request_run(event, run, causes)?;
+            }
+            Fact::PromotionRequested { run, version, reason, approval } => {
+                self.request_promotion(event, run, *version, reason, approval)?;
             }
             Fact::RunQueued { run, priority, request } => {
                 let champion = self.head.champion;
@@ -345,6 +364,7 @@ impl Model {
             }
             Fact::ApprovalVoted { run, vote } => {
                 let approval = self.approvals.get_mut(run).ok_or_else(|| missing(seq, "the approval of", run))?;
+                approval.generation += 1;
                 approval.votes.push(vote.clone());
             }
             Fact::PromotionAnnounced { run, announcement, .. } => {
@@ -361,8 +381,10 @@ impl Model {
                     RunStatus::TimedOut => RunEvent::TimeOut,
                     _ => RunEvent::Fail,
                 };
+                // A version that was judged before keeps what it was: refusing its return is no new judgment.
                 if let Some(version) = self.run(seq, run)?.candidate
                     && let Some(package) = self.packages.get_mut(&version)
+                    && package.status == PackageStatus::Candidate
                 {
                     package.status = PackageStatus::Rejected;
                 }
@@ -374,6 +396,14 @@ impl Model {
                     Some(Rollback { from: *from, to: *to, reason: reason.clone(), by, at: event.at });
             }
             Fact::ModelRolledBack { from, to, .. } => self.roll_back(seq, *from, *to)?,
+            Fact::OutputsExpired { runs, versions, until } => {
+                for version in versions {
+                    self.package(seq, *version)?.removed_at = Some(event.at);
+                }
+                self.head.cleaned_runs = *until;
+                self.head.cleaning.clone_from(runs);
+            }
+            Fact::OutputsRemoved { runs } => self.head.cleaning.retain(|it| !runs.contains(it)),
         }
         Ok(())
     }
@@ -385,6 +415,49 @@ impl Model {
         if !findings.iter().any(is_held_back) {
             self.head.scheduled_until = event.at;
         }
+    }
+
+    fn adopt_policy(&mut self, at: Timestamp, policy: &Digest, endpoint: &EndpointPolicy, editor: &Actor) {
+        let head = &mut self.head;
+        head.policy = policy.clone();
+        head.endpoint = endpoint.clone();
+        head.editor = editor.clone();
+        if head.released_at.take().is_some() {
+            // What went by while nobody watched was not taken in: it is not judged, and no schedule is made up for.
+            head.checked_at = at;
+            head.scheduled_until = at;
+            head.drift_judged_until = head.drift_judged_until.max(at);
+            head.performance_judged_until = head.performance_judged_until.max(at);
+        }
+    }
+
+    fn adopt_package(&mut self, event: &AuditEvent, package: &Package) -> Result<(), Inconsistent> {
+        if self.head.champion.is_some() || self.head.active_run.is_some() {
+            return Err(Inconsistent::Misplaced(event.seq, event.fact.name()));
+        }
+        self.head.champion = Some(package.version);
+        self.packages.insert(package.version, package.clone());
+        Ok(())
+    }
+
+    fn request_promotion(
+        &mut self,
+        event: &AuditEvent,
+        id: &RunId,
+        version: u64,
+        reason: &str,
+        approval: &Approval,
+    ) -> Result<(), Inconsistent> {
+        let last_run_at = self.head.last_run_at;
+        let cause = Cause { kind: CauseKind::Manual, reason: format!("promote version {version}: {reason}") };
+        self.request_run(event, id, &[cause])?;
+        // Nothing is trained: no cooldown begins.
+        self.head.last_run_at = last_run_at;
+        let run = self.run(event.seq, id)?;
+        run.status = RunStatus::AwaitingApproval;
+        run.candidate = Some(version);
+        self.approvals.insert(id.clone(), approval.clone());
+        Ok(())
     }
 
     fn add_judgments(&mut self, judgments: &[Judgment]) {
@@ -417,6 +490,7 @@ impl Model {
             status: RunStatus::Requested,
             causes: causes.to_vec(),
             requested_by: event.actor.clone(),
+            editor: self.head.editor.clone(),
             requested_at: event.at,
             decision: event.cause.clone(),
             priority: Priority::Normal,

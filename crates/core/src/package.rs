@@ -49,13 +49,14 @@ pub struct Package {
     pub version: u64,
     /// Its ARN.
     pub arn: String,
-    /// The run that made it.
-    pub run: RunId,
+    /// The run that made it; `None` for one that was made elsewhere.
+    pub run: Option<RunId>,
     /// Where its archive is.
     pub model: ObjectUri,
     /// The digest of the archive that was judged.
     pub artifact: Digest,
-    /// What it was trained on.
+    /// What it was trained on. Empty, and ending when it was registered, where that is not known: nothing before that time
+    /// is fresh to it.
     pub train: Window,
     /// What it was judged on.
     pub holdout: Window,
@@ -71,6 +72,8 @@ pub struct Package {
     pub promoted_at: Option<Timestamp>,
     /// The champion it replaced then; what a rollback restores.
     pub replaced: Option<u64>,
+    /// When what its run wrote was removed, its archive among it: it can no longer be promoted.
+    pub removed_at: Option<Timestamp>,
 }
 
 impl Package {

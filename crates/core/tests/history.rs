@@ -94,7 +94,12 @@ impl History {
         let policy: Policy = read(POLICY).unwrap_or_else(|problems| panic!("{problems:?}"));
         let now: Timestamp = "2026-01-05T03:00:00Z".parse().unwrap_or_default();
         let model = policy.models[0].clone();
-        let fact = Fact::ModelWatched { policy: policy.digest(), origin: now, endpoint: model.endpoint.clone() };
+        let fact = Fact::ModelWatched {
+            policy: policy.digest(),
+            origin: now,
+            endpoint: model.endpoint.clone(),
+            editor: Actor::person("ann"),
+        };
         let first = AuditEvent {
             schema: AuditEvent::SCHEMA,
             model: model.id.clone(),
@@ -201,6 +206,7 @@ impl History {
                     choice: *choice,
                     comment: "seen".to_owned(),
                     basis: None,
+                    if_match: None,
                 };
                 self.once(|it| it.promote(Some(&vote), 0, &[]))
             }
@@ -286,7 +292,7 @@ impl History {
             schema: Package::SCHEMA,
             version,
             arn: format!("arn:package/m/{version}"),
-            run: run.id.clone(),
+            run: Some(run.id.clone()),
             model: request.output.join("model.tar.gz").ok()?,
             artifact: Digest::of(run.id.as_ref().as_bytes()),
             train: request.train,
@@ -297,6 +303,7 @@ impl History {
             status: PackageStatus::Candidate,
             promoted_at: None,
             replaced: None,
+            removed_at: None,
         };
         let metrics = BTreeMap::from([(Metric::Mae, comparison)]);
         Some(CandidateOutputs { package, evidence: Evidence { rows: 500, metrics, predictions: Digest::of(b"rows") } })

@@ -142,6 +142,7 @@ enum Request {
         #[serde(default)]
         comment: String,
         basis: Option<Digest>,
+        if_match: Option<u64>,
     },
     Rollback {
         id: String,
@@ -255,8 +256,8 @@ async fn handle_evaluate_candidate(context: &Context, event: &Value) -> Result<R
 
 async fn handle_promote_model(context: &Context, event: &Value) -> Result<Response, AppError> {
     match request(event) {
-        Some(Ok(Request::Vote { id, run, actor, choice, comment, basis })) => {
-            let vote = VoteRequest { run: run.clone(), actor: Actor::person(&actor), choice, comment, basis };
+        Some(Ok(Request::Vote { id, run, actor, choice, comment, basis, if_match })) => {
+            let vote = VoteRequest { run: run.clone(), actor: Actor::person(&actor), choice, comment, basis, if_match };
             let approval = ApprovalRequest { id, vote };
             return answer(promote_model(context, &run.model(), Some(&approval)).await.map(to_value));
         }

@@ -172,7 +172,7 @@ fn package(
         schema: Package::SCHEMA,
         version: description.version,
         arn: description.arn.clone(),
-        run: run.id.clone(),
+        run: Some(run.id.clone()),
         model,
         artifact,
         train: request.train,
@@ -183,5 +183,6 @@ fn package(
         status: PackageStatus::Candidate,
         promoted_at: None,
         replaced: None,
+        removed_at: None,
     })
 }

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use refit_core::ModelId;
 use refit_core::audit::Fact;
-use refit_core::plan::{Plan, Question, Record, Refusal, Step, WaitingOn, next_check, next_look};
+use refit_core::plan::{Plan, Question, Record, Refusal, Step, WaitingOn, next_idle_look, next_look};
 use refit_core::policy::{ModelPolicy, Policy};
 use refit_core::snapshot::{Snapshot, StateName, StoredSnapshot};
 use refit_core::{Actor, Digest};
@@ -28,7 +28,7 @@ use crate::error::AppError;
 use crate::ports::{EndpointError, Ports};
 use crate::settings::Settings;
 use crate::snapshots;
-use crate::state::{Loaded, RecordContext, Scope, load, record, reschedule, was_handled};
+use crate::state::{Answer, Loaded, RecordContext, Scope, find_answer, load, record, record_refusal, reschedule};
 
 /// How often a plan is made anew after somebody else wrote first.
 const MAX_CONFLICTS: u32 = 5;
@@ -113,10 +113,10 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
     let mut conflicts = 0;
     let mut request_id = planner.request_id();
     if let Some(request) = request_id
-        && was_handled(table, id, request).await?
+        && let Some(answer) = find_answer(table, id, request).await?
     {
         request_id = None;
-        outcome.was_handled = true;
+        outcome.repeat(answer);
     }
     for _ in 0..MAX_ROUNDS {
         let loaded = load(table, id, Scope::Everything).await?.ok_or_else(|| AppError::UnknownModel(id.to_string()))?;
@@ -129,9 +129,9 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
             now,
             is_request_open: request_id.is_some(),
         };
-        let adopted = policy::plan_adoption(context, &loaded.model.head).await?;
+        let adopted = policy::plan_adoption(context, &loaded.model, &performed, now).await?;
         let (plan, question) = match adopted {
-            Some(record) => (Plan::Record(Box::new(record)), Question::Nothing),
+            Some(plan) => (plan, Question::Nothing),
             None => {
                 let question = planner.ask(context, &situation).await?;
                 (question.plan(&loaded.model, &in_force.model, now, &performed), question)
@@ -157,8 +157,21 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
                 return Ok(outcome);
             }
             Plan::Refuse(refusal) => {
-                outcome.refused = Some(explain_refusal(&refusal));
-                return Ok(outcome);
+                if refuse(table, &loaded, request_id, &refusal, &mut outcome).await? {
+                    return Ok(outcome);
+                }
+                conflicts += 1;
+                if MAX_CONFLICTS < conflicts {
+                    return Err(AppError::Contended(id.to_string()));
+                }
+                performed.clear();
+                if let Some(request) = request_id
+                    && let Some(answer) = find_answer(table, id, request).await?
+                {
+                    request_id = None;
+                    outcome.repeat(answer);
+                }
+                continue;
             }
         };
         // What else had to be recorded first is not the answer: the request stays open.
@@ -180,10 +193,10 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
                 performed.clear();
                 // The conflict may be the request's own marker, written by an earlier delivery.
                 if let Some(request) = request_id
-                    && was_handled(table, id, request).await?
+                    && let Some(answer) = find_answer(table, id, request).await?
                 {
                     request_id = None;
-                    outcome.was_handled = true;
+                    outcome.repeat(answer);
                 }
             }
             Err(error) => return Err(error),
@@ -202,11 +215,37 @@ fn is_answer(fact: &Fact) -> bool {
             | Fact::ModelResumed { .. }
             | Fact::ApprovalVoted { .. }
             | Fact::RollbackStarted { .. }
+            | Fact::PromotionRequested { .. }
+            | Fact::ModelAdopted { .. }
     )
 }
 
-fn explain_refusal(refusal: &Refusal) -> String {
-    refusal.to_string()
+/// Answers a refused request, for good; `false` when the state changed meanwhile, so that it is to be planned anew.
+async fn refuse(
+    table: &dyn crate::ports::Table,
+    loaded: &Loaded,
+    request_id: Option<&str>,
+    refusal: &Refusal,
+    outcome: &mut Outcome,
+) -> Result<bool, AppError> {
+    let why = refusal.to_string();
+    if let Some(request) = request_id {
+        match record_refusal(table, loaded, request, &why).await {
+            Ok(()) => {}
+            Err(error) if error.is_conflict() => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    outcome.refused = Some(why);
+    Ok(true)
+}
+
+impl Outcome {
+    /// Gives the answer that the request got the first time.
+    fn repeat(&mut self, answer: Answer) {
+        self.was_handled = true;
+        self.refused = answer.refused;
+    }
 }
 
 /// What a planner was asked, and by whom.
@@ -271,7 +310,7 @@ async fn rest(
     on: &WaitingOn,
     until: Option<Timestamp>,
 ) -> Result<(), AppError> {
-    let check = next_check(&loaded.model.head, &in_force.model, context.now());
+    let check = next_idle_look(&loaded.model.head, &in_force.model, context.now());
     let look_at = match (on, until) {
         // Another use case may still have something to do: its state decides, not this one's boredom.
         (WaitingOn::Nothing | WaitingOn::NextCheck, _) => return Ok(()),

@@ -8,11 +8,11 @@ use refit_core::run::RunStatus;
 use refit_core::{Digest, ModelId};
 
 use super::publish_events::published_up_to;
-use super::{Asked, Context, Outcome, Planner, Situation, drive, explain_refusal, keep_asked, perform_for_rollback};
+use super::{Asked, Context, Outcome, Planner, Situation, drive, keep_asked, perform_for_rollback, refuse};
 use crate::error::AppError;
 use crate::measure::MAX_FILE_BYTES;
 use crate::ports::{EndpointError, EndpointStatus, ObjectError};
-use crate::state::{RecordContext, Scope, load, record, was_handled};
+use crate::state::{RecordContext, Scope, find_answer, load, record};
 
 /// A vote with the id that makes it count once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,11 +108,14 @@ pub async fn rollback_model(
         let loaded =
             load(table, model, Scope::Rollback).await?.ok_or_else(|| AppError::UnknownModel(model.to_string()))?;
         let head = &loaded.model.head;
-        let open = match order {
-            Some(order) if was_handled(table, model, &order.id).await? => None,
-            order => order,
+        let answer = match order {
+            Some(order) => find_answer(table, model, &order.id).await?,
+            None => None,
         };
-        outcome.was_handled |= order.is_some() && open.is_none() && outcome.recorded.is_empty();
+        let open = order.filter(|_| answer.is_none());
+        if let Some(answer) = answer.filter(|_| outcome.recorded.is_empty()) {
+            outcome.repeat(answer);
+        }
         let plan = match (&head.active_rollback, open) {
             (Some(_), _) => plan_rollback(&loaded.model, &performed),
             (None, Some(order)) => plan_rollback_request(&loaded.model, &order.rollback),
@@ -134,8 +137,11 @@ pub async fn rollback_model(
                 return Ok(outcome);
             }
             Plan::Refuse(refusal) => {
-                outcome.refused = Some(explain_refusal(&refusal));
-                return Ok(outcome);
+                let request_id = open.map(|it| it.id.as_str());
+                if refuse(table, &loaded, request_id, &refusal, &mut outcome).await? {
+                    return Ok(outcome);
+                }
+                continue;
             }
         };
         let now = context.now();

@@ -1,7 +1,7 @@
 //! Wakes whatever is due or overdue: the schedule, and the net below every lost event.
 
 use refit_core::model::Model;
-use refit_core::plan::{POLL, next_check};
+use refit_core::plan::{POLL, next_check, next_idle_look};
 use refit_core::policy::{ModelPolicy, Span};
 use refit_core::run::RunStatus;
 use refit_core::{Digest, ModelId};
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::publish_events::published_up_to;
 use super::{Context, policy};
-use crate::documents::model_of_look;
+use crate::documents::{model_of_look, spread_key};
 use crate::error::{AppError, ErrorClass, chain};
 use crate::ports::{Alert, AlertKind, DUE_SHARDS, DueItem, OutboundEvent, PublishError};
 use crate::state::{Scope, load, postpone, reschedule};
@@ -43,6 +43,13 @@ pub async fn sweep(context: &Context) -> Result<Swept, AppError> {
         loop {
             let page = context.ports.table.list_due(shard, now, PAGE, after.as_ref()).await?;
             for item in &page.items {
+                if item.key == spread_key() {
+                    if let Err(error) = policy::spread(context).await {
+                        tracing::warn!("sweep could not spread the policy: {}", chain(&error));
+                        swept.failed.push(format!("fleet: {}", chain(&error)));
+                    }
+                    continue;
+                }
                 let Some(model) = model_of_look(&item.key) else { continue };
                 if let Err(error) = wake(context, &model, &mut swept).await {
                     tracing::warn!(model.id = %model, "sweep could not wake a model: {}", chain(&error));
@@ -85,7 +92,7 @@ pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: j
             | RunStatus::TimedOut => "promote-model",
         });
     }
-    if next_check(&model.head, policy, now) <= now {
+    if model.head.released_at.is_none() && next_check(&model.head, policy, now) <= now {
         // A worker that was paused half-way may have set the endpoint back: look at each check, too.
         if model.head.active_run.is_none() && model.head.champion.is_some() {
             due.push("promote-model");
@@ -106,13 +113,18 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
     let in_force = policy::in_force(context, &loaded.model.head).await?;
     let published = published_up_to(context, id).await?;
     let now = context.now();
-    let functions = functions_due(&loaded.model, &in_force.model, published, now);
+    let mut functions = functions_due(&loaded.model, &in_force.model, published, now);
+    // Whoever moves a model adopts the current policy first; an idle one is moved by its check.
+    let is_moved = functions.iter().any(|it| *it != "publish-events");
+    if !is_moved && policy::plan_adoption(context, &loaded.model, &[], now).await?.is_some() {
+        functions.push("check-triggers");
+    }
     for function in &functions {
         send(context, id, function, swept).await?;
     }
     // Whoever was woken sets the clock anew. If nobody does, because the work fails, the next try is not at once.
-    let look_at =
-        if functions.is_empty() { next_check(&loaded.model.head, &in_force.model, now) } else { POLL.after(now) };
+    let idle = next_idle_look(&loaded.model.head, &in_force.model, now);
+    let look_at = if functions.is_empty() { idle } else { POLL.after(now) };
     reschedule(table, &loaded, look_at).await
 }
 

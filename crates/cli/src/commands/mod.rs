@@ -1,6 +1,7 @@
 //! One function for each command.
 
 mod audit;
+mod config;
 mod demo;
 mod doctor;
 mod export;
@@ -13,7 +14,7 @@ mod validate;
 
 use refit_core::approval::Choice;
 
-use crate::arguments::{Arguments, AuditCommand, Command, PipelineCommand};
+use crate::arguments::{Arguments, AuditCommand, Command, ConfigCommand, PipelineCommand};
 use crate::output::{Exit, say};
 
 /// Runs a command.
@@ -24,6 +25,13 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Replay(arguments) => replay::replay(&arguments, format),
         Command::Init { folder } => init::init(&folder, format),
         Command::Validate { config } => validate::validate(&config, format),
+        Command::Diff { config, state } => config::show_diff(&config, &state.state, format),
+        Command::Apply(arguments) => config::apply(&arguments, format),
+        Command::Config(ConfigCommand::History { state }) => config::history(&state.state, format),
+        Command::Config(ConfigCommand::Show { number, source, state }) => {
+            config::show(number, source, &state.state, format)
+        }
+        Command::Config(ConfigCommand::Rollback(arguments)) => config::roll_back(&arguments, format),
         Command::Status { model, state } => show::status(model.as_deref(), &state.state, format),
         Command::Models { state } => show::models(&state.state, format),
         Command::Runs { model, state } => show::runs(model.as_deref(), &state.state, format),

@@ -60,6 +60,7 @@ pub(crate) fn vote(arguments: &VoteArguments, choice: Choice, format: Format) ->
     }
     let request = json!({
         "kind": "vote", "run": run, "choice": choice, "comment": arguments.comment, "basis": arguments.basis,
+        "if_match": arguments.if_match,
     });
     desk.ask(Function::PromoteModel, request, &run.model())
 }
@@ -84,6 +85,12 @@ fn told(moment: Moment<'_>) {
     if let Some(line) = tell(&moment) {
         say(&line);
     }
+}
+
+/// The login name of whoever sits here.
+pub(crate) fn login() -> String {
+    let found = ["USER", "LOGNAME"].iter().find_map(|it| std::env::var(it).ok()).filter(|it| !it.is_empty());
+    found.unwrap_or_else(|| "local".to_owned())
 }
 
 /// Where a person asks for something.
@@ -137,8 +144,7 @@ impl Desk<'_> {
     }
 
     fn name(&self) -> String {
-        let login = || ["USER", "LOGNAME"].iter().find_map(|it| std::env::var(it).ok()).filter(|it| !it.is_empty());
-        self.person.name.clone().or_else(login).unwrap_or_else(|| "local".to_owned())
+        self.person.name.clone().unwrap_or_else(login)
     }
 
     /// An id that two separate requests do not share.

@@ -43,8 +43,8 @@ fn read_status(world: &World, model: &ModelId, flag: &str) -> anyhow::Result<Sta
     let waits_on = match (&active_run, &approval) {
         (Some(run), Some(approval)) if run.status == RunStatus::AwaitingApproval => {
             format!(
-                "{} waits for approval until {}: refit approve {}{flag} --basis {}",
-                run.id, approval.expires_at, run.id, approval.basis
+                "{} waits for approval until {}: refit approve {}{flag} --basis {} --if-match {}",
+                run.id, approval.expires_at, run.id, approval.basis, approval.generation
             )
         }
         (Some(run), _) => format!("{} is {}", run.id, run.status),
@@ -90,6 +90,9 @@ fn show_status(status: &Status) -> String {
     }
     if 0 < head.setbacks {
         lines.push(("setbacks", format!("{} candidates in a row were rejected or rolled back", head.setbacks)));
+    }
+    if let Some(at) = head.released_at {
+        lines.push(("released", format!("left the policy at {at}: neither checked nor retrained")));
     }
     if let Some(reason) = &head.frozen {
         lines.push(("frozen", format!("promotion needs a person: {reason}")));
@@ -156,24 +159,27 @@ pub(crate) fn runs(model: Option<&str>, state: &Path, format: Format) -> anyhow:
 pub(crate) fn packages(model: Option<&str>, state: &Path, format: Format) -> anyhow::Result<Exit> {
     let world = state::open(state, Access::Read)?;
     let mut packages = Vec::new();
+    let mut models = Vec::new();
     for model in state::models(&world, model)? {
-        packages.extend(world.block_on(queries::list_packages(&*world.context.ports.table, &model))?);
+        let found = world.block_on(queries::list_packages(&*world.context.ports.table, &model))?;
+        models.extend(found.iter().map(|_| model.clone()));
+        packages.extend(found);
     }
     answer(format, &packages, |packages| {
-        let row = |it: &refit_core::package::Package| {
+        let row = |(it, model): (&refit_core::package::Package, &ModelId)| {
             let quality: Vec<String> =
                 it.quality.iter().map(|(metric, value)| format!("{} {:.3}", metric.name(), value.value)).collect();
             vec![
-                it.run.model().to_string(),
+                model.to_string(),
                 it.version.to_string(),
                 word(it.status),
-                it.run.to_string(),
+                dash(it.run.as_ref()),
                 it.train.to_string(),
                 quality.join(", "),
                 dash(it.promoted_at),
             ]
         };
-        let rows: Vec<Vec<String>> = packages.iter().map(row).collect();
+        let rows: Vec<Vec<String>> = packages.iter().zip(&models).map(row).collect();
         table(&["MODEL", "VERSION", "STATUS", "RUN", "TRAINED ON", "ON ITS HOLD-OUT", "PROMOTED AT"], &rows)
     })?;
     Ok(Exit::Yes)

@@ -29,10 +29,18 @@ pub(crate) fn validate(config: &Path, format: Format) -> anyhow::Result<Exit> {
     Ok(Exit::Yes)
 }
 
+/// Reads the text of a policy and what it says, or shows all that is wrong with it.
+pub(crate) fn read_source(config: &Path) -> anyhow::Result<(String, Policy)> {
+    let text = read_text(config)?;
+    match read(&text) {
+        Ok(policy) => Ok((text, policy)),
+        Err(problems) => Err(shown(config, &text, &problems)),
+    }
+}
+
 /// Reads a policy, or shows all that is wrong with it.
 pub(crate) fn read_policy(config: &Path) -> anyhow::Result<Policy> {
-    let text = read_text(config)?;
-    read(&text).map_err(|problems| shown(config, &text, &problems))
+    Ok(read_source(config)?.1)
 }
 
 fn read_text(config: &Path) -> anyhow::Result<String> {

@@ -92,7 +92,9 @@ fn plan_observed(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     let Some(execution) = inputs.execution else { return plan_unknown(inputs, run, &arn) };
     if run.status == RunStatus::Stopping {
         let stop = Step::StopExecution { execution: arn.clone() };
-        return if execution.status.is_terminal() {
+        return if execution.status.is_terminal() && run.stopping == Some(StopReason::Released) {
+            end(run, now, RunStatus::Canceled, OutcomeCode::Released, "the model left the policy".to_owned())
+        } else if execution.status.is_terminal() {
             let took = run.deadline.map_or_else(String::new, |it| format!(" and was still training at {it}"));
             end(
                 run,
@@ -225,7 +227,8 @@ fn follow(
             let approval = Approval {
                 schema: Approval::SCHEMA,
                 run: run.id.clone(),
-                basis: approval_basis(&outputs.package, champion, evaluation, inputs.policy),
+                generation: 1,
+                basis: approval_basis(&outputs.package, champion, Some(evaluation), inputs.policy),
                 requested_at: now,
                 expires_at: promotion.expires.after(now),
                 needed: promotion.approvals,

@@ -3,15 +3,24 @@
 use jiff::Timestamp;
 
 use super::{POLL, next_check};
-use crate::model::Model;
-use crate::policy::ModelPolicy;
+use crate::model::{Head, Model};
+use crate::policy::{ModelPolicy, Span};
 use crate::run::RunStatus;
+
+/// How often a model that left the policy is looked at: what is said about it is still published.
+const RELEASED: Span = Span::from_const_seconds(86_400);
+
+/// When a model is looked at at which nothing is under way: at its next check, if it is under watch.
+#[must_use]
+pub fn next_idle_look(head: &Head, policy: &ModelPolicy, now: Timestamp) -> Timestamp {
+    if head.released_at.is_some() { RELEASED.after(now) } else { next_check(head, policy, now) }
+}
 
 /// When the sweep must wake this model at the latest. A state that a live worker leaves at once is due now: if the worker
 /// died, the sweep finds it.
 #[must_use]
 pub fn next_look(model: &Model, policy: &ModelPolicy, now: Timestamp) -> Timestamp {
-    let check = next_check(&model.head, policy, now);
+    let check = next_idle_look(&model.head, policy, now);
     if model.head.active_rollback.is_some() {
         return now;
     }

@@ -9,6 +9,7 @@ mod evaluate;
 mod look;
 mod promote;
 mod question;
+mod release;
 mod rollback;
 mod start;
 mod suspend;
@@ -22,9 +23,10 @@ use serde::{Deserialize, Serialize};
 pub use check::{CheckInputs, ManualRequest, Recent, budget_from, next_check, plan_check};
 pub use dispatch::{Dispatch, Fleet, Holder, Queue, QueueEntry, Slots, plan_dispatch};
 pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, plan_evaluate};
-pub use look::next_look;
+pub use look::{next_idle_look, next_look};
 pub use promote::{PromoteInputs, VoteRequest, approval_basis, plan_promote};
 pub use question::Question;
+pub use release::plan_release;
 pub use rollback::{RollbackRequest, plan_rollback, plan_rollback_request};
 pub use start::{DeclaredPipeline, StartInputs, plan_start};
 pub use suspend::{ResumeRequest, SuspendRequest, plan_resume, plan_suspend};
@@ -273,6 +275,21 @@ pub enum Refusal {
         /// What is stored.
         basis: String,
     },
+    /// The request for approval changed since the person saw it.
+    #[error(
+        "the vote is on generation {seen} of the request, which is at {generation} by now: look again before you decide"
+    )]
+    StaleApproval {
+        /// What the person saw.
+        seen: u64,
+        /// What is stored.
+        generation: u64,
+    },
+    /// No person asked for the run, and this one changed the configuration by which it was requested.
+    #[error(
+        "{0} changed the configuration by which this run was requested, and no person asked for it: another person has to approve"
+    )]
+    OwnConfiguration(Actor),
     /// The person asked for the run.
     #[error("{0} asked for this run and cannot approve it: another person has to")]
     OwnRun(Actor),
@@ -285,6 +302,20 @@ pub enum Refusal {
     /// There is nothing to go back to.
     #[error("there is no champion before version {0} to go back to")]
     NoPrevious(u64),
+    /// The model left the policy.
+    #[error("model {0} left the policy: it is not retrained; put it back and apply the policy")]
+    Released(crate::names::ModelId),
+    /// A version cannot be promoted.
+    #[error("version {version} cannot be promoted: {why}")]
+    NotPromotable {
+        /// Which.
+        version: u64,
+        /// Why not.
+        why: String,
+    },
+    /// A model cannot be adopted.
+    #[error("it cannot be adopted: {0}")]
+    NotAdoptable(String),
     /// There is no champion.
     #[error("there is no champion")]
     NoChampion,

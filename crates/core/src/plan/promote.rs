@@ -6,14 +6,14 @@ use serde_json::json;
 
 use super::rollback::plan_rollback;
 use super::{Decision, POLL, Plan, Record, Refusal, Step, WaitingOn};
-use crate::actor::Actor;
+use crate::actor::{Actor, ActorKind};
 use crate::approval::{Approval, ApprovalState, Choice, Vote};
 use crate::audit::Fact;
 use crate::decision::DecisionKind;
 use crate::evaluation::Evaluation;
 use crate::model::{Head, Model};
 use crate::names::{Digest, RunId};
-use crate::package::Package;
+use crate::package::{Package, PackageStatus};
 use crate::policy::ModelPolicy;
 use crate::run::{Announcement, Outcome, OutcomeCode, Run, RunStatus};
 
@@ -31,6 +31,8 @@ pub struct VoteRequest {
     pub comment: String,
     /// What the person saw; refused when it is not what is stored.
     pub basis: Option<Digest>,
+    /// The generation of the request that the person saw; refused when somebody voted since.
+    pub if_match: Option<u64>,
 }
 
 /// What promoting looks at.
@@ -55,12 +57,13 @@ pub struct PromoteInputs<'a> {
     pub performed: &'a [Step],
 }
 
-/// What votes are about: the same basis means the same decision.
+/// What votes are about: the same basis means the same decision. A version that is promoted again has no evaluation of its
+/// own.
 #[must_use]
 pub fn approval_basis(
     candidate: &Package,
     champion: Option<&Package>,
-    evaluation: &Evaluation,
+    evaluation: Option<&Evaluation>,
     policy: &ModelPolicy,
 ) -> Digest {
     Digest::of_json(&(
@@ -124,14 +127,18 @@ fn plan_repair(inputs: &PromoteInputs<'_>) -> Plan {
 
 fn reject(inputs: &PromoteInputs<'_>, run: &Run, code: OutcomeCode, reason: String) -> Plan {
     // The registry learns it first: if this worker dies in between, the next one does both again.
-    if let Some(package) = run.candidate.and_then(|it| inputs.model.packages.get(&it)) {
-        let step = Step::SetApproval { package_arn: package.arn.clone(), is_approved: false };
-        if !inputs.performed.contains(&step) {
-            return Plan::Perform(step);
-        }
+    if let Some(step) = refuse_candidate(inputs.model, run).filter(|it| !inputs.performed.contains(it)) {
+        return Plan::Perform(step);
     }
     let outcome = Outcome { at: inputs.now, code, reason };
     Record::carried_out(Fact::RunEnded { run: run.id.clone(), status: RunStatus::Rejected, outcome })
+}
+
+/// What tells the registry that a run's candidate is refused. A version that was judged before keeps what it was.
+pub(super) fn refuse_candidate(model: &Model, run: &Run) -> Option<Step> {
+    let package = run.candidate.and_then(|it| model.packages.get(&it))?;
+    (package.status == PackageStatus::Candidate)
+        .then(|| Step::SetApproval { package_arn: package.arn.clone(), is_approved: false })
 }
 
 /// Why the votes or the evaluation no longer apply, if so.
@@ -142,9 +149,15 @@ fn broken_basis(inputs: &PromoteInputs<'_>, run: &Run) -> Option<String> {
     }
     let approval = model.approvals.get(&run.id)?;
     let candidate = model.packages.get(&run.candidate?)?;
-    let basis = approval_basis(candidate, model.champion(), run.evaluation.as_ref()?, inputs.policy);
-    (basis != approval.basis)
-        .then(|| "gates or promotion policy changed after the evaluation, the votes no longer apply".to_owned())
+    let basis = approval_basis(candidate, model.champion(), run.evaluation.as_ref(), inputs.policy);
+    let voters: Vec<&str> = approval.votes.iter().map(|it| it.by.id.as_str()).collect();
+    (basis != approval.basis).then(|| match &voters[..] {
+        [] => "gates or promotion policy changed after people were asked".to_owned(),
+        voters => format!(
+            "gates or promotion policy changed after people were asked, the votes of {} no longer apply",
+            voters.join(", ")
+        ),
+    })
 }
 
 fn plan_vote(inputs: &PromoteInputs<'_>, vote: &VoteRequest, run: Option<&Run>) -> Plan {
@@ -168,13 +181,31 @@ fn refuse_vote(approval: &Approval, run: &Run, vote: &VoteRequest, now: Timestam
     if let Some(seen) = vote.basis.as_ref().filter(|it| **it != approval.basis) {
         return Some(Refusal::BasisChanged { seen: seen.short().to_owned(), basis: approval.basis.short().to_owned() });
     }
-    if vote.choice == Choice::Approve && run.requested_by.id == vote.actor.id {
-        return Some(Refusal::OwnRun(vote.actor.clone()));
+    if let Some(seen) = vote.if_match.filter(|it| *it != approval.generation) {
+        return Some(Refusal::StaleApproval { seen, generation: approval.generation });
+    }
+    if vote.choice == Choice::Approve
+        && let Some(refusal) = refuse_own(run, &vote.actor)
+    {
+        return Some(refusal);
     }
     if approval.votes.iter().any(|it| it.by.id == vote.actor.id) {
         return Some(Refusal::VotedAlready(vote.actor.clone()));
     }
     None
+}
+
+/// Whoever asked for a run cannot approve it. Where no person asked, whoever changed the configuration last answers for
+/// it: a lower bar would otherwise be set, and met, by one person.
+fn refuse_own(run: &Run, actor: &Actor) -> Option<Refusal> {
+    let refusal = match run.requested_by.kind {
+        ActorKind::Person if run.requested_by.id == actor.id => Refusal::OwnRun(actor.clone()),
+        ActorKind::Schedule | ActorKind::Alarm | ActorKind::Refit if run.editor.id == actor.id => {
+            Refusal::OwnConfiguration(actor.clone())
+        }
+        ActorKind::Person | ActorKind::Schedule | ActorKind::Alarm | ActorKind::Refit => return None,
+    };
+    Some(refusal)
 }
 
 /// A vote in words; a comment is optional.

@@ -5,6 +5,7 @@
 //! Keys whose effect is not built yet are refused by name.
 
 mod cron;
+mod diff;
 mod read;
 mod span;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use cron::{Cron, CronError};
+pub use diff::{FieldChange, diff};
 pub use read::{Problem, Problems, read};
 pub use span::{Span, SpanError};
 pub use triggers::{

@@ -32,6 +32,8 @@ pub struct Run {
     pub causes: Vec<Cause>,
     /// Who asked.
     pub requested_by: Actor,
+    /// Who had changed the configuration last, when it was requested: answers for a run that no person asked for.
+    pub editor: Actor,
     /// When.
     pub requested_at: Timestamp,
     /// The decision record that led to it.
@@ -78,6 +80,8 @@ pub struct Announcement {
 pub enum StopReason {
     /// It took longer than the policy allows.
     Timeout,
+    /// The model left the policy.
+    Released,
 }
 
 /// How a run ended.
@@ -116,6 +120,8 @@ pub enum OutcomeCode {
     InvalidOutputs,
     /// It took too long.
     TimedOut,
+    /// The model left the policy.
+    Released,
 }
 
 /// What a run trains, frozen: the same bytes are sent at every attempt to start.

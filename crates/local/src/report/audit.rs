@@ -42,7 +42,7 @@ fn row(report: &Report<'_>, package: &Package) -> Markup {
             td.number.nowrap { (text::measured(package.quality.get(&report.document.quality.metric))) }
             td { @if let Some(at) = package.promoted_at { (text::moment(at)) } @else { "never" } }
             td { @if let Some(version) = package.replaced { "v" (version) } @else { (text::UNDEFINED) } }
-            td { (text::visible(text::run(&package.run))) }
+            td { (package.run.as_ref().map_or_else(|| text::visible("made elsewhere"), |it| text::visible(text::run(it)))) }
             td { code title=(package.artifact.to_string()) { (package.artifact.short()) } }
         }
     }

@@ -18,6 +18,9 @@ fn detail_type(fact: &Fact) -> &'static str {
         Fact::SignalReceived { .. } => "Signal Received",
         Fact::ModelSuspended { .. } => "Model Suspended",
         Fact::ModelResumed { .. } => "Model Resumed",
+        Fact::ModelReleased { .. } => "Model Released",
+        Fact::ModelAdopted { .. } => "Model Adopted",
+        Fact::PromotionRequested { .. } => "Approval Requested",
         Fact::TriggersChecked { .. } => "Trigger Evaluated",
         Fact::RunRequested { .. } => "Retraining Requested",
         Fact::RunQueued { .. } => "Retraining Queued",
@@ -46,6 +49,8 @@ fn detail_type(fact: &Fact) -> &'static str {
         },
         Fact::RollbackStarted { .. } => "Rollback Started",
         Fact::ModelRolledBack { .. } => "Rollback Performed",
+        Fact::OutputsExpired { .. } => "Outputs Expired",
+        Fact::OutputsRemoved { .. } => "Outputs Removed",
     }
 }
 
@@ -136,6 +141,24 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
                 ),
             }
         }
+        Fact::PromotionRequested { run, version, reason, approval } => (
+            AlertKind::Approval,
+            format!("{model}: promotion of version {version} waits for approval"),
+            format!(
+                "{} asks to promote version {version}, which is not judged anew: {reason}\nDecide before {}:\n  refit approve {run}\n  refit decline {run}",
+                event.actor, approval.expires_at
+            ),
+        ),
+        Fact::ModelReleased { .. } => (
+            AlertKind::Promotion,
+            format!("{model}: no longer under watch"),
+            "The current policy does not name it: it is neither checked nor retrained. Its champion goes on serving and can be taken back.".to_owned(),
+        ),
+        Fact::ModelAdopted { package, reason } => (
+            AlertKind::Promotion,
+            format!("{model}: version {} is under watch as champion", package.version),
+            format!("{} adopted it: {reason}", event.actor),
+        ),
         Fact::PromotionAnnounced { run, version, .. } => (
             AlertKind::BeforePromotion,
             format!("{model}: version {version} is about to be promoted"),
@@ -177,7 +200,9 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
         | Fact::RunTrained { .. }
         | Fact::ApprovalVoted { .. }
         | Fact::RolloutStarted { was_announced: true, .. }
-        | Fact::RollbackStarted { .. } => return None,
+        | Fact::RollbackStarted { .. }
+        | Fact::OutputsExpired { .. }
+        | Fact::OutputsRemoved { .. } => return None,
     };
     let subject: String = subject.chars().filter(|it| !it.is_control()).take(MAX_SUBJECT).collect();
     Some(Alert { dedupe_id: dedupe_id(event), time: event.at, kind, model: model.to_string(), subject, body })

@@ -15,7 +15,7 @@ use findings::find;
 pub use guards::budget_from;
 use guards::guards;
 
-use super::{Decision, Plan, Record, WaitingOn};
+use super::{Decision, Plan, Record, Refusal, WaitingOn};
 use crate::actor::Actor;
 use crate::audit::Fact;
 use crate::decision::DecisionKind;
@@ -79,6 +79,12 @@ pub fn next_check(head: &Head, policy: &ModelPolicy, now: Timestamp) -> Timestam
 /// Plans a check; [`Plan::Record`] always carries a decision record.
 pub fn plan_check(inputs: &CheckInputs<'_>) -> Plan {
     let head = &inputs.model.head;
+    if head.released_at.is_some() {
+        return match inputs.manual {
+            Some(_) => Plan::Refuse(Refusal::Released(head.model.clone())),
+            None => Plan::Wait { on: WaitingOn::Nothing, until: None },
+        };
+    }
     if inputs.manual.is_none() && inputs.now < next_check(head, inputs.policy, inputs.now) {
         return Plan::Wait { on: WaitingOn::NextCheck, until: None };
     }

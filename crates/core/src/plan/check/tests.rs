@@ -54,7 +54,12 @@ impl Bench {
     fn in_zone(triggers: &str, timezone: &str) -> Bench {
         let policy = policy_of(triggers, timezone);
         let now = time("2026-03-01T00:00:00Z");
-        let fact = Fact::ModelWatched { policy: Digest::of(b"p"), origin: now, endpoint: policy.endpoint.clone() };
+        let fact = Fact::ModelWatched {
+            policy: Digest::of(b"p"),
+            origin: now,
+            endpoint: policy.endpoint.clone(),
+            editor: Actor::person("ann"),
+        };
         let event = AuditEvent {
             schema: AuditEvent::SCHEMA,
             model: policy.id.clone(),

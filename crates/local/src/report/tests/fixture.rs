@@ -219,6 +219,8 @@ fn head(model: &ModelId) -> Head {
         model: model.clone(),
         policy: Digest::of(b"policy"),
         endpoint: endpoint(),
+        editor: Actor::person("grace@example.com"),
+        released_at: None,
         champion: None,
         previous_champion: None,
         active_run: None,
@@ -238,6 +240,8 @@ fn head(model: &ModelId) -> Head {
         performance_judged_until: start(),
         drift: None,
         performance: None,
+        cleaned_runs: 0,
+        cleaning: Vec::new(),
         audit_seq: 0,
         audit_hash: AuditEvent::genesis(),
     }
@@ -279,6 +283,7 @@ fn add_run(history: &mut History, policy: &ModelPolicy, model: &ModelId, number:
         status: *status,
         causes: causes(*kind),
         requested_by: if *kind == CauseKind::Manual { Actor::person("grace@example.com") } else { Actor::schedule() },
+        editor: Actor::person("grace@example.com"),
         requested_at,
         decision: format!("{model}-d{:06}", 40 * number),
         champion,
@@ -339,6 +344,7 @@ fn reason(code: OutcomeCode, version: Option<u64>) -> String {
         OutcomeCode::ExecutionStopped => "the execution was stopped by somebody else".to_owned(),
         OutcomeCode::NotStartable => "the pipeline is not there".to_owned(),
         OutcomeCode::InvalidOutputs => "evaluation.json is missing".to_owned(),
+        OutcomeCode::Released => "the model left the policy".to_owned(),
         OutcomeCode::TimedOut => "it trained longer than 2h and was stopped".to_owned(),
     }
 }
@@ -378,7 +384,7 @@ fn package(version: u64, run: &RunId, train: Window, holdout: Window, error: f64
         schema: Package::SCHEMA,
         version,
         arn: format!("arn:aws:sagemaker:eu-central-1:000000000000:model-package/flight-time/{version}"),
-        run: run.clone(),
+        run: Some(run.clone()),
         model: uri("s3://refit/runs/model.tar.gz"),
         artifact: Digest::of(run.to_string().as_bytes()),
         train,
@@ -392,6 +398,7 @@ fn package(version: u64, run: &RunId, train: Window, holdout: Window, error: f64
         status: PackageStatus::Candidate,
         promoted_at: None,
         replaced: None,
+        removed_at: None,
     }
 }
 
@@ -415,6 +422,7 @@ fn approval(run: &RunId, at: Timestamp, ended: Timestamp, code: Option<OutcomeCo
     Approval {
         schema: Approval::SCHEMA,
         run: run.clone(),
+        generation: 1,
         basis: Digest::of(b"basis"),
         requested_at: at,
         expires_at,
@@ -441,7 +449,7 @@ fn request(run: &RunId, policy: &ModelPolicy, train: Window, holdout: Window) ->
 fn finish_packages(history: &mut History) {
     let champion = history.head.champion;
     for package in &mut history.packages {
-        let run = history.runs.iter().find(|it| it.id == package.run);
+        let run = history.runs.iter().find(|it| Some(&it.id) == package.run.as_ref());
         let status = run.map(|it| it.status);
         package.status = match status {
             _ if Some(package.version) == champion => PackageStatus::Champion,
@@ -545,7 +553,13 @@ fn document(history: &History) -> Document {
     let packages = history.packages.iter();
     let promotions = packages.filter_map(|it| {
         let at = it.promoted_at?;
-        Some(Promotion { at, run: it.run.clone(), version: it.version, replaced: it.replaced, approved_by: Vec::new() })
+        Some(Promotion {
+            at,
+            run: it.run.clone()?,
+            version: it.version,
+            replaced: it.replaced,
+            approved_by: Vec::new(),
+        })
     });
     Document {
         schema: 1,
@@ -630,7 +644,12 @@ fn audit(model: &ModelId) -> Vec<AuditEntry> {
     let mut entries = Vec::new();
     for seq in 1..=40 {
         let fact = if seq == 1 {
-            Fact::ModelWatched { policy: Digest::of(b"policy"), origin: start(), endpoint: endpoint() }
+            Fact::ModelWatched {
+                policy: Digest::of(b"policy"),
+                origin: start(),
+                endpoint: endpoint(),
+                editor: Actor::person("ann"),
+            }
         } else {
             Fact::TriggersChecked { findings: Vec::new(), judgments: Vec::new() }
         };

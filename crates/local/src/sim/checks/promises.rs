@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use refit_core::Digest;
 use refit_core::approval::Choice;
 use refit_core::audit::{AfterEvaluation, AuditEvent, Fact};
 use refit_core::evaluation::Verdict;
@@ -12,6 +11,7 @@ use refit_core::plan::approval_basis;
 use refit_core::policy::{ModelPolicy, Policy};
 use refit_core::run::{ExecutionStatus, Run, RunStatus};
 use refit_core::trigger::CauseKind;
+use refit_core::{ActorKind, Digest};
 
 use super::model::ModelChecker;
 use super::{Checked, Transaction, Violation, ensure};
@@ -122,6 +122,9 @@ fn check_vote(model: &ModelChecker, run: &refit_core::RunId) -> Checked {
     ensure!(vote.at < approval.expires_at, "P3", "{} voted on {run} after it expired", vote.by);
     let is_own = vote.choice == Choice::Approve && vote.by.id == entry.requested_by.id;
     ensure!(!is_own, "P3", "{} approved the run {run} that they asked for", vote.by);
+    let is_own_configuration =
+        vote.choice == Choice::Approve && entry.requested_by.kind != ActorKind::Person && vote.by.id == entry.editor.id;
+    ensure!(!is_own_configuration, "P3", "{} approved {run}, which their own configuration asked for", vote.by);
     Ok(())
 }
 
@@ -140,10 +143,10 @@ fn check_approved(model: &ModelChecker, seen: &Seen<'_>, run: &refit_core::RunId
         count(Choice::Approve),
         approval.needed
     );
-    if let (Some(policy), Some(candidate), Some(evaluation)) =
-        (seen.policy(model), entry.candidate.and_then(|it| folded.packages.get(&it)), &entry.evaluation)
+    if let (Some(policy), Some(candidate)) =
+        (seen.policy(model), entry.candidate.and_then(|it| folded.packages.get(&it)))
     {
-        let basis = approval_basis(candidate, folded.champion(), evaluation, policy);
+        let basis = approval_basis(candidate, folded.champion(), entry.evaluation.as_ref(), policy);
         ensure!(basis == approval.basis, "P2", "{run} was announced on votes about something else");
     }
     Ok(())
