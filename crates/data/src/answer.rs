@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::csv::split_records;
 use crate::error::shorten;
+use crate::ground_truth::class_name;
 use crate::number::{format_number, parse_number};
 use crate::payload::Payload;
 
@@ -83,11 +84,6 @@ fn of_cells(cells: &[&str]) -> Result<Option<ClassAnswer>, String> {
             values.map(|it| Some(ClassAnswer::Probabilities(it)))
         }
     }
-}
-
-/// The name of a class: numbers by their shortest decimal, so that `2` and `2.0` are one class.
-fn class_name(text: &str) -> String {
-    parse_number(text).map_or_else(|_| text.to_owned(), format_number)
 }
 
 fn push(value: &Value, score_key: &str, found: &mut Vec<Option<ClassAnswer>>) -> Result<(), String> {

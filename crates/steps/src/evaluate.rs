@@ -5,6 +5,7 @@
 //! and a successful exit, as the pipeline's condition step decides; a champion that is there and cannot be scored is
 //! such a problem, since leaving it out would quietly weaken every gate.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use refit_data::{Column, Frame};
@@ -12,10 +13,10 @@ use refit_stats::quality::{self, Metric, Scored};
 use serde_json::{Map, Value, json};
 
 use crate::error::with_causes;
-use crate::model::{Model, ModelError};
+use crate::model::{Model, ModelError, Scores};
 use crate::preprocess::raw_columns;
 use crate::request::{Request, Task};
-use crate::table::{ID, LABEL, TS, numbers, numeric_column};
+use crate::table::{ID, LABEL, TS, numbers, numeric_column, texts};
 use crate::{Paths, StepError, files, table};
 
 /// Parts that are left out in turn for a standard deviation, as Model Monitor takes five samples of 80 percent.
@@ -26,15 +27,23 @@ const MIN_ROWS_FOR_DEVIATION: usize = 200;
 pub(crate) fn run(paths: &Paths) -> Result<(), StepError> {
     let request = Request::read(&paths.processing("request").join("request.json"))?;
     let holdout = table::read(&paths.processing("holdout").join("holdout.parquet"), &raw_columns(&request))?;
-    let labels = numbers(&holdout, LABEL);
 
     let archive = files::read(&paths.processing("model").join("model.tar.gz"))?;
     let unusable = |source| StepError::Model { role: "candidate", source };
     let model = Model::from_tar_gz(&archive).map_err(unusable)?;
-    let candidate = model.predict(&holdout).map_err(unusable)?;
+    let candidate = Answers { classes: model.classes.clone(), scores: model.score(&holdout).map_err(unusable)? };
 
     let mut problems = Vec::new();
-    let metrics = measure(request.task, "candidate", &labels, &candidate, &mut problems);
+    let champion = match score_champion(&paths.processing("champion"), &request, &holdout)? {
+        Champion::None => None,
+        Champion::Unusable(error) => {
+            problems.push(format!("the champion's model cannot be used: {}", with_causes(&error)));
+            None
+        }
+        Champion::Scored(answers) => Some(answers),
+    };
+    let rows = Holdout::new(&request, &holdout, &candidate, champion.as_ref());
+    let metrics = measure(request.task, "candidate", &rows.labels, &rows.candidate, &mut problems);
     let mut evaluation = Map::from_iter([
         ("schema".to_owned(), json!(1)),
         ("run_id".to_owned(), json!(request.run_id)),
@@ -42,28 +51,27 @@ pub(crate) fn run(paths: &Paths) -> Result<(), StepError> {
         ("training".to_owned(), json!(model.training)),
         (metrics_key(request.task).to_owned(), metrics),
     ]);
-    let champion = match score_champion(&paths.processing("champion"), &request, &holdout)? {
-        Champion::None => None,
-        Champion::Unusable(error) => {
-            problems.push(format!("the champion's model cannot be used: {}", with_causes(&error)));
-            None
-        }
-        Champion::Scored(scores) => {
-            let metrics = measure(request.task, "champion", &labels, &scores, &mut problems);
-            evaluation.insert("champion".to_owned(), json!({ metrics_key(request.task): metrics }));
-            Some(scores)
-        }
-    };
+    if let Some(scores) = &rows.champion {
+        let metrics = measure(request.task, "champion", &rows.labels, scores, &mut problems);
+        evaluation.insert("champion".to_owned(), json!({ metrics_key(request.task): metrics }));
+    }
+    if request.task == Task::Multiclass {
+        let unseen = json!({
+            "candidate": rows.unseen(&candidate), "champion": champion.as_ref().map(|it| rows.unseen(it)),
+        });
+        evaluation.insert("classes".to_owned(), json!(rows.classes));
+        evaluation.insert("unseen_classes".to_owned(), unseen);
+    }
     evaluation.insert("valid".to_owned(), json!(problems.is_empty()));
     evaluation.insert("problems".to_owned(), json!(problems));
 
     let folder = paths.processing("evaluation");
-    let columns = prediction_columns(&request, &holdout, &candidate, champion.as_deref());
+    let columns = prediction_columns(&request, &holdout, &rows);
     let predictions = table::write(&folder.join("predictions.parquet"), columns)?;
     let path = folder.join("evaluation.json");
     let document = files::to_json(&evaluation, &path)?;
     files::write(&path, &document)?;
-    let manifest = json!({
+    let mut manifest = json!({
         "schema": 1,
         "run_id": request.run_id,
         "files": { "evaluation.json": describe(&document), "predictions.parquet": describe(&predictions) },
@@ -71,6 +79,9 @@ pub(crate) fn run(paths: &Paths) -> Result<(), StepError> {
         "train_rows": model.rows,
         "holdout_rows": holdout.rows(),
     });
+    if request.task == Task::Multiclass {
+        manifest["classes"] = json!(rows.classes);
+    }
     let path = folder.join("manifest.json");
     files::write(&path, &files::to_json(&manifest, &path)?)?;
     println!(
@@ -81,14 +92,20 @@ pub(crate) fn run(paths: &Paths) -> Result<(), StepError> {
     Ok(())
 }
 
+/// What a model says of the hold-out, in the order of its own classes.
+struct Answers {
+    classes: Vec<String>,
+    scores: Scores,
+}
+
 /// What there was to compare with.
 enum Champion {
     /// No `model.tar.gz`: the first candidate of its line.
     None,
     /// A model that cannot score these rows.
     Unusable(ModelError),
-    /// Its predictions.
-    Scored(Vec<f64>),
+    /// Its answers.
+    Scored(Answers),
 }
 
 fn score_champion(folder: &Path, request: &Request, holdout: &Frame) -> Result<Champion, StepError> {
@@ -100,12 +117,74 @@ fn score_champion(folder: &Path, request: &Request, holdout: &Frame) -> Result<C
         if model.task != request.task {
             return Err(ModelError::Damaged { problem: "it was trained for another task".to_owned() });
         }
-        model.predict(holdout)
+        Ok(Answers { scores: model.score(holdout)?, classes: model.classes })
     });
     Ok(match scored {
-        Ok(scores) => Champion::Scored(scores),
+        Ok(answers) => Champion::Scored(answers),
         Err(error) => Champion::Unusable(error),
     })
+}
+
+/// The hold-out with both models' scores in one order of classes.
+///
+/// The classes are the candidate's, then those that only the champion knows or only a label has, each part sorted: so an
+/// answer of the candidate is the beginning of a row. A class that a model does not know has probability 0 from it: its
+/// rows are wrong, and cost the most that a row can.
+struct Holdout {
+    classes: Vec<String>,
+    /// Numbers, or places among the classes.
+    labels: Vec<f64>,
+    /// Labels as classes; of a multiclass task only.
+    names: Vec<String>,
+    /// Row by row.
+    candidate: Vec<f64>,
+    /// Row by row.
+    champion: Option<Vec<f64>>,
+}
+
+impl Holdout {
+    fn new(request: &Request, holdout: &Frame, candidate: &Answers, champion: Option<&Answers>) -> Holdout {
+        let mut names = Vec::new();
+        let mut classes = candidate.classes.clone();
+        if request.task == Task::Multiclass {
+            names = texts(holdout, LABEL);
+            let others: BTreeSet<&String> = champion.iter().flat_map(|it| &it.classes).chain(&names).collect();
+            let others = others.into_iter().filter(|it| !candidate.classes.contains(it)).cloned();
+            classes.extend(others.collect::<Vec<_>>());
+        }
+        let place = |name: &String| classes.iter().position(|it| it == name).map_or(f64::NAN, |it| it as f64);
+        let labels = match request.task {
+            Task::Regression | Task::Binary => numbers(holdout, LABEL),
+            Task::Multiclass => names.iter().map(place).collect(),
+        };
+        let candidate = candidate.in_order_of(&classes);
+        let champion = champion.map(|it| it.in_order_of(&classes));
+        Holdout { labels, candidate, champion, names, classes }
+    }
+
+    /// How many rows have a class that a model does not know, by class.
+    fn unseen(&self, answers: &Answers) -> BTreeMap<&str, usize> {
+        let mut rows = BTreeMap::new();
+        for name in self.names.iter().filter(|it| !answers.classes.contains(it)) {
+            *rows.entry(name.as_str()).or_insert(0) += 1;
+        }
+        rows
+    }
+}
+
+impl Answers {
+    /// The scores row by row, with 0 for classes that the model does not know.
+    fn in_order_of(&self, classes: &[String]) -> Vec<f64> {
+        match &self.scores {
+            Scores::Numbers(numbers) => numbers.clone(),
+            Scores::Classes(rows) => {
+                let places: Vec<Option<usize>> =
+                    classes.iter().map(|name| self.classes.iter().position(|it| it == name)).collect();
+                let row = |row: &Vec<f64>| places.iter().map(|it| it.map_or(0.0, |it| row[it])).collect::<Vec<f64>>();
+                rows.iter().flat_map(row).collect()
+            }
+        }
+    }
 }
 
 fn metrics_key(task: Task) -> &'static str {
@@ -121,10 +200,7 @@ fn measure(task: Task, role: &str, labels: &[f64], scores: &[f64], problems: &mu
     let task = match task {
         Task::Regression => quality::Task::Regression,
         Task::Binary => quality::Task::Binary,
-        Task::Multiclass => {
-            problems.push(format!("{role}: several classes cannot be measured yet"));
-            return json!({});
-        }
+        Task::Multiclass => quality::Task::Multiclass,
     };
     let scored = match Scored::new(task, labels, scores) {
         Ok(scored) => scored,
@@ -154,7 +230,8 @@ fn leave_out(task: quality::Task, labels: &[f64], scores: &[f64], part: usize) -
         return None;
     }
     let kept = |values: &[f64]| -> Vec<f64> {
-        values.iter().enumerate().filter(|(row, _)| row % PARTS != part).map(|(_, value)| *value).collect()
+        let rows = values.chunks_exact((values.len() / labels.len()).max(1)).enumerate();
+        rows.filter(|(row, _)| row % PARTS != part).flat_map(|(_, values)| values).copied().collect()
     };
     Scored::new(task, &kept(labels), &kept(scores)).ok()
 }
@@ -170,11 +247,20 @@ fn with_deviation(value: f64, resampled: Option<Vec<f64>>) -> Value {
     }
 }
 
-fn prediction_columns(request: &Request, holdout: &Frame, candidate: &[f64], champion: Option<&[f64]>) -> Vec<Column> {
+/// The rows with what both models said: one column a class where there are several.
+fn prediction_columns(request: &Request, holdout: &Frame, rows: &Holdout) -> Vec<Column> {
     let mut columns: Vec<Column> = [ID, TS, LABEL].iter().filter_map(|it| holdout.find_column(it)).cloned().collect();
-    columns.push(numeric_column("candidate", candidate));
-    let none = vec![f64::NAN; holdout.rows()];
-    columns.push(numeric_column("champion", champion.unwrap_or(&none)));
+    let none = vec![f64::NAN; rows.candidate.len()];
+    let champion = rows.champion.as_ref().unwrap_or(&none);
+    for (role, scores) in [("candidate", &rows.candidate), ("champion", champion)] {
+        match request.task {
+            Task::Regression | Task::Binary => columns.push(numeric_column(role, scores)),
+            Task::Multiclass => columns.extend((0..rows.classes.len()).map(|class| {
+                let of_class: Vec<f64> = scores.iter().skip(class).step_by(rows.classes.len()).copied().collect();
+                numeric_column(&format!("{role}_{class}"), &of_class)
+            })),
+        }
+    }
     for name in &request.segments {
         if let Some(column) = holdout.find_column(name) {
             columns.push(Column { name: format!("segment_{name}"), values: column.values.clone() });

@@ -14,7 +14,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use refit_data::{Frame, Kind, Label, ReadError, Values, read_capture, read_ground_truth};
+use refit_data::{
+    Answers, CaptureOptions, Frame, Kind, Label, ReadError, Values, read_capture_with, read_ground_truth,
+};
 use serde::Serialize;
 
 use crate::files::Listed;
@@ -137,6 +139,10 @@ fn check_label(task: Task, label: &Label) -> Result<(), String> {
     let shown = |text: &str| text.chars().take(40).collect::<String>();
     match (task, label) {
         (Task::Multiclass, Label::Text(text)) if text.trim().is_empty() => Err("label is an empty text".to_owned()),
+        // A prediction column that begins so is a list of probabilities.
+        (Task::Multiclass, Label::Text(text)) if text.starts_with('[') => {
+            Err(format!("label `{}` begins with `[`, as no class does", shown(text)))
+        }
         (Task::Multiclass, Label::Text(_)) => Ok(()),
         (Task::Regression | Task::Binary, Label::Text(text)) => Err(format!("label `{}` is not a number", shown(text))),
         (Task::Regression | Task::Multiclass, Label::Number(label)) if label.is_finite() => Ok(()),
@@ -151,6 +157,12 @@ fn check_label(task: Task, label: &Label) -> Result<(), String> {
 fn add_captured(paths: &Paths, request: &Request, rows: &mut Rows, counts: &mut Counts) -> Result<(), StepError> {
     let labels = read_labels(&paths.processing("labels"), counts)?;
     let features: Vec<(String, Kind)> = request.features.iter().map(|it| (it.name.clone(), it.kind)).collect();
+    let answers = match request.task {
+        Task::Regression | Task::Binary => Answers::Numbers,
+        Task::Multiclass => Answers::Classes,
+    };
+    // Answers are not learned from, but a file whose answers cannot be read is damaged.
+    let options = CaptureOptions { features: &features, score_key: &request.prediction, answers };
     let span = request.span();
     for file in files::list_data(&paths.processing("capture"))? {
         if is_outside(&file.name, &span) {
@@ -159,7 +171,7 @@ fn add_captured(paths: &Paths, request: &Request, rows: &mut Rows, counts: &mut 
         }
         let bytes = files::read(&file.path)?;
         let capture =
-            read_capture(&bytes, &features).map_err(|source| StepError::Data { path: file.name.clone(), source })?;
+            read_capture_with(&bytes, options).map_err(|source| StepError::Data { path: file.name.clone(), source })?;
         counts.capture_files += 1;
         counts.capture_rows += capture.frame.rows();
         for (row, time) in times(&capture.frame, "ts").iter().enumerate() {

@@ -99,6 +99,8 @@ pub struct Request {
     pub time: String,
     /// The history files' label column.
     pub label: String,
+    /// The key of the score in captured answers.
+    pub prediction: String,
     /// What the model sees, in order.
     pub features: Vec<Feature>,
     /// Features whose values name the slices that are judged one by one.
@@ -182,7 +184,7 @@ pub(crate) mod tests {
     pub(crate) fn example() -> serde_json::Value {
         serde_json::json!({
             "schema": 1, "run_id": "flight-time-r0003", "model": "flight-time", "task": "regression",
-            "time": "ts", "label": "air_time",
+            "time": "ts", "label": "air_time", "prediction": "score",
             "features": [{"name": "carrier", "kind": "categorical"}, {"name": "distance", "kind": "numeric"}],
             "segments": ["carrier"], "strategy": "full", "seed": 123,
             "train": {"start": "2013-01-01T00:00:00Z", "end": "2013-02-01T00:00:00Z"},

@@ -1,5 +1,6 @@
 //! The four steps one after the other, as SageMaker would run them: each in folders of its own.
 
+mod classes;
 mod incremental;
 mod support;
 

@@ -52,7 +52,7 @@ fn learned_from(month: i8) -> Model {
     let features = columns().map(|(name, kind)| json!({ "name": name, "kind": kind.to_string() }));
     let request = json!({
         "schema": 1, "run_id": format!("flights-r{month:04}"), "model": "flights", "task": "regression", "time": "ts",
-        "label": "air_time", "features": features, "segments": ["carrier"], "strategy": "full", "seed": 11,
+        "label": "air_time", "prediction": "score", "features": features, "segments": ["carrier"], "strategy": "full", "seed": 11,
         "train": { "start": first_of(month), "end": first_of(month + 1) },
         "holdout": { "start": first_of(month + 1), "end": first_of(month + 2) },
     });

@@ -3,12 +3,15 @@
 //! The arithmetic is `refit-stats`', the reading `refit-data`'s; what is here is which rows count.
 
 mod baseline;
+mod classes;
+mod joined;
 mod outputs;
 mod predictions;
 mod quality;
 mod windows;
 
 pub use baseline::{Baseline, FeatureBaseline};
+pub use classes::{ClassRow, classes_of, score_classes};
 pub use outputs::{CLASSES, read_outputs};
 pub use predictions::Predictions;
 pub use quality::{compare, measure};

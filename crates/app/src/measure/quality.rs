@@ -11,6 +11,8 @@ use refit_core::policy::{ImprovementMode, Metric, Task};
 use refit_stats::quality::{self, Measure, Scored};
 use refit_stats::resample::{BlockBootstrap, REPLICATES};
 
+use super::classes::{ClassRow, score_classes};
+
 /// Replicates for a standard error: its own relative error is then about 3.5 %, far below what rests on it.
 const ERROR_REPLICATES: usize = 400;
 /// Microseconds of a day: the length of a block.
@@ -63,6 +65,13 @@ pub fn measure(
     seed: &str,
 ) -> Option<Measured> {
     let measure = scored(task, labels, scores)?.measure(stats_metric(metric))?;
+    measured(&measure, times, seed)
+}
+
+/// As [`measure`], of answers that tell classes apart.
+#[must_use]
+pub(super) fn measure_classes(metric: Metric, times: &[i64], rows: &[ClassRow<'_>], seed: &str) -> Option<Measured> {
+    let measure = score_classes(rows)?.measure(stats_metric(metric))?;
     measured(&measure, times, seed)
 }
 

@@ -7,10 +7,10 @@ use refit_core::model::Model;
 use refit_core::policy::{ModelPolicy, Span};
 use refit_core::trigger::{QualityEvidence, Source, WindowEvidence};
 use refit_core::{Digest, ObjectUri, Window};
-use refit_data::{CaptureOptions, Frame, Label, Values, read_capture_with, read_ground_truth};
+use refit_data::{CaptureOptions, Frame, Label, read_capture_with, read_ground_truth};
 
 use super::baseline::{Baseline, ensure_baseline};
-use super::quality::measure;
+use super::joined::join;
 use super::{MAX_FILE_BYTES, answers, feature_columns};
 use crate::documents::{parse, window_partition};
 use crate::error::{AppError, chain};
@@ -75,8 +75,7 @@ pub async fn collect_windows(
             let labels = read_labels(context, policy, &window, now).await?;
             let joined = capture.map(|it| join(&it, &labels, since)).unwrap_or_default();
             let seed = format!("{}/{}/{}", policy.id, champion.version, window.end);
-            let measured =
-                measure(policy.task, performance.metric, &joined.times, &joined.labels, &joined.scores, &seed);
+            let measured = joined.measure(policy.task, performance.metric, champion, &seed);
             let rows = joined.times.len() as u64;
             let quality = QualityEvidence { measured };
             collected.windows.push(WindowEvidence::Performance { window, source, rows, quality });
@@ -100,35 +99,6 @@ fn newest_closed(policy: &ModelPolicy, judged: Timestamp, until: Timestamp) -> V
     let length = policy.window.hop.as_seconds().saturating_mul(i64::try_from(limit).unwrap_or(i64::MAX));
     let since = policy.window.hop.floor(Span::seconds(length).before(until));
     Window::closed(&policy.window, judged.max(since), until, limit)
-}
-
-/// Predictions with their labels.
-#[derive(Debug, Clone, PartialEq, Default)]
-struct Joined {
-    times: Vec<i64>,
-    labels: Vec<f64>,
-    scores: Vec<f64>,
-}
-
-fn join(capture: &Frame, labels: &BTreeMap<String, f64>, since: Timestamp) -> Joined {
-    let mut joined = Joined::default();
-    let column = |name| capture.find_column(name).map(|it| &it.values);
-    let (Some(Values::Categorical(ids)), Some(Values::Time(times)), Some(Values::Numeric(scores))) =
-        (column("id"), column("ts"), column("prediction"))
-    else {
-        return joined;
-    };
-    let mut seen = BTreeSet::new();
-    for row in 0..capture.rows() {
-        let (Some(id), Some(time), Some(score)) = (ids.get(row), times[row], scores[row]) else { continue };
-        let Some(&label) = labels.get(id) else { continue };
-        if since.as_microsecond() <= time && seen.insert(id) {
-            joined.times.push(time);
-            joined.labels.push(label);
-            joined.scores.push(score);
-        }
-    }
-    joined
 }
 
 async fn pointers(
@@ -203,16 +173,13 @@ async fn read_labels(
     policy: &ModelPolicy,
     window: &Window,
     now: Timestamp,
-) -> Result<BTreeMap<String, f64>, AppError> {
+) -> Result<BTreeMap<String, Label>, AppError> {
     let mut files = pointers(&*context.ports.table, policy, window.start, now, FileKind::Labels).await?;
     files.sort_by(|a, b| (a.from, &a.uri).cmp(&(b.from, &b.uri)));
     let mut labels = BTreeMap::new();
     for pointer in files {
         let pairs = read_file(context, policy, &pointer, read_ground_truth).await?.unwrap_or_default();
-        labels.extend(pairs.into_iter().filter_map(|(id, label)| match label {
-            Label::Number(value) => Some((id, value)),
-            Label::Text(_) => None,
-        }));
+        labels.extend(pairs);
     }
     Ok(labels)
 }

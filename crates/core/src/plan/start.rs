@@ -217,6 +217,7 @@ fn request_document(policy: &ModelPolicy, run: &Run, train: &Window, holdout: &W
         "task": task,
         "time": policy.data.time,
         "label": policy.data.label,
+        "prediction": policy.data.prediction,
         "features": features,
         "segments": policy.data.segments,
         "strategy": policy.pipeline.strategy,

@@ -1042,7 +1042,7 @@ fn what_is_not_built_is_refused_by_name() {
             ("strategy: immediate", "strategy: canary"),
             ("strategy: immediate", "strategy: canari"),
             ("strategy: full", "strategy: incremantal"),
-            ("task: regression", "task: multiclass"),
+            ("task: regression", "task: multi"),
         ],
         expect![[r#"
             34:57: models[0].triggers.drift.features: `triggers.drift.features` is not built yet; remove it
@@ -1054,7 +1054,7 @@ fn what_is_not_built_is_refused_by_name() {
             47:26: models[0].rollout.strategy: `rollout.strategy: canary` is not built yet; use `immediate`
             47:26: models[0].rollout.strategy: unknown word `canari`; use `immediate`
             13:17: models[0].pipeline.strategy: unknown word `incremantal`; did you mean `incremental`?
-            7:11: models[0].task: `task: multiclass` is not built yet; use `regression` or `binary`
+            7:11: models[0].task: unknown word `multi`; use `regression`, `binary`, `multiclass`
         "#]],
     );
 }

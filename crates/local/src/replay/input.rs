@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use refit_core::Digest;
-use refit_core::policy::{FeatureKind, ModelPolicy};
-use refit_data::{Frame, Kind, RangeRead, ReadError, ReadOptions, Values};
+use refit_core::policy::{FeatureKind, ModelPolicy, Task};
+use refit_data::{Frame, Kind, Label, RangeRead, ReadError, ReadOptions, Values, class_name};
 
 use crate::world::WorldError;
 
@@ -23,8 +23,8 @@ pub struct Rows {
     pub ids: Vec<String>,
     /// One event time a row, microseconds, not decreasing.
     pub times: Vec<i64>,
-    /// One label a row.
-    pub labels: Vec<Option<f64>>,
+    /// One label a row: a number, or the name of a class.
+    pub labels: Vec<Option<Label>>,
 }
 
 impl Rows {
@@ -36,8 +36,11 @@ impl Rows {
         let wrong = |why: String| WorldError::Data(format!("{source}: {why}"));
         check_name(source, bytes).map_err(wrong)?;
         let data = &policy.data;
-        let mut wanted: Vec<(String, Kind)> =
-            vec![(data.time.clone(), Kind::Time), (data.label.clone(), Kind::Numeric)];
+        let label_kind = match policy.task {
+            Task::Regression | Task::Binary => Kind::Numeric,
+            Task::Multiclass => Kind::Categorical,
+        };
+        let mut wanted: Vec<(String, Kind)> = vec![(data.time.clone(), Kind::Time), (data.label.clone(), label_kind)];
         wanted.extend(data.features.iter().map(|(name, kind)| {
             let kind = match kind {
                 FeatureKind::Numeric => Kind::Numeric,
@@ -59,8 +62,14 @@ impl Rows {
         }
         let times = times(&frame, &data.time).map_err(wrong)?;
         let ids = ids(&frame, has_own_id).map_err(wrong)?;
-        let Some(Values::Numeric(labels)) = frame.find_column(&data.label).map(|it| it.values.clone()) else {
-            return Err(wrong(format!("it has no numeric label column `{}`", data.label)));
+        let labels: Vec<Option<Label>> = match frame.find_column(&data.label).map(|it| &it.values) {
+            Some(Values::Numeric(numbers)) => numbers.iter().map(|it| it.map(Label::Number)).collect(),
+            Some(Values::Categorical(texts)) => {
+                (0..texts.codes.len()).map(|row| texts.get(row).map(|it| Label::Text(class_name(it)))).collect()
+            }
+            Some(Values::Time(_)) | None => {
+                return Err(wrong(format!("it has no numeric label column `{}`", data.label)));
+            }
         };
         if labels.iter().all(Option::is_none) {
             return Err(wrong(format!("no row has a label: column `{}` is empty", data.label)));
@@ -68,6 +77,24 @@ impl Rows {
         let features = frame.into_columns().into_iter().filter(|it| data.features.contains_key(&it.name)).collect();
         let features = Frame::new(features).map_err(|error| wrong(error.to_string()))?;
         Ok(Rows { source: source.to_owned(), digest: Digest::of(bytes), features, ids, times, labels })
+    }
+
+    /// The labels of some rows as a column.
+    pub(super) fn label_values(&self, task: Task, rows: &[usize]) -> Values {
+        match task {
+            Task::Regression | Task::Binary => {
+                let number = |row: &usize| match &self.labels[*row] {
+                    Some(Label::Number(number)) => Some(*number),
+                    Some(Label::Text(_)) | None => None,
+                };
+                Values::Numeric(rows.iter().map(number).collect())
+            }
+            Task::Multiclass => {
+                let names: Vec<Option<String>> =
+                    rows.iter().map(|row| self.labels[*row].as_ref().map(Label::class)).collect();
+                Values::Categorical(names.iter().map(Option::as_deref).collect())
+            }
+        }
     }
 
     /// How many rows there are; at least one.

@@ -206,10 +206,7 @@ fn prepare(
             name: model.data.time.clone(),
             values: Values::Time(warmup.iter().map(|row| Some(plan.rows.times[*row])).collect()),
         },
-        Column {
-            name: model.data.label.clone(),
-            values: Values::Numeric(warmup.iter().map(|row| plan.rows.labels[*row]).collect()),
-        },
+        Column { name: model.data.label.clone(), values: plan.rows.label_values(model.task, &warmup) },
     ];
     columns.extend(plan.rows.features.take(&warmup).into_columns());
     let frame = Frame::new(columns).map_err(|error| WorldError::Data(error.to_string()))?;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use refit_app::ports::TableError;
 use refit_core::policy::{ModelPolicy, Span};
 use refit_core::{ModelId, ObjectUri};
-use refit_data::{CaptureLine, write_capture_line};
+use refit_data::{CaptureLine, Label, write_capture_line};
 use refit_handlers::Function;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -138,7 +138,7 @@ fn upload(world: &World, rows: &Rows, policy: &ModelPolicy, at: Timestamp, is_da
         inference_id: Some(&rows.ids[row]),
         time_micros: rows.times[row],
         input: &input,
-        output: &json!({ &policy.data.prediction: rows.labels[row] }).to_string(),
+        output: &json!({ &policy.data.prediction: rows.labels[row].as_ref().map(answer) }).to_string(),
     });
     let bytes = if is_damaged { &line.as_bytes()[..line.len() / 2] } else { line.as_bytes() };
     let folder = format!("{}/{}", policy.endpoint.name, policy.endpoint.variant);
@@ -152,6 +152,14 @@ fn upload(world: &World, rows: &Rows, policy: &ModelPolicy, at: Timestamp, is_da
         Ok(())
     })?;
     Ok(())
+}
+
+/// A label as an endpoint would answer it.
+fn answer(label: &Label) -> Value {
+    match label {
+        Label::Number(number) => json!(number),
+        Label::Text(name) => json!(name),
+    }
 }
 
 fn feature_names(rows: &Rows) -> Vec<&str> {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use refit_app::measure::{ClassRow, classes_of, score_classes};
 use refit_app::ports::Objects as _;
 use refit_core::policy::{Metric, ModelPolicy, Task};
-use refit_data::{CaptureOptions, Kind, Values, read_capture_with};
+use refit_data::{CaptureOptions, ClassAnswer, Kind, Label, Values, read_capture_with};
 use refit_stats::quality::Scored;
+use refit_steps::Scores;
 
 use super::document::{History, Quality, QualityMean, QualityWindow};
 use super::input::Rows;
@@ -44,16 +47,18 @@ pub(super) fn compute(
     let frozen_model = load_model(world, &first.arn)?;
     let indices: Vec<usize> = (begin..rows.count()).collect();
     let frozen = frozen_model
-        .predict(&rows.features.take(&indices))
+        .score(&rows.features.take(&indices))
         .map_err(|source| WorldError::Scoring { package: first.arn.clone(), source })?;
+    let frozen_classes = classes_of(&first);
+    let serving = Serving::of(history);
     // A row between two windows counts, too: with the window before it.
-    let mut by_window: BTreeMap<jiff::Timestamp, Side> = BTreeMap::new();
-    for (row, frozen) in indices.into_iter().zip(frozen) {
-        let (Some(refit), Some(label)) = (served[row], rows.labels[row]) else { continue };
+    let mut by_window: BTreeMap<Timestamp, Side<'_>> = BTreeMap::new();
+    for (place, row) in indices.into_iter().enumerate() {
+        let (Some(refit), Some(label)) = (&served[row], &rows.labels[row]) else { continue };
         let side = by_window.entry(policy.window.hop.floor(rows.time(row))).or_default();
         side.labels.push(label);
-        side.refit.push(refit);
-        side.frozen.push(frozen);
+        side.refit.push((serving.classes_at(rows.time(row)), refit.clone()));
+        side.frozen.push((&frozen_classes, answer_at(&frozen, place)));
     }
     let windows: Vec<QualityWindow> = by_window
         .into_iter()
@@ -69,21 +74,80 @@ pub(super) fn compute(
     Ok(Quality { metric, windows, mean })
 }
 
-/// One window's rows.
-#[derive(Default)]
-struct Side {
-    labels: Vec<f64>,
-    refit: Vec<f64>,
-    frozen: Vec<f64>,
+/// What a row was answered.
+#[derive(Debug, Clone, PartialEq)]
+enum Answer {
+    Number(f64),
+    Class(ClassAnswer),
 }
 
-fn value(task: Task, metric: Metric, labels: &[f64], scores: &[f64]) -> Option<f64> {
+fn answer_at(scores: &Scores, row: usize) -> Answer {
+    match scores {
+        Scores::Numbers(numbers) => Answer::Number(numbers[row]),
+        Scores::Classes(rows) => Answer::Class(ClassAnswer::Probabilities(rows[row].clone())),
+    }
+}
+
+/// The classes of what served, by the time from which it did.
+struct Serving {
+    since: Vec<(Timestamp, Vec<String>)>,
+}
+
+impl Serving {
+    fn of(history: &History) -> Serving {
+        let promoted = history.promotions().into_iter().map(|it| (it.at, it.version));
+        let restored = history.rollbacks().into_iter().map(|it| (it.at, it.to));
+        let mut changes: Vec<(Timestamp, u64)> = promoted.chain(restored).collect();
+        changes.sort_by_key(|it| it.0);
+        let classes = |version| {
+            let package = history.packages.iter().find(|it| it.version == version);
+            package.map(classes_of).unwrap_or_default()
+        };
+        Serving { since: changes.into_iter().map(|(at, version)| (at, classes(version))).collect() }
+    }
+
+    fn classes_at(&self, time: Timestamp) -> &[String] {
+        let before = self.since.partition_point(|(at, _)| *at <= time);
+        before.checked_sub(1).map_or(&[], |it| &self.since[it].1)
+    }
+}
+
+/// One window's rows: labels, and each answer with the classes that it is in the order of.
+#[derive(Default)]
+struct Side<'a> {
+    labels: Vec<&'a Label>,
+    refit: Vec<(&'a [String], Answer)>,
+    frozen: Vec<(&'a [String], Answer)>,
+}
+
+fn value(task: Task, metric: Metric, labels: &[&Label], answers: &[(&[String], Answer)]) -> Option<f64> {
     let scored = match task {
-        Task::Regression => Scored::regression(labels, scores),
-        Task::Binary => Scored::binary(labels, scores),
-        Task::Multiclass => Scored::multiclass(labels, scores),
+        Task::Regression => {
+            let (labels, scores) = numbers(labels, answers)?;
+            Scored::regression(&labels, &scores).ok()?
+        }
+        Task::Binary => {
+            let (labels, scores) = numbers(labels, answers)?;
+            Scored::binary(&labels, &scores).ok()?
+        }
+        Task::Multiclass => {
+            let names: Vec<String> = labels.iter().map(|it| it.class()).collect();
+            let rows = names.iter().zip(answers).map(|(label, (classes, answer))| match answer {
+                Answer::Class(answer) => Some(ClassRow { classes, answer, label }),
+                Answer::Number(_) => None,
+            });
+            score_classes(&rows.collect::<Option<Vec<_>>>()?)?
+        }
     };
-    scored.ok()?.value(metric.name().parse().ok()?)
+    scored.value(metric.name().parse().ok()?)
+}
+
+fn numbers(labels: &[&Label], answers: &[(&[String], Answer)]) -> Option<(Vec<f64>, Vec<f64>)> {
+    let number = |(label, (_, answer)): (&&Label, &(&[String], Answer))| match (label, answer) {
+        (Label::Number(label), Answer::Number(answer)) => Some((*label, *answer)),
+        (Label::Text(_), _) | (_, Answer::Class(_)) => None,
+    };
+    labels.iter().zip(answers).map(number).collect()
 }
 
 /// The mean over windows, each weighed by its rows; `None` when a window has no value.
@@ -94,7 +158,7 @@ fn mean(windows: &[QualityWindow], side: impl Fn(&QualityWindow) -> Option<f64>)
 }
 
 /// What each row was answered, by row number; read back from the capture files.
-fn read_served(world: &World, rows: &Rows, policy: &ModelPolicy) -> Result<Vec<Option<f64>>, WorldError> {
+fn read_served(world: &World, rows: &Rows, policy: &ModelPolicy) -> Result<Vec<Option<Answer>>, WorldError> {
     let row_of: BTreeMap<&str, usize> = rows.ids.iter().enumerate().map(|(row, id)| (id.as_str(), row)).collect();
     let features: Vec<(String, Kind)> = Vec::new();
     let options = CaptureOptions {
@@ -115,13 +179,19 @@ fn read_served(world: &World, rows: &Rows, policy: &ModelPolicy) -> Result<Vec<O
             let capture = read_capture_with(&object.bytes, options)
                 .map_err(|error| WorldError::Data(format!("{}: {}", info.uri, refit_app::chain(&error))))?;
             let column = |name| capture.frame.find_column(name).map(|it| &it.values);
-            if let (Some(Values::Categorical(ids)), Some(Values::Numeric(scores))) =
-                (column("id"), column("prediction"))
-            {
-                for (row, score) in scores.iter().enumerate() {
-                    if let Some(&row) = ids.get(row).and_then(|id| row_of.get(id)) {
-                        served[row] = *score;
+            let (Some(Values::Categorical(ids)), Some(answers)) = (column("id"), column("prediction")) else {
+                continue;
+            };
+            for captured in 0..capture.frame.rows() {
+                let answer = match answers {
+                    Values::Numeric(numbers) => numbers[captured].map(Answer::Number),
+                    Values::Categorical(texts) => {
+                        texts.get(captured).map(|it| Answer::Class(ClassAnswer::from_text(it)))
                     }
+                    Values::Time(_) => None,
+                };
+                if let Some(&row) = ids.get(captured).and_then(|id| row_of.get(id)) {
+                    served[row] = answer;
                 }
             }
         }

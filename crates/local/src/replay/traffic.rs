@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use refit_app::ports::{ObjectError, Objects as _};
 use refit_core::policy::ModelPolicy;
 use refit_core::{ObjectUri, policy::Span};
-use refit_data::{CaptureLine, Label, feature_object, write_capture_line, write_ground_truth_line};
-use refit_steps::Model;
+use refit_data::{CaptureLine, feature_object, write_capture_line, write_ground_truth_line};
+use refit_steps::{Model, Scores};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ impl<'a> Traffic<'a> {
             let scores = self.score(world, &arn, start, end)?;
             let names: Vec<&str> = self.rows.features.columns().iter().map(|it| it.name.as_str()).collect();
             let mut text = String::new();
-            for (row, score) in (start..end).zip(&scores) {
+            for (row, score) in (start..end).zip(scores) {
                 let input = Value::Object(feature_object(&self.rows.features, row, &names)).to_string();
                 let output = json!({ &self.policy.data.prediction: score }).to_string();
                 let id = &self.rows.ids[row];
@@ -122,8 +122,8 @@ impl<'a> Traffic<'a> {
     ) -> Result<Vec<(ObjectUri, u64)>, WorldError> {
         let mut text = String::new();
         for row in from..to {
-            if let Some(label) = self.rows.labels[row] {
-                text.push_str(&write_ground_truth_line(&self.rows.ids[row], &Label::Number(label)));
+            if let Some(label) = &self.rows.labels[row] {
+                text.push_str(&write_ground_truth_line(&self.rows.ids[row], label));
             }
         }
         if text.is_empty() {
@@ -133,7 +133,7 @@ impl<'a> Traffic<'a> {
         Ok(vec![(uri.clone(), put(world, &uri, text.as_bytes())?)])
     }
 
-    fn score(&mut self, world: &World, arn: &str, start: usize, end: usize) -> Result<Vec<f64>, WorldError> {
+    fn score(&mut self, world: &World, arn: &str, start: usize, end: usize) -> Result<Vec<Value>, WorldError> {
         if !self.models.contains_key(arn) {
             // Traffic goes to one package at a time: an older one is not needed any more.
             self.models.clear();
@@ -141,9 +141,13 @@ impl<'a> Traffic<'a> {
         }
         let model = self.models.get(arn).expect("invariant: the model was just loaded");
         let indices: Vec<usize> = (start..end).collect();
-        model
-            .predict(&self.rows.features.take(&indices))
-            .map_err(|source| WorldError::Scoring { package: arn.to_owned(), source })
+        let scores = model
+            .score(&self.rows.features.take(&indices))
+            .map_err(|source| WorldError::Scoring { package: arn.to_owned(), source })?;
+        Ok(match scores {
+            Scores::Numbers(numbers) => numbers.into_iter().map(Value::from).collect(),
+            Scores::Classes(rows) => rows.into_iter().map(Value::from).collect(),
+        })
     }
 }
 

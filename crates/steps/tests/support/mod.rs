@@ -32,7 +32,7 @@ impl Pipeline {
     /// A pipeline whose request is the usual one with these fields replaced.
     pub(crate) fn new(changes: Value) -> Pipeline {
         let mut request = json!({
-            "schema": 1, "run_id": "toy-r0001", "model": "toy", "task": "regression", "time": "ts", "label": "y",
+            "schema": 1, "run_id": "toy-r0001", "model": "toy", "task": "regression", "time": "ts", "label": "y", "prediction": "score",
             "features": [{"name": "color", "kind": "categorical"}, {"name": "size", "kind": "numeric"}],
             "segments": ["color"], "strategy": "full", "seed": 11,
             "train": {"start": days(0), "end": days(60)}, "holdout": {"start": days(60), "end": days(90)}
@@ -155,6 +155,20 @@ impl Data {
         Data::generate(count, |effect, size, noise| {
             let score = (effect - 10.0) / 2.0 + (size - 5.0);
             f64::from(u8::from(noise < 1.0 / (1.0 + (-score).exp())))
+        })
+    }
+
+    /// 0, 1 or 2, as one of three scores that depend on both features is highest in most draws.
+    pub(crate) fn classes(count: i64) -> Data {
+        Data::generate(count, |effect, size, noise| {
+            let score = effect / 10.0 + size / 5.0 + (noise - 0.5);
+            if score < 1.2 {
+                0.0
+            } else if score < 2.6 {
+                1.0
+            } else {
+                2.0
+            }
         })
     }
 

@@ -73,7 +73,7 @@ pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, l
     let section = field.section(&MODEL, log)?;
     let id = section.required("id", log, |it, log| read_id(&it, names, log));
     let default_name = id.as_ref().map(ModelId::to_string);
-    let task = section.required("task", log, |it, log| it.word(&words::TASKS, &words::TASKS_NOT_BUILT, log));
+    let task = section.required("task", log, |it, log| it.word(&words::TASKS, &[], log));
 
     let priority = section.or("priority", Priority::Normal, log, |it, log| it.word(&words::PRIORITIES, &[], log));
     let endpoint = match section.find("endpoint") {

@@ -13,8 +13,8 @@ pub(super) const SUBJECTS: [(&str, Subject); 6] = [
     ("rollback", Subject::Rollback),
 ];
 
-pub(super) const TASKS: [(&str, Task); 2] = [("regression", Task::Regression), ("binary", Task::Binary)];
-pub(super) const TASKS_NOT_BUILT: [&str; 1] = ["multiclass"];
+pub(super) const TASKS: [(&str, Task); 3] =
+    [("regression", Task::Regression), ("binary", Task::Binary), ("multiclass", Task::Multiclass)];
 
 pub(super) const STRATEGIES: [(&str, Strategy); 2] = [("full", Strategy::Full), ("incremental", Strategy::Incremental)];
 
