@@ -7,3 +7,4 @@ mod generated;
 mod killed;
 mod played;
 mod repeated;
+mod strategies;

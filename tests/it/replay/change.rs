@@ -8,6 +8,7 @@ use super::played::{answer, has_cause, list, number, shown, text, time};
 
 const RULES: Rules<'_> = Rules {
     task: "binary",
+    strategy: "full",
     rules: "    window: { size: 7d, lateness: 2h }
     training: { window: 10d, holdout: 4d }
     triggers:

@@ -64,14 +64,20 @@ fn rows(seed: u64, days: i64, rows_per_day: i64, label: Label) -> Frame {
         c.push(draws.sometimes(values[2]));
         kinds.push(draws.sometimes(kind));
     }
+    build(times, [a, b, c], &kinds, Values::Numeric(labels))
+}
+
+/// The columns of a generated data set.
+fn build(times: Vec<Option<i64>>, numbers: [Vec<Option<f64>>; 3], kinds: &[Option<&str>], labels: Values) -> Frame {
+    let [a, b, c] = numbers;
     let numeric = |name: &str, values| Column { name: name.to_owned(), values: Values::Numeric(values) };
     Frame::new(vec![
         Column { name: "ts".to_owned(), values: Values::Time(times) },
         numeric("a", a),
         numeric("b", b),
         numeric("c", c),
-        Column { name: "kind".to_owned(), values: Values::Categorical(kinds.into_iter().collect()) },
-        numeric("y", labels),
+        Column { name: "kind".to_owned(), values: Values::Categorical(kinds.iter().copied().collect()) },
+        Column { name: "y".to_owned(), values: labels },
     ])
     .expect("columns of equal length")
 }
@@ -88,6 +94,59 @@ pub(super) fn binary() -> Frame {
     })
 }
 
+/// What changes half-way through a generated data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Nothing.
+    Nothing,
+    /// What the label depends on; the features stay as they were.
+    Concept,
+    /// The features move; what the label depends on stays as it was.
+    Drift,
+}
+
+/// The day of the change, at the border of two windows of a week.
+pub(super) const TURN: i64 = 49;
+
+/// 91 days of 60 rows with one of three classes as label, or with 0 or 1, and a change on day [`TURN`].
+pub(super) fn changing(task: &str, change: Change) -> Frame {
+    let mut draws = Draws::new(11);
+    let (mut times, mut kinds, mut names, mut numbers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut columns = [Vec::new(), Vec::new(), Vec::new()];
+    for row in 0..91 * 60 {
+        let has_turned = TURN <= row / 60;
+        let since = SignedDuration::from_secs(row * 86_400 / 60);
+        times.push(Some((day(0) + since).as_microsecond()));
+        let (kind, effect) = [("red", -1.0), ("green", 0.0), ("blue", 1.0)][(3.0 * draws.next()) as usize];
+        let mut values = [0; 3].map(|_| (200.0 * draws.next()).round() / 100.0 - 1.0);
+        if has_turned && change == Change::Drift {
+            values = values.map(|it| it / 2.0 + 0.8);
+        }
+        let sign = if has_turned && change == Change::Concept { -1.0 } else { 1.0 };
+        let noise = draws.next();
+        let score = sign * (3.0 * values[0] + effect);
+        // Thresholds of an ordered logit: one for two classes, two for three.
+        let above = |threshold: f64| noise < 1.0 / (1.0 + (-2.0 * (score - threshold)).exp());
+        numbers.push(Some(f64::from(u8::from(above(0.0)))));
+        names.push(Some(if above(1.0) {
+            "late"
+        } else if above(-1.0) {
+            "on time"
+        } else {
+            "early"
+        }));
+        for (column, value) in columns.iter_mut().zip(values) {
+            column.push(draws.sometimes(value));
+        }
+        kinds.push(draws.sometimes(kind));
+    }
+    let labels = match task {
+        "multiclass" => Values::Categorical(names.into_iter().collect()),
+        _ => Values::Numeric(numbers),
+    };
+    build(times, columns, &kinds, labels)
+}
+
 /// 40 days of 30 rows with a number as label; what it depends on moves from day to day.
 pub(super) fn regression(seed: u64) -> Frame {
     rows(seed, 40, 30, |day, a, effect, noise| 10.0 + 5.0 * a + 0.2 * day as f64 * effect + (noise - 0.5))
@@ -95,15 +154,17 @@ pub(super) fn regression(seed: u64) -> Frame {
 
 /// What a model is kept fresh by: the part of a policy in which the generated data sets differ.
 pub(super) struct Rules<'a> {
-    /// `regression` or `binary`.
+    /// `regression`, `binary` or `multiclass`.
     pub task: &'a str,
+    /// `full` or `incremental`.
+    pub strategy: &'a str,
     /// Windows, training, triggers, gates and promotion, each indented by four spaces.
     pub rules: &'a str,
 }
 
 /// Writes a policy for generated data, and the pipeline it names.
 pub(super) fn write_policy(folder: &Path, rules: &Rules<'_>) -> PathBuf {
-    let Rules { task, rules } = rules;
+    let Rules { task, strategy, rules } = rules;
     let text = format!(
         r#"schema: 1
 notifications:
@@ -116,6 +177,7 @@ models:
     pipeline:
       definition: retrain.json
       parameters: {{ ImageUri: refit-step, RoleArn: "arn:aws:iam::000000000000:role/refit-pipeline" }}
+      strategy: {strategy}
       timeout: 2h
     data:
       reference: s3://toy/reference/

@@ -13,6 +13,7 @@ use crate::executable::refit;
 /// Five runs in 30 days: most for age, some promoted by themselves, others by a person.
 const RULES: Rules<'_> = Rules {
     task: "regression",
+    strategy: "full",
     rules: "    window: { size: 3d, lateness: 2h }
     training: { window: 8d, holdout: 2d }
     triggers:
