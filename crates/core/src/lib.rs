@@ -10,6 +10,7 @@ pub mod audit;
 pub mod config;
 pub mod decision;
 pub mod evaluation;
+mod guard;
 pub mod model;
 mod names;
 pub mod package;
@@ -22,5 +23,8 @@ pub mod trigger;
 mod window;
 
 pub use actor::{Actor, ActorKind};
+pub use guard::Guard;
+#[cfg(feature = "planted-bugs")]
+pub use guard::plant;
 pub use names::{Digest, ModelId, NameError, ObjectUri, RunId, is_name};
 pub use window::Window;
