@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use refit_local::sim::{CHECKS, Mask, Progress, Seeds, Tally, play, play_many, play_traced, play_twice, shrink};
+use refit_local::sim::{
+    CHECKS, FleetSize, FleetYear, Mask, Progress, Seeds, Tally, play, play_fleet, play_many, play_traced, play_twice,
+    shrink,
+};
 
 const HELP: &str = "\
 refit-sim: the real core, use cases and handlers under every fault, by seed
@@ -11,6 +14,7 @@ refit-sim: the real core, use cases and handlers under every fault, by seed
   refit-sim random [--n N] [--seed S] [--threads T]   N schedules from seed S on (default: 10000, a new seed, 2)
   refit-sim twice  [--n N] [--seed S] [--threads T]   each schedule twice: the same trace (default: 1000)
   refit-sim replay SEED [--full]                      one schedule, with what its failure needs (all of it: --full)
+  refit-sim fleet  [--models M] [--days D] [--slots S] a fleet, checked daily (default: 1000 models, 365 days, 3 slots)
   refit-sim checks                                    the invariants
 
 Exits with 0 when every invariant held, 1 when one was broken, 2 when it was called wrongly.
@@ -23,12 +27,24 @@ struct Arguments {
     seed: Option<u64>,
     threads: usize,
     is_full: bool,
+    models: Option<u64>,
+    days: Option<u64>,
+    slots: Option<u64>,
     rest: Vec<String>,
 }
 
 fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut found =
-        Arguments { command: String::new(), n: None, seed: None, threads: 2, is_full: false, rest: Vec::new() };
+    let mut found = Arguments {
+        command: String::new(),
+        n: None,
+        seed: None,
+        threads: 2,
+        is_full: false,
+        models: None,
+        days: None,
+        slots: None,
+        rest: Vec::new(),
+    };
     let mut arguments = arguments.peekable();
     while let Some(argument) = arguments.next() {
         let mut number = |name: &str| {
@@ -40,6 +56,9 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--seed" => found.seed = Some(number("--seed")?),
             "--threads" => found.threads = usize::try_from(number("--threads")?).unwrap_or(1).clamp(1, 256),
             "--full" => found.is_full = true,
+            "--models" => found.models = Some(number("--models")?),
+            "--days" => found.days = Some(number("--days")?),
+            "--slots" => found.slots = Some(number("--slots")?),
             "--replay" => {
                 found.command = "replay".to_owned();
                 found.rest.push(number("--replay")?.to_string());
@@ -72,6 +91,7 @@ fn main() -> ExitCode {
         "random" => many(&arguments, 10_000, "random", play_many),
         "twice" => many(&arguments, 1_000, "twice", play_twice),
         "replay" => replay(&arguments),
+        "fleet" => fleet(&arguments),
         "checks" => {
             for check in CHECKS {
                 println!("{:<3} {}", check.id, check.sentence);
@@ -177,4 +197,57 @@ fn replay(arguments: &Arguments) -> ExitCode {
         }
         None => ExitCode::SUCCESS,
     }
+}
+
+fn fleet(arguments: &Arguments) -> ExitCode {
+    let size = FleetSize {
+        models: usize::try_from(arguments.models.unwrap_or(1_000)).unwrap_or(usize::MAX),
+        days: i64::try_from(arguments.days.unwrap_or(365)).unwrap_or(i64::MAX),
+        slots: usize::try_from(arguments.slots.unwrap_or(3)).unwrap_or(usize::MAX),
+    };
+    eprintln!("fleet: {} models, {} days, {} slots", size.models, size.days, size.slots);
+    let begun = Instant::now();
+    let progress = |day: i64| {
+        if day % (size.days / 20).max(1) == 0 {
+            eprintln!("fleet: day {day} of {}, {:.0} s", size.days, begun.elapsed().as_secs_f64());
+        }
+    };
+    match play_fleet(size, &progress) {
+        Ok(year) => {
+            print_year(size, &year);
+            ExitCode::SUCCESS
+        }
+        Err(violation) => {
+            println!("fleet: {violation}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_year(size: FleetSize, year: &FleetYear) {
+    println!("fleet: {} models, {} days in {:.0} s", size.models, size.days, year.took.as_secs_f64());
+    println!("  wake-ups                  {:>12}", year.wake_ups);
+    println!("    each, median, at most   {:>9} us", year.quantile_micros(0.5));
+    println!("    each, 99 %, at most     {:>9} us", year.quantile_micros(0.99));
+    println!("  audit entries             {:>12}", year.entries);
+    println!("  checks                    {:>12}", year.checks);
+    println!("    longest between two     {:>12}", format!("{:#}", year.longest_between_checks));
+    println!("  runs                      {:>12}", year.runs);
+    println!("    promoted                {:>12}", year.promotions);
+    println!(
+        "    waited for a slot       {:>12} at most, {:#} at the median",
+        format!("{:#}", year.longest_wait),
+        year.median_wait
+    );
+    println!("  slots held at an instant  {:>12} of {}", year.most_slots, size.slots);
+    if let Some(peak) = peak_memory_mb() {
+        println!("  peak memory               {peak:>9} MB");
+    }
+}
+
+/// The most memory that this process ever held; only Linux says.
+fn peak_memory_mb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? / 1024)
 }

@@ -12,6 +12,7 @@ mod actions;
 pub mod base;
 pub mod checks;
 pub mod dice;
+mod fleet;
 pub mod record;
 mod report;
 pub mod rng;
@@ -21,6 +22,7 @@ mod settle;
 
 pub use checks::{CHECKS, Check, Checked, Checker, Violation};
 pub use dice::Mask;
+pub use fleet::{DayProgress, FleetSize, FleetYear, play_fleet};
 pub use record::{Recorder, Transaction};
 pub use report::{Ended, Stats};
 pub use run::{Progress, Seeds, Tally, play, play_many, play_traced, play_twice, shrink};
