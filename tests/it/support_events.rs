@@ -91,7 +91,8 @@ impl Stage {
             publisher: Arc::new(publisher.clone()),
             clock: Arc::new(clock.clone()),
         };
-        let context = Context { ports, settings: Settings { bucket: "refit-state".to_owned() } };
+        let context =
+            Context { ports, settings: Settings { bucket: "refit-state".to_owned() }, policies: Default::default() };
         let policy = refit_core::policy::read(POLICY).unwrap_or_else(|problems| panic!("{problems}"));
         pipelines.define(&policy.models[0].pipeline_name(), DECLARED);
         let origin = time("2026-03-01T00:00:00Z");

@@ -2,6 +2,7 @@
 //! proposed policy it says what would have been decided otherwise.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use refit_core::audit::AuditEntry;
@@ -83,7 +84,7 @@ struct Case<'a> {
 /// Reads policies once.
 struct Policies<'a> {
     context: &'a Context,
-    read: BTreeMap<Digest, Result<Policy, String>>,
+    read: BTreeMap<Digest, Result<Arc<Policy>, String>>,
 }
 
 impl Policies<'_> {

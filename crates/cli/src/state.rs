@@ -44,7 +44,7 @@ pub(crate) fn open(state: &Path, access: Access) -> anyhow::Result<World> {
     }
     let digest = world.block_on(policy::current(&world.context))?;
     let notifications = match digest {
-        Some(digest) => world.block_on(policy::read(&world.context, &digest))?.notifications,
+        Some(digest) => world.block_on(policy::read(&world.context, &digest))?.notifications.clone(),
         None => Vec::new(),
     };
     drop(world);

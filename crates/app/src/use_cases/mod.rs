@@ -14,6 +14,8 @@ pub mod sweep;
 
 mod perform;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use refit_core::ModelId;
@@ -42,6 +44,8 @@ pub struct Context {
     pub ports: Ports,
     /// The deployment.
     pub settings: Settings,
+    /// Policies that were read lately.
+    pub policies: policy::KnownPolicies,
 }
 
 impl Context {
@@ -71,7 +75,7 @@ pub struct InForce {
     /// Its digest.
     pub digest: Digest,
     /// The whole.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The model's part.
     pub model: ModelPolicy,
 }

@@ -3,6 +3,9 @@
 mod apply;
 mod history;
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use jiff::Timestamp;
 use refit_core::audit::Fact;
 use refit_core::model::{Head, Model};
@@ -44,11 +47,41 @@ impl Pointer {
     pub const SCHEMA: u16 = 1;
 }
 
+/// Policies that were read lately: they are content-addressed, so that what was read once never changes, and a fleet's is
+/// large. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct KnownPolicies(Arc<Mutex<VecDeque<(Digest, Arc<Policy>)>>>);
+
+/// A fleet changes its policy rarely: the current one, and some that models follow which have not woken since.
+const MAX_KNOWN: usize = 4;
+
+impl KnownPolicies {
+    fn find(&self, digest: &Digest) -> Option<Arc<Policy>> {
+        self.lock().iter().find(|it| it.0 == *digest).map(|it| Arc::clone(&it.1))
+    }
+
+    fn add(&self, digest: &Digest, policy: &Arc<Policy>) {
+        let mut known = self.lock();
+        if known.iter().all(|it| it.0 != *digest) {
+            known.push_front((digest.clone(), Arc::clone(policy)));
+            known.truncate(MAX_KNOWN);
+        }
+    }
+
+    /// A panic of another holder is no reason to stop: no change of it can end half-way.
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Digest, Arc<Policy>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The policy with this digest.
 ///
 /// # Errors
 /// See [`AppError`].
-pub async fn read(context: &Context, digest: &Digest) -> Result<Policy, AppError> {
+pub async fn read(context: &Context, digest: &Digest) -> Result<Arc<Policy>, AppError> {
+    if let Some(policy) = context.policies.find(digest) {
+        return Ok(policy);
+    }
     let uri = state_uri(&context.settings.bucket, &["policies", &format!("{}.json", digest.hex())]);
     let object = context.ports.objects.get(&uri, MAX_POLICY_BYTES).await?;
     let corrupt = |source: crate::ports::BoxError| AppError::CorruptObject { uri: uri.to_string(), source };
@@ -56,6 +89,8 @@ pub async fn read(context: &Context, digest: &Digest) -> Result<Policy, AppError
     if &policy.digest() != digest {
         return Err(corrupt("its content does not match its digest".into()));
     }
+    let policy = Arc::new(policy);
+    context.policies.add(digest, &policy);
     Ok(policy)
 }
 
@@ -81,7 +116,7 @@ pub async fn current(context: &Context) -> Result<Option<Digest>, AppError> {
 /// See [`AppError`].
 pub async fn models(context: &Context) -> Result<Vec<ModelId>, AppError> {
     let Some(digest) = current(context).await? else { return Ok(Vec::new()) };
-    Ok(read(context, &digest).await?.models.into_iter().map(|it| it.id).collect())
+    Ok(read(context, &digest).await?.models.iter().map(|it| it.id.clone()).collect())
 }
 
 /// Every model that is or was under watch, by name.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use refit_app::use_cases::policy::{self, Applied, Change, ConfigReport};
@@ -22,7 +23,7 @@ use crate::story::tell;
 pub(crate) fn show_diff(config: &Path, state: &Path, format: Format) -> anyhow::Result<Exit> {
     let (_, policy) = read_source(config)?;
     let current = current(state)?;
-    let changes = diff(current.as_ref().map(|it| &it.1), &policy);
+    let changes = diff(current.as_ref().map(|it| &*it.1), &policy);
     let number = current.as_ref().map(|it| it.0.number);
     let document = json!({
         "schema": 1, "current": number, "policy": policy.digest(), "changes": changes,
@@ -32,7 +33,7 @@ pub(crate) fn show_diff(config: &Path, state: &Path, format: Format) -> anyhow::
 }
 
 /// The current configuration in a state, if there is one.
-fn current(state: &Path) -> anyhow::Result<Option<(ConfigEntry, Policy)>> {
+fn current(state: &Path) -> anyhow::Result<Option<(ConfigEntry, Arc<Policy>)>> {
     if !World::exists(state) {
         return Ok(None);
     }
@@ -49,7 +50,7 @@ pub(crate) fn apply(arguments: &ApplyArguments, format: Format) -> anyhow::Resul
     let definitions = read_definitions(&arguments.config, &policy)?;
     let state = &arguments.state.state;
     let current = current(state)?;
-    let changes = diff(current.as_ref().map(|it| &it.1), &policy);
+    let changes = diff(current.as_ref().map(|it| &*it.1), &policy);
     let seen = current.map_or(0, |it| it.0.number);
     if arguments.dry_run {
         let document = json!({ "schema": 1, "dry_run": true, "current": seen, "changes": changes });

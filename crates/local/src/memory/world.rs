@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use refit_app::ports::{Clock, Ports, Table};
-use refit_app::use_cases::policy::apply;
+use refit_app::use_cases::policy::{KnownPolicies, apply};
 use refit_app::{AppError, Context, ErrorClass, Settings};
 use refit_core::policy::{Policy, read};
 use refit_core::{Actor, ObjectUri};
@@ -119,6 +119,8 @@ pub struct MemoryWorld {
     /// Events of the bus that are lost on their way.
     lost: Option<Lost>,
     faults: Faults,
+    /// What functions remember from call to call, when they are kept warm.
+    known: Option<KnownPolicies>,
 }
 
 type Lost = Arc<dyn Fn(&Value) -> bool + Send + Sync>;
@@ -172,6 +174,7 @@ impl MemoryWorld {
             watched: None,
             lost: None,
             faults: Faults::new(Calm),
+            known: None,
         }
     }
 
@@ -211,6 +214,12 @@ impl MemoryWorld {
         self.watched = Some(table);
     }
 
+    /// Lets functions remember from call to call what a warm process remembers. Without it each call is a process of its
+    /// own, and a history can be gone on with from any moment.
+    pub fn keep_warm(&mut self) {
+        self.known = Some(KnownPolicies::default());
+    }
+
     /// Injects faults into every port from now on.
     pub fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;
@@ -244,7 +253,11 @@ impl MemoryWorld {
     /// What functions are called with: the ports with their faults.
     #[must_use]
     pub fn context(&self) -> Context {
-        Context { ports: self.faults.wrap(self.ports()), settings: Settings { bucket: "state".to_owned() } }
+        Context {
+            ports: self.faults.wrap(self.ports()),
+            settings: Settings { bucket: "state".to_owned() },
+            policies: self.known.clone().unwrap_or_default(),
+        }
     }
 
     /// Applies a policy as an administrator does.

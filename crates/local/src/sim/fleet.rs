@@ -136,7 +136,8 @@ pub type DayProgress<'a> = &'a dyn Fn(i64);
 /// The first promise that was not kept.
 pub fn play_fleet(size: FleetSize, progress: DayProgress<'_>) -> Result<FleetYear, Violation> {
     let begun = Instant::now();
-    let world = MemoryWorld::new(beginning());
+    let mut world = MemoryWorld::new(beginning());
+    world.keep_warm();
     for index in 0..size.models {
         world.pipelines.define(&format!("{}-retrain", model_id(index)), &PARAMETERS);
     }

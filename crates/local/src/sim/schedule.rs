@@ -231,7 +231,7 @@ impl Simulation {
         let faults = Faults::new(self.dice.clone());
         let mut ports = self.world.ports();
         ports.clock = Arc::new(self.machines[machine].clone());
-        let context = Context { ports: faults.wrap(ports), settings: self.world.context().settings };
+        let context = Context { ports: faults.wrap(ports), ..self.world.context() };
         let future: Working = match &work {
             Work::Event(delivery) | Work::Noise(delivery) => {
                 let (function, event) = (delivery.function, delivery.event.clone());

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use refit_app::ports::{Alert, Clock, DUE_SHARDS, Objects, Ports, Table as _};
+use refit_app::use_cases::policy::KnownPolicies;
 use refit_app::{Context, ErrorClass, Settings, chain, documents};
 use refit_core::Digest;
 use refit_core::audit::AuditEntry;
@@ -184,7 +185,11 @@ impl World {
             .build()
             .map_err(|source| WorldError::state(&state, source))?;
         Ok(World {
-            context: Context { ports, settings: Settings { bucket: STATE_BUCKET.to_owned() } },
+            context: Context {
+                ports,
+                settings: Settings { bucket: STATE_BUCKET.to_owned() },
+                policies: KnownPolicies::default(),
+            },
             state,
             pipelines,
             endpoints,

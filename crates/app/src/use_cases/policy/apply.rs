@@ -3,6 +3,8 @@
 //! The transaction also marks the policy as not spread yet, in the due index: whoever dies before every model was told is
 //! followed by the sweep ([`spread`]).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use refit_core::audit::{AuditEvent, Fact};
 use refit_core::config::ConfigEntry;
@@ -173,7 +175,7 @@ pub async fn spread(context: &Context) -> Result<(), AppError> {
     for model in &policy.models {
         watch(context, model, &pointer, spread.origin).await?;
     }
-    let mut last: Option<(Digest, Option<Policy>)> = None;
+    let mut last: Option<(Digest, Option<Arc<Policy>>)> = None;
     for model in known_models(context).await? {
         let Some(head) = table.get(&head_key(&model)).await? else { continue };
         let head: Head = parse(&head)?;
@@ -184,7 +186,7 @@ pub async fn spread(context: &Context) -> Result<(), AppError> {
             // A policy that cannot be read any more may have said anything: the model is told.
             last = Some((head.policy.clone(), read(context, &head.policy).await.ok()));
         }
-        let followed = last.as_ref().and_then(|it| it.1.as_ref());
+        let followed = last.as_ref().and_then(|it| it.1.as_deref());
         if is_affected(&head, followed, &policy) {
             tell(table, &model, context.now()).await?;
         }

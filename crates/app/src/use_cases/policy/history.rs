@@ -1,5 +1,7 @@
 //! The history of configurations, and the way back to an older one.
 
+use std::sync::Arc;
+
 use refit_core::Digest;
 use refit_core::config::{ConfigEntry, check_history};
 use refit_core::policy::Policy;
@@ -48,7 +50,7 @@ pub async fn history(context: &Context) -> Result<ConfigReport, AppError> {
 ///
 /// # Errors
 /// [`AppError::NotFound`] when there is none.
-pub async fn find_config(context: &Context, number: Option<u64>) -> Result<(ConfigEntry, Policy), AppError> {
+pub async fn find_config(context: &Context, number: Option<u64>) -> Result<(ConfigEntry, Arc<Policy>), AppError> {
     let number = match number {
         Some(number) => number,
         None => pointer(context).await?.map_or(0, |it| it.number),

@@ -52,7 +52,7 @@ async fn read(context: &Context) -> Result<Read, AppError> {
 /// The fleet's part of the current policy: a model that left the policy has no say in it.
 pub(super) async fn fleet_policy(context: &Context, in_force: &InForce) -> Result<FleetPolicy, AppError> {
     match policy::current(context).await? {
-        Some(digest) if digest != in_force.digest => Ok(policy::read(context, &digest).await?.fleet),
+        Some(digest) if digest != in_force.digest => Ok(policy::read(context, &digest).await?.fleet.clone()),
         _ => Ok(in_force.policy.fleet.clone()),
     }
 }
@@ -67,7 +67,8 @@ pub(super) async fn dispatch(context: &Context) -> Result<Vec<String>, AppError>
             return Ok(recorded);
         }
         let Some(digest) = policy::current(context).await? else { return Ok(recorded) };
-        let settings = policy::read(context, &digest).await?.fleet;
+        let settings = policy::read(context, &digest).await?;
+        let settings = &settings.fleet;
         let fleet = Fleet {
             slots: &read.slots,
             queue: &read.queue,
