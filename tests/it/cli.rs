@@ -9,6 +9,7 @@ mod care;
 mod changes;
 mod documents;
 mod hostile;
+mod past;
 mod reads;
 mod setting;
 mod terminal;

@@ -8,6 +8,7 @@ pub mod decisions;
 pub mod doctor;
 pub mod documents;
 pub mod error;
+pub mod explanations;
 pub mod measure;
 pub mod ports;
 pub mod queries;

@@ -116,13 +116,17 @@ pub(crate) enum Command {
         /// Also the checks that found nothing to do.
         #[arg(long)]
         all: bool,
+        /// What was live at this time instead, and why: `2013-07-01T12:00:00Z`, or a date, which is its beginning in UTC.
+        #[arg(long, value_name = "TIME", conflicts_with = "all")]
+        at: Option<String>,
         #[command(flatten)]
         state: StateArguments,
     },
-    /// Show why something was decided, with the numbers.
+    /// Show why something was decided, how a run went or how a version came about, with the numbers.
     Explain {
-        /// The decision's id as `refit history` shows it, for example `flight-time-d000042`.
-        decision: String,
+        /// A decision as `refit history` shows it (`flight-time-d000042`), a run (`flight-time-r0003`), or a version
+        /// (`flight-time-v3`).
+        what: String,
         /// Also ask the planner again, on the stored inputs: the answer must be the recorded one.
         #[arg(long)]
         replay: bool,

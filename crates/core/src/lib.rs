@@ -19,6 +19,7 @@ pub mod policy;
 pub mod proposal;
 pub mod run;
 pub mod snapshot;
+pub mod tenure;
 pub mod trigger;
 mod window;
 

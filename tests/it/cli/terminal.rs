@@ -31,7 +31,7 @@ const FLAGS: &[(&[&str], &[&str])] = &[
     (&["models"], &["--state"]),
     (&["runs"], &["--state"]),
     (&["packages"], &["--state"]),
-    (&["history"], &["--all", "--state"]),
+    (&["history"], &["--all", "--at", "--state"]),
     (&["explain"], &["--replay", "--state"]),
     (&["trigger"], &["--reason", "--force", "--as", "--request-id", "--state"]),
     (&["diff"], &["--state"]),

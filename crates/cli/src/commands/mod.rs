@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod doctor;
 mod export;
+mod history;
 mod init;
 mod people;
 mod pipeline;
@@ -36,8 +37,13 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Models { state } => show::models(&state.state, format),
         Command::Runs { model, state } => show::runs(model.as_deref(), &state.state, format),
         Command::Packages { model, state } => show::packages(model.as_deref(), &state.state, format),
-        Command::History { model, all, state } => show::history(model.as_deref(), all, &state.state, format),
-        Command::Explain { decision, replay, state } => show::explain(&decision, replay, &state.state, format),
+        Command::History { model, at: Some(at), state, .. } => {
+            history::history_at(model.as_deref(), &at, &state.state, format)
+        }
+        Command::History { model, all, at: None, state } => {
+            history::history(model.as_deref(), all, &state.state, format)
+        }
+        Command::Explain { what, replay, state } => history::explain(&what, replay, &state.state, format),
         Command::Trigger(arguments) => people::trigger(&arguments, format),
         Command::Suspend(arguments) => people::suspend(&arguments, format),
         Command::Resume(arguments) => people::resume(&arguments, format),

@@ -1,12 +1,10 @@
-//! What is and what was: status, models, runs, packages, history, explain.
+//! What is: status, models, runs, packages.
 
 use std::path::Path;
 
-use refit_app::decisions::{ReplayedDecision, replay_model};
 use refit_app::queries;
 use refit_core::ModelId;
 use refit_core::approval::Approval;
-use refit_core::audit::{AuditEntry, Fact};
 use refit_core::model::Head;
 use refit_core::run::{Run, RunStatus};
 use refit_local::world::{Access, World};
@@ -16,7 +14,6 @@ use serde_json::json;
 use crate::arguments::Format;
 use crate::output::{Exit, answer, escaped, table, word};
 use crate::state;
-use crate::story::sentence;
 
 fn dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |it| it.to_string())
@@ -183,66 +180,4 @@ pub(crate) fn packages(model: Option<&str>, state: &Path, format: Format) -> any
         table(&["MODEL", "VERSION", "STATUS", "RUN", "TRAINED ON", "ON ITS HOLD-OUT", "PROMOTED AT"], &rows)
     })?;
     Ok(Exit::Yes)
-}
-
-/// `refit history`.
-pub(crate) fn history(model: Option<&str>, all: bool, state: &Path, format: Format) -> anyhow::Result<Exit> {
-    let world = state::open(state, Access::Read)?;
-    let mut entries: Vec<AuditEntry> = Vec::new();
-    for model in state::models(&world, model)? {
-        entries.extend(world.block_on(queries::list_audit(&*world.context.ports.table, &model))?);
-    }
-    let is_quiet = |it: &AuditEntry| matches!(&it.event.fact, Fact::TriggersChecked { .. });
-    let shown: Vec<&AuditEntry> = entries.iter().filter(|it| all || !is_quiet(it)).collect();
-    answer(format, &shown, |shown| {
-        let line = |entry: &&AuditEntry| {
-            let event = &entry.event;
-            let by = escaped(&format!("{}; {}", event.actor, event.cause));
-            format!("{:>5}  {}  [{by}]\n", event.seq, sentence(entry))
-        };
-        shown.iter().map(line).collect()
-    })?;
-    Ok(Exit::Yes)
-}
-
-/// `refit explain`.
-pub(crate) fn explain(decision: &str, replay: bool, state: &Path, format: Format) -> anyhow::Result<Exit> {
-    let world = state::open(state, Access::Read)?;
-    let record = world.block_on(queries::get_decision(&*world.context.ports.table, decision))?;
-    let replayed = match replay {
-        true => {
-            let all = world.block_on(replay_model(&world.context, &record.model))?;
-            all.into_iter().find(|it| it.decision == record.id)
-        }
-        false => None,
-    };
-    let mut document = serde_json::to_value(&record)?;
-    if let Some(replayed) = &replayed {
-        document["replay"] = serde_json::to_value(replayed)?;
-    }
-    answer(format, &document, |_| {
-        let reasons: String = record.reasons.iter().map(|it| format!("  - {}\n", escaped(it))).collect();
-        format!(
-            "{}  {}  {}\n{}\nasked by {}, policy {}, champion {}\n{reasons}{}all numbers: refit explain {}{} --output-format json\n",
-            record.id,
-            record.at,
-            record.model,
-            escaped(&record.outcome),
-            escaped(&record.actor.to_string()),
-            record.policy.short(),
-            dash(record.champion.map(|it| format!("version {it}"))),
-            replayed.as_ref().map(show_replay).unwrap_or_default(),
-            record.id,
-            state::flag(state),
-        )
-    })?;
-    Ok(if replayed.is_none_or(|it| it.is_equal) { Exit::Yes } else { Exit::No })
-}
-
-fn show_replay(replayed: &ReplayedDecision) -> String {
-    if replayed.is_equal {
-        return format!("asked again on inputs {}: the same answer, byte for byte\n", replayed.snapshot.short());
-    }
-    let problems: String = replayed.problems.iter().map(|it| format!("  ! {}\n", escaped(it))).collect();
-    format!("asked again on inputs {}: NOT AS RECORDED\n{problems}", replayed.snapshot.short())
 }
