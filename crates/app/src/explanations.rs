@@ -52,6 +52,8 @@ pub struct RunExplanation {
 /// What a version is, how it came about and when it was champion.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VersionExplanation {
+    /// The model.
+    pub model: ModelId,
     /// The package.
     pub package: Package,
     /// The run that made it, if one did.
@@ -122,11 +124,12 @@ pub async fn explain_version(table: &dyn Table, model: &ModelId, version: u64) -
     let packages = list_packages(table, model).await?;
     let package = packages.into_iter().find(|it| it.version == version).ok_or_else(unknown)?;
     let tenures = champions(&list_audit(table, model).await?, model)?.tenures;
-    let made_by = match find_run(table, &package.run).await? {
-        Some(run) => Some(explain_run(table, &run.id).await?),
+    let made_by = match &package.run {
+        Some(run) => Some(explain_run(table, run).await?),
         None => None,
     };
     Ok(VersionExplanation {
+        model: model.clone(),
         package,
         made_by,
         tenures: tenures.into_iter().filter(|it| it.version == version).collect(),

@@ -29,11 +29,11 @@ pub struct Change {
     pub reason: Option<String>,
 }
 
-/// How the version came about.
+/// How the version came about, or was promoted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// The run that made it.
+    /// The run that made or promoted it.
     pub run: RunId,
     /// Why the run was requested.
     pub causes: Vec<Cause>,
@@ -69,6 +69,8 @@ pub struct Tenure {
     pub began: Change,
     /// How it came about; as it stood when it became champion.
     pub origin: Option<Origin>,
+    /// How it was promoted, where that was by another run than the one that made it.
+    pub promotion: Option<Origin>,
     /// How it stopped being champion.
     pub ended: Option<Change>,
     /// The champion after it.
@@ -140,7 +142,8 @@ impl Champions {
             archive: package.model.clone(),
             artifact: package.artifact.clone(),
             began: change,
-            origin: origin(state, &package.run),
+            origin: package.run.as_ref().and_then(|it| origin(state, it)),
+            promotion: event.fact.run().filter(|it| Some(*it) != package.run.as_ref()).and_then(|it| origin(state, it)),
             ended: None,
             followed_by: None,
         });
@@ -151,12 +154,17 @@ impl Champions {
 fn change(state: &Model, event: &AuditEvent) -> Change {
     let is_rollback = matches!(event.fact, Fact::ModelRolledBack { .. });
     let rollback = state.head.rolled_back.as_ref().filter(|_| is_rollback);
+    let reason = if let Fact::ModelAdopted { reason, .. } = &event.fact {
+        Some(reason.clone())
+    } else {
+        rollback.map(|it| it.reason.clone())
+    };
     Change {
         seq: event.seq,
         at: event.at,
         event: event.fact.name().to_owned(),
         by: rollback.map_or_else(|| event.actor.clone(), |it| it.by.clone()),
-        reason: rollback.map(|it| it.reason.clone()),
+        reason,
     }
 }
 

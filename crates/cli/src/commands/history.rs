@@ -91,7 +91,7 @@ fn show_tenure(tenure: &Tenure) -> String {
         ("artifact", tenure.artifact.to_string()),
         ("since", show_change(&tenure.began)),
     ];
-    if let Some(origin) = &tenure.origin {
+    for origin in tenure.origin.iter().chain(&tenure.promotion) {
         lines.extend(show_origin(origin));
     }
     let until = match (&tenure.ended, tenure.followed_by) {
@@ -204,7 +204,7 @@ fn show_version(explained: &VersionExplanation) -> String {
     let package = &explained.package;
     let quality: Vec<String> =
         package.quality.iter().map(|(metric, it)| format!("{} {:.3}", metric.name(), it.value)).collect();
-    let mut text = format!("version {} of {}, {}\n", package.version, package.run.model(), word(package.status));
+    let mut text = format!("version {} of {}, {}\n", package.version, explained.model, word(package.status));
     for (name, value) in [
         ("package", package.arn.clone()),
         ("artifact", package.artifact.to_string()),
