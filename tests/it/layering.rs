@@ -24,7 +24,7 @@ const OPTIONAL: &[(&str, &str)] = &[("cli", "aws")];
 
 /// The crates in which time, randomness, environment and files are arguments, and the foreign crates they may use.
 const PURE: &[(&str, &[&str])] = &[
-    ("stats", &["rand_core", "statrs", "thiserror"]),
+    ("stats", &["rand_core", "serde", "statrs", "thiserror"]),
     ("data", &["bytes", "flate2", "jiff", "parquet", "serde", "serde_json", "thiserror"]),
     ("core", &["jiff", "saphyr-parser", "serde", "serde_json", "sha2", "strsim", "thiserror"]),
     (

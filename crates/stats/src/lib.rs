@@ -6,6 +6,7 @@
 //! - [`quality`] measures predictions against labels, for any row weights.
 //! - [`resample`] puts an interval around such a measure, resampling whole days.
 //! - [`distance`] compares a current window with a baseline.
+//! - [`sequential`] watches a stream of errors for a change.
 //! - [`multiple`] corrects p-values when many features are tested at once.
 //!
 //! The crate is pure: no input or output, no clock, no environment, and no randomness except a generator argument.
@@ -18,6 +19,7 @@ pub mod distance;
 pub mod multiple;
 pub mod quality;
 pub mod resample;
+pub mod sequential;
 
 mod binomial;
 mod sum;

@@ -6,6 +6,7 @@
 
 mod drift;
 mod quality;
+mod sequential;
 
 use std::path::PathBuf;
 
