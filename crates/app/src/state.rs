@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use refit_core::Guard;
 use refit_core::audit::AuditEntry;
 use refit_core::decision::DecisionRecord;
 use refit_core::model::{Head, Model};
@@ -180,7 +181,11 @@ pub async fn record(
     );
     // Who waits and who holds a slot follows from the runs' statuses alone, in the same transaction.
     if let Some(slots) = loaded.slots.follow(before, &after, context.now) {
-        writes.push(put(generations, slots_key(), &slots));
+        let mut write = put(generations, slots_key(), &slots);
+        if !Guard::SlotsConditional.is_kept() {
+            write = put(&generations_now(table, &slots_key()).await?, slots_key(), &slots);
+        }
+        writes.push(write);
     }
     if let Some(queue) = loaded.queue.follow(before, &after) {
         writes.push(put(generations, queue_key(), &queue));
@@ -191,7 +196,7 @@ pub async fn record(
         let document = DecisionRecord::new(before, record, decision, context.policy, context.now, snapshot);
         writes.push(put(generations, Key::new(&model_partition(id), &DecisionRecord::sort(seq)), &document));
     }
-    if let Some(request_id) = context.request_id {
+    if let Some(request_id) = context.request_id.filter(|_| Guard::RequestMarked.is_kept()) {
         let answer = Answer { schema: Answer::SCHEMA, seq: Some(seq), refused: None };
         // Whoever answered it first, by a fact or by a refusal, answered it for good.
         let key = request_key(id, request_id);
@@ -199,11 +204,20 @@ pub async fn record(
     }
     let entry = AuditEntry::new(event);
     let audit_key = Key::new(&audit_partition(id), &refit_core::audit::AuditEvent::sort(seq));
-    writes.push(Write::Put { key: audit_key, expect: Expect::Absent, body: to_body(&entry), due: None });
-    writes.push(look_write(generations, id, context.look_at));
+    if Guard::AuditedInOneTransaction.is_kept() {
+        writes.push(Write::Put { key: audit_key, expect: Expect::Absent, body: to_body(&entry), due: None });
+    }
+    if Guard::LookSet.is_kept() {
+        writes.push(look_write(generations, id, context.look_at));
+    }
     table.transact(&transaction_token(&writes), &writes).await?;
     tracing::info!(model.id = %id, audit.seq = seq, fact = record.fact.name(), "recorded {}", record.fact.name());
     Ok(after)
+}
+
+/// What a write must find when it believes nothing: only what a guard that was taken away leaves.
+async fn generations_now(table: &dyn Table, key: &Key) -> Result<BTreeMap<Key, Generation>, AppError> {
+    Ok(table.get(key).await?.map(|it| (it.key, it.generation)).into_iter().collect())
 }
 
 /// Moves the alarm clock without touching the state; does nothing when it is right already or was moved meanwhile.

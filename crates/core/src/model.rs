@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::actor::Actor;
 use crate::approval::Approval;
 use crate::audit::{AfterEvaluation, AuditEvent, Fact};
+use crate::guard::Guard;
 use crate::names::{Digest, ModelId, RunId};
 use crate::package::{Package, PackageStatus};
 use crate::policy::{EndpointPolicy, Priority};
@@ -544,7 +545,7 @@ impl Model {
         if self.head.champion != replaced {
             return Err(Inconsistent::Misplaced(seq, event.fact.name()));
         }
-        if let Some(old) = replaced {
+        if let Some(old) = replaced.filter(|_| Guard::OldChampionRetires.is_kept()) {
             self.package(seq, old)?.status = PackageStatus::Retired;
         }
         let package = self.package(seq, version)?;
@@ -555,7 +556,9 @@ impl Model {
             Outcome { at: event.at, code: OutcomeCode::Promoted, reason: format!("version {version} is champion") };
         self.end_run(seq, run, RunEvent::Promote, &outcome)?;
         self.head.champion = Some(version);
-        self.head.previous_champion = replaced;
+        if Guard::PreviousChampionKept.is_kept() {
+            self.head.previous_champion = replaced;
+        }
         self.head.rolled_back = None;
         self.head.setbacks_before = std::mem::take(&mut self.head.setbacks);
         // A promotion under a freeze was approved by a person: it lifts the freeze.
@@ -573,7 +576,9 @@ impl Model {
         let previous = restored.replaced;
         self.head.champion = Some(to);
         self.head.previous_champion = previous;
-        self.head.frozen = Some(format!("version {from} was rolled back to {to}: {}", rollback.reason));
+        self.head.frozen = Guard::RollbackFreezes
+            .is_kept()
+            .then(|| format!("version {from} was rolled back to {to}: {}", rollback.reason));
         self.head.rolled_back = Some(rollback);
         self.head.setbacks = self.head.setbacks.saturating_add(std::mem::take(&mut self.head.setbacks_before)) + 1;
         self.head.drift = None;

@@ -1,6 +1,7 @@
 //! Performs plan steps: each idempotent, each under a key that the plan fixed.
 
 use jiff::Timestamp;
+use refit_core::Guard;
 use refit_core::audit::Fact;
 use refit_core::plan::{POLL, Step, WaitingOn};
 use refit_core::run::{Outcome, OutcomeCode, RunStatus, TrainingRequest};
@@ -47,6 +48,7 @@ pub(super) async fn perform(
             let variants = [Variant { name: variant.clone(), package_arn: package_arn.clone(), weight: 1.0 }];
             match context.ports.endpoints.ensure_variants(endpoint, &variants).await {
                 Ok(()) => Ok(Performed::Done),
+                Err(EndpointError::Updating(_)) if !Guard::ServeAwaited.is_kept() => Ok(Performed::Done),
                 Err(EndpointError::Updating(name)) => {
                     Ok(Performed::Wait { on: WaitingOn::Endpoint { name }, until: POLL.after(now) })
                 }

@@ -1,5 +1,6 @@
 //! Wakes whatever is due or overdue: the schedule, and the net below every lost event.
 
+use refit_core::Guard;
 use refit_core::model::Model;
 use refit_core::plan::{POLL, next_check, next_idle_look};
 use refit_core::policy::{ModelPolicy, Span};
@@ -73,12 +74,12 @@ pub async fn sweep(context: &Context) -> Result<Swept, AppError> {
 pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: jiff::Timestamp) -> Vec<&'static str> {
     let mut due = Vec::new();
     // What is not published yet wakes nobody: the publisher comes first.
-    if published < model.head.audit_seq {
+    if !Guard::SweepPublishes.holds(model.head.audit_seq <= published) {
         due.push("publish-events");
     }
     if model.head.active_rollback.is_some() {
         due.push("promote-model");
-    } else if let Some(run) = model.active_run() {
+    } else if let Some(run) = model.active_run().filter(|_| Guard::SweepWakesRuns.is_kept()) {
         due.push(match run.status {
             RunStatus::Requested | RunStatus::Queued | RunStatus::Starting => "start-retraining",
             RunStatus::Training | RunStatus::Stopping | RunStatus::Evaluating => "evaluate-candidate",

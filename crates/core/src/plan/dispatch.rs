@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::guard::Guard;
 use crate::model::Model;
 use crate::names::RunId;
 use crate::policy::{Priority, Span};
@@ -82,8 +83,11 @@ impl Slots {
             let holds = run.status.holds_slot();
             if holds && !held_before {
                 let pipeline = run.request.as_ref().map(|it| it.pipeline.clone()).unwrap_or_default();
-                changed.holders.insert(id.clone(), Holder { since: now, pipeline, display_name: id.to_string() });
-            } else if !holds && held_before {
+                let holder = Holder { since: now, pipeline, display_name: id.to_string() };
+                if Guard::SlotTaken.is_kept() {
+                    changed.holders.insert(id.clone(), holder);
+                }
+            } else if !holds && held_before && Guard::SlotFreed.is_kept() {
                 changed.holders.remove(id);
             }
         }
@@ -108,7 +112,8 @@ impl Queue {
             }
             match entry {
                 Some(entry) => _ = changed.entries.insert(id.clone(), entry),
-                None => _ = changed.entries.remove(id),
+                None if Guard::QueueLeft.is_kept() => _ = changed.entries.remove(id),
+                None => {}
             }
         }
         (changed.entries != self.entries).then_some(changed)
@@ -197,7 +202,9 @@ pub fn plan_dispatch(fleet: &Fleet<'_>, now: Timestamp) -> Dispatch {
             None => Dispatch::Rest,
         };
     };
-    let is_free = usize::try_from(fleet.concurrent_runs).is_ok_and(|slots| fleet.slots.holders.len() < slots);
+    let is_held = |it: &&Holder| Guard::SlotHeldToTheEnd.is_kept() || now < Span::hours(1).after(it.since);
+    let held = fleet.slots.holders.values().filter(is_held).count();
+    let is_free = Guard::SlotLimit.holds(usize::try_from(fleet.concurrent_runs).is_ok_and(|slots| held < slots));
     if is_free {
         Dispatch::Start(next.clone())
     } else {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{POLL, next_check};
+use crate::guard::Guard;
 use crate::model::{Head, Model};
 use crate::policy::{ModelPolicy, Span};
 use crate::run::RunStatus;
@@ -41,5 +42,5 @@ pub fn next_look(model: &Model, policy: &ModelPolicy, now: Timestamp) -> Timesta
             check
         }
     };
-    check.min(run_at)
+    if Guard::LookAtRuns.is_kept() { check.min(run_at) } else { check }
 }

@@ -11,6 +11,7 @@ use crate::approval::{Approval, ApprovalState, Choice, Vote};
 use crate::audit::Fact;
 use crate::decision::DecisionKind;
 use crate::evaluation::Evaluation;
+use crate::guard::Guard;
 use crate::model::{Head, Model};
 use crate::names::{Digest, RunId};
 use crate::package::{Package, PackageStatus};
@@ -116,7 +117,7 @@ fn serve(head: &Head, package: &Package) -> Step {
 fn plan_repair(inputs: &PromoteInputs<'_>) -> Plan {
     match inputs.model.champion() {
         Some(champion)
-            if inputs.serving != Some(&champion.arn)
+            if !Guard::EndpointRepaired.holds(inputs.serving == Some(&champion.arn))
                 && !inputs.performed.contains(&serve(&inputs.model.head, champion)) =>
         {
             Plan::Perform(serve(&inputs.model.head, champion))
@@ -144,7 +145,7 @@ pub(super) fn refuse_candidate(model: &Model, run: &Run) -> Option<Step> {
 /// Why the votes or the evaluation no longer apply, if so.
 fn broken_basis(inputs: &PromoteInputs<'_>, run: &Run) -> Option<String> {
     let model = inputs.model;
-    if run.champion != model.head.champion {
+    if !Guard::BasisChampion.holds(run.champion == model.head.champion) {
         return Some("the champion changed after the evaluation".to_owned());
     }
     let approval = model.approvals.get(&run.id)?;
@@ -175,10 +176,10 @@ fn plan_vote(inputs: &PromoteInputs<'_>, vote: &VoteRequest, run: Option<&Run>) 
 }
 
 fn refuse_vote(approval: &Approval, run: &Run, vote: &VoteRequest, now: Timestamp) -> Option<Refusal> {
-    if approval.state(now) != ApprovalState::Pending {
+    if !Guard::VoteWhilePending.holds(approval.state(now) == ApprovalState::Pending) {
         return Some(Refusal::Closed(run.id.clone()));
     }
-    if let Some(seen) = vote.basis.as_ref().filter(|it| **it != approval.basis) {
+    if let Some(seen) = vote.basis.as_ref().filter(|it| !Guard::VoteBasis.holds(**it == approval.basis)) {
         return Some(Refusal::BasisChanged { seen: seen.short().to_owned(), basis: approval.basis.short().to_owned() });
     }
     if let Some(seen) = vote.if_match.filter(|it| *it != approval.generation) {
@@ -189,7 +190,7 @@ fn refuse_vote(approval: &Approval, run: &Run, vote: &VoteRequest, now: Timestam
     {
         return Some(refusal);
     }
-    if approval.votes.iter().any(|it| it.by.id == vote.actor.id) {
+    if Guard::VoteOnce.is_kept() && approval.votes.iter().any(|it| it.by.id == vote.actor.id) {
         return Some(Refusal::VotedAlready(vote.actor.clone()));
     }
     None
@@ -267,7 +268,7 @@ fn plan_announced(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
         return reject(inputs, run, OutcomeCode::BasisChanged, reason);
     }
     let was_announced = announced.seq <= inputs.published;
-    if was_announced || announced.deadline <= inputs.now {
+    if Guard::NoticeFirst.holds(was_announced || announced.deadline <= inputs.now) {
         let version = run.candidate.expect("invariant: an announced run has a candidate");
         return Record::carried_out(Fact::RolloutStarted { run: run.id.clone(), version, was_announced });
     }
@@ -277,7 +278,7 @@ fn plan_announced(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
 
 fn plan_rolling_out(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
     let model = inputs.model;
-    if run.champion != model.head.champion {
+    if !Guard::ChampionUnchanged.holds(run.champion == model.head.champion) {
         // Only the champion counts here: the promotion was decided, a later policy does not undo it.
         return reject(inputs, run, OutcomeCode::BasisChanged, "the champion changed during the rollout".to_owned());
     }
@@ -286,12 +287,14 @@ fn plan_rolling_out(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
     let approve = Step::SetApproval { package_arn: candidate.arn.clone(), is_approved: true };
     let serve = serve(&model.head, candidate);
     // What was judged and what was approved is this archive: other bytes under its address are another model.
-    if !inputs.performed.contains(&serve) && inputs.archive != Some(&candidate.artifact) {
+    if !inputs.performed.contains(&serve) && !Guard::ArchiveUnchanged.holds(inputs.archive == Some(&candidate.artifact))
+    {
         let reason = format!("model archive {} is gone or is not the one that was judged", candidate.model);
         return reject(inputs, run, OutcomeCode::BasisChanged, reason);
     }
     for step in [approve, serve] {
-        if !inputs.performed.contains(&step) {
+        let is_due = !matches!(step, Step::Serve { .. }) || Guard::ServeBeforePromotion.is_kept();
+        if is_due && !inputs.performed.contains(&step) {
             return Plan::Perform(step);
         }
     }

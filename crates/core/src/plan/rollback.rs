@@ -8,6 +8,7 @@ use super::{Decision, Plan, Record, Refusal, Step, WaitingOn};
 use crate::actor::Actor;
 use crate::audit::Fact;
 use crate::decision::DecisionKind;
+use crate::guard::Guard;
 use crate::model::Model;
 
 /// A request to take the champion back.
@@ -31,11 +32,12 @@ pub fn plan_rollback_request(model: &Model, request: &RollbackRequest) -> Plan {
         return Plan::Refuse(Refusal::AlreadyRolledBack { from: active.from, to: active.to });
     }
     if let Some(done) = &head.rolled_back
+        && Guard::RollbackOnce.is_kept()
         && request.from.is_none_or(|from| from == done.from)
     {
         return Plan::Refuse(Refusal::AlreadyRolledBack { from: done.from, to: done.to });
     }
-    if let Some(asked) = request.from.filter(|it| *it != champion) {
+    if let Some(asked) = request.from.filter(|it| !Guard::RollbackFromChampion.holds(*it == champion)) {
         return Plan::Refuse(Refusal::NotChampion { asked, champion });
     }
     let Some(to) = head.previous_champion else { return Plan::Refuse(Refusal::NoPrevious(champion)) };
@@ -61,7 +63,7 @@ pub fn plan_rollback(model: &Model, performed: &[Step]) -> Plan {
         variant: head.endpoint.variant.clone(),
         package_arn: target.arn.clone(),
     };
-    if !performed.contains(&serve) {
+    if !Guard::RollbackServes.holds(performed.contains(&serve)) {
         return Plan::Perform(serve);
     }
     let fact = Fact::ModelRolledBack { from: rollback.from, to: rollback.to, reason: rollback.reason.clone() };

@@ -1,5 +1,6 @@
 //! The life of a run: one table that can say no.
 
+use crate::guard::Guard;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -153,7 +154,8 @@ impl RunStatus {
     /// Whether the run counts against `concurrent_runs`: from Starting until the service says the execution is over.
     #[must_use]
     pub fn holds_slot(self) -> bool {
-        matches!(self, RunStatus::Starting | RunStatus::Training | RunStatus::Stopping)
+        matches!(self, RunStatus::Starting | RunStatus::Training)
+            || (self == RunStatus::Stopping && Guard::SlotThroughStopping.is_kept())
     }
 
     /// The word in files and on screens.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use refit_core::Guard;
 use refit_core::audit::{AuditEvent, Fact};
 use refit_core::config::ConfigEntry;
 use refit_core::model::{Head, Model};
@@ -85,7 +86,9 @@ pub async fn apply(context: &Context, policy: &Policy, actor: &Actor, origin: Ti
 pub async fn apply_change(context: &Context, change: &Change<'_>) -> Result<Applied, AppError> {
     let digest = change.policy.digest();
     let uri = state_uri(&context.settings.bucket, &["policies", &format!("{}.json", digest.hex())]);
-    ensure_object(&*context.ports.objects, &uri, to_body(change.policy).as_bytes()).await?;
+    if Guard::PolicyStoredFirst.is_kept() {
+        ensure_object(&*context.ports.objects, &uri, to_body(change.policy).as_bytes()).await?;
+    }
     if let Some(text) = change.source {
         let uri = source_uri(context, &Digest::of(text.as_bytes()));
         ensure_object(&*context.ports.objects, &uri, text.as_bytes()).await?;

@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 
 use super::CheckInputs;
+use crate::guard::Guard;
 use crate::plan::Refusal;
 use crate::policy::TriggersPolicy;
 
@@ -18,7 +19,7 @@ pub(super) fn guards(inputs: &CheckInputs<'_>) -> Vec<Refusal> {
 }
 
 fn run_active(inputs: &CheckInputs<'_>) -> Option<Refusal> {
-    inputs.model.head.active_run.clone().map(Refusal::RunActive)
+    inputs.model.head.active_run.clone().filter(|_| Guard::OneActiveRun.is_kept()).map(Refusal::RunActive)
 }
 
 fn suspended(inputs: &CheckInputs<'_>) -> Option<Refusal> {
@@ -61,5 +62,5 @@ fn cooling(inputs: &CheckInputs<'_>) -> Option<Refusal> {
     let is_forced = inputs.manual.is_some_and(|it| it.force);
     let last = inputs.model.head.last_run_before(inputs.now)?;
     let until = inputs.policy.triggers.cooldown.after(last);
-    (!is_forced && inputs.now < until).then_some(Refusal::Cooldown { last, until })
+    (!is_forced && inputs.now < until && Guard::Cooldown.is_kept()).then_some(Refusal::Cooldown { last, until })
 }
