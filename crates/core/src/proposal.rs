@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Fact;
+use crate::evaluation::Evidence;
 use crate::model::Model;
 use crate::plan::{CandidateOutputs, Plan, Question, Step};
-use crate::policy::{ModelPolicy, TriggersPolicy};
+use crate::policy::{GatePolicy, ModelPolicy, TriggersPolicy};
 use crate::snapshot::Snapshot;
 use crate::trigger::Judgment;
 
@@ -184,10 +185,26 @@ fn missing_metrics(outputs: &CandidateOutputs, recorded: &ModelPolicy, proposed:
     if proposed.task != recorded.task {
         return Some("the candidate was measured for another task".to_owned());
     }
+    let evidence = &outputs.evidence;
     let auto = proposed.promotion.auto_promote.iter().map(|it| it.metric);
-    let mut wanted = proposed.gates.iter().map(|it| it.metric).chain(auto);
-    let unmeasured = wanted.find(|it| !outputs.evidence.metrics.contains_key(it))?;
-    Some(format!("{} was not measured on the hold-out", unmeasured.name()))
+    let mut wanted = proposed.gates.iter().filter_map(|it| it.metric.measured()).chain(auto);
+    // Returns and custom metrics are recorded whenever the pipeline gives them; without them the gate has its answer.
+    if let Some(unmeasured) = wanted.find(|it| !it.needs_returns() && !evidence.metrics.contains_key(it)) {
+        return Some(format!("{} was not measured on the hold-out", unmeasured.name()));
+    }
+    proposed.gates.iter().find_map(|gate| missing_segment(evidence, gate))
+}
+
+/// Segments are measured where the recorded gates asked for them.
+fn missing_segment(evidence: &Evidence, gate: &GatePolicy) -> Option<String> {
+    let metric = gate.metric.measured()?;
+    let is_measured = |segment: &String| {
+        let mut of_segment = evidence.segments.iter().filter(|it| &it.segment == segment).peekable();
+        of_segment.peek().is_some()
+            && of_segment.all(|it| it.rows < gate.min_segment_rows || it.metrics.contains_key(&metric))
+    };
+    let unmeasured = gate.segments.iter().find(|it| !is_measured(it))?;
+    Some(format!("{} was not measured on the segment {unmeasured}", metric.name()))
 }
 
 /// People voted on what they saw: the evaluation under the recorded gates.

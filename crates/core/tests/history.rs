@@ -280,7 +280,7 @@ impl History {
         let modes = [ImprovementMode::Relative, ImprovementMode::Absolute, ImprovementMode::ErrorReduction];
         let improvements = modes.into_iter().filter(|_| has_champion).filter_map(|mode| {
             let value = improvement(Metric::Mae, mode, champion, candidate)?;
-            Some((mode, Improvement { value, lower_bound: Some(value - 0.1), upper_bound: None }))
+            Some((mode, Improvement { value, standard_error: None, lower_bound: Some(value - 0.1), upper_bound: None }))
         });
         let comparison = Comparison {
             candidate: measured(candidate),
@@ -306,7 +306,7 @@ impl History {
             removed_at: None,
         };
         let metrics = BTreeMap::from([(Metric::Mae, comparison)]);
-        Some(CandidateOutputs { package, evidence: Evidence { rows: 500, metrics, predictions: Digest::of(b"rows") } })
+        Some(CandidateOutputs { package, evidence: Evidence::new(500, metrics, Digest::of(b"rows")) })
     }
 
     fn evaluate(

@@ -5,6 +5,7 @@
 //!
 //! - [`quality`] measures predictions against labels, for any row weights.
 //! - [`resample`] puts an interval around such a measure, resampling whole days.
+//! - [`returns`] measures what decisions earned.
 //! - [`distance`] compares a current window with a baseline.
 //! - [`sequential`] watches a stream of errors for a change.
 //! - [`multiple`] corrects p-values when many features are tested at once.
@@ -19,6 +20,7 @@ pub mod distance;
 pub mod multiple;
 pub mod quality;
 pub mod resample;
+pub mod returns;
 pub mod sequential;
 
 mod binomial;

@@ -4,17 +4,19 @@
 
 mod baseline;
 mod classes;
+mod custom;
 mod joined;
 mod outputs;
 mod predictions;
 mod quality;
+mod segments;
 mod windows;
 
 pub use baseline::{Baseline, FeatureBaseline};
 pub use classes::{ClassRow, classes_of, score_classes};
-pub use outputs::{CLASSES, read_outputs};
-pub use predictions::Predictions;
-pub use quality::{compare, measure};
+pub use outputs::{CLASSES, measure_outputs, read_outputs};
+pub use predictions::{Predictions, Wanted};
+pub use quality::{compare, compare_returns, measure};
 pub use windows::{Collected, collect_windows};
 
 use refit_core::policy::{DataPolicy, FeatureKind, Task};

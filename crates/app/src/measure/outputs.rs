@@ -12,8 +12,10 @@ use refit_core::{Digest, ObjectUri};
 use serde::Deserialize;
 
 use super::MAX_FILE_BYTES;
-use super::predictions::Predictions;
-use super::quality::compare;
+use super::custom::custom_metrics;
+use super::predictions::{Predictions, Wanted};
+use super::quality::{compare, compare_returns};
+use super::segments::{asked_segments, compare_segments};
 use crate::error::AppError;
 use crate::ports::{ObjectError, Objects, PackageDescription, PackageError, Ports};
 
@@ -109,8 +111,9 @@ async fn read(
             artifact.hex()
         )));
     }
-    check_valid(&evaluation)?;
-    let evidence = measure_predictions(policy, run, &predictions, &manifest.classes, has_champion)?;
+    let seed = run.id.as_ref();
+    let evidence =
+        measure_outputs(policy, &evaluation, &predictions, &manifest.classes, has_champion, seed).map_err(bad)?;
     let mut package = package(run, &description, model, artifact, &evidence)?;
     if policy.task == Task::Multiclass {
         package.metadata.insert(CLASSES.to_owned(), serde_json::json!(manifest.classes).to_string());
@@ -134,28 +137,42 @@ async fn fetch_uri(objects: &dyn Objects, uri: &ObjectUri) -> Result<Vec<u8>, Tr
     }
 }
 
-fn check_valid(evaluation: &[u8]) -> Result<(), Trouble> {
-    let document: serde_json::Value =
-        serde_json::from_slice(evaluation).map_err(|error| bad(format!("evaluation.json does not parse: {error}")))?;
-    match document.get("valid") {
-        Some(serde_json::Value::Bool(true)) => Ok(()),
-        Some(serde_json::Value::Bool(false)) => {
-            Err(bad(format!("evaluation.json says it is not valid: {}", document["problems"])))
-        }
-        _ => Err(bad("evaluation.json does not say whether it is `valid`")),
-    }
-}
-
-fn measure_predictions(
+/// Measures what a pipeline left behind. `seed` decides what is drawn: the run.
+///
+/// # Errors
+/// A sentence that says what is wrong with the files.
+pub fn measure_outputs(
     policy: &ModelPolicy,
-    run: &Run,
-    bytes: &[u8],
+    evaluation: &[u8],
+    predictions: &[u8],
     classes: &[String],
     has_champion: bool,
-) -> Result<Evidence, Trouble> {
-    let it = Predictions::read(bytes, policy.task, classes, has_champion).map_err(bad)?;
-    let metrics = compare(policy.task, &it.times, &it.labels, &it.candidate, it.champion.as_deref(), run.id.as_ref());
-    Ok(Evidence { rows: it.rows() as u64, metrics, predictions: Digest::of(bytes) })
+    seed: &str,
+) -> Result<Evidence, String> {
+    let document: serde_json::Value =
+        serde_json::from_slice(evaluation).map_err(|error| format!("evaluation.json does not parse: {error}"))?;
+    match document.get("valid") {
+        Some(serde_json::Value::Bool(true)) => {}
+        Some(serde_json::Value::Bool(false)) => {
+            return Err(format!("evaluation.json says it is not valid: {}", document["problems"]));
+        }
+        Some(_) | None => return Err("evaluation.json does not say whether it is `valid`".to_owned()),
+    }
+    let segments: Vec<String> = asked_segments(&policy.gates).into_iter().collect();
+    let it = Predictions::read(predictions, Wanted { task: policy.task, classes, has_champion, segments: &segments })?;
+    let mut metrics = compare(policy.task, &it.times, &it.labels, &it.candidate, it.champion.as_deref(), seed);
+    if let Some(returns) = &it.candidate_returns {
+        metrics.extend(compare_returns(&it.times, returns, it.champion_returns.as_deref(), seed));
+    }
+    let (segments, segments_left_out) = compare_segments(policy.task, &policy.gates, &it, seed);
+    Ok(Evidence {
+        rows: it.rows() as u64,
+        metrics,
+        custom: custom_metrics(&document),
+        segments,
+        segments_left_out,
+        predictions: Digest::of(predictions),
+    })
 }
 
 fn package(

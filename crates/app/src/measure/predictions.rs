@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use refit_core::policy::Task;
-use refit_data::{Categories, Frame, Kind, ReadOptions, Values};
+use refit_data::{Categories, Frame, Kind, ReadError, ReadOptions, Values};
 
 /// Most classes of a model.
 const MAX_CLASSES: usize = 1_000;
@@ -21,14 +21,34 @@ pub struct Predictions {
     pub candidate: Vec<f64>,
     /// The champion's scores, row by row.
     pub champion: Option<Vec<f64>>,
+    /// What the candidate's decisions earned, if the pipeline says it.
+    pub candidate_returns: Option<Vec<f64>>,
+    /// What the champion's decisions earned, if the pipeline says it.
+    pub champion_returns: Option<Vec<f64>>,
+    /// The values of the segments that were asked for.
+    pub segments: BTreeMap<String, Categories>,
+}
+
+/// What to read of a file of predictions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// What was predicted.
+    pub task: Task,
+    /// The manifest's classes; used for a multiclass task only.
+    pub classes: &'a [String],
+    /// Whether there is a champion to compare with.
+    pub has_champion: bool,
+    /// The segments to read.
+    pub segments: &'a [String],
 }
 
 impl Predictions {
-    /// Reads the file. `classes` are the manifest's, used for a multiclass task only.
+    /// Reads the file.
     ///
     /// # Errors
     /// A sentence that says what is wrong with the file or the classes.
-    pub fn read(bytes: &[u8], task: Task, classes: &[String], has_champion: bool) -> Result<Predictions, String> {
+    pub fn read(bytes: &[u8], wanted: Wanted<'_>) -> Result<Predictions, String> {
+        let Wanted { task, classes, has_champion, segments } = wanted;
         let label_kind = match task {
             Task::Regression | Task::Binary => Kind::Numeric,
             Task::Multiclass => Kind::Categorical,
@@ -43,6 +63,7 @@ impl Predictions {
         if has_champion {
             columns.extend(champion.iter().map(|it| (it.clone(), Kind::Numeric)));
         }
+        columns.extend(segments.iter().map(|it| (format!("segment_{it}"), Kind::Categorical)));
         let frame = refit_data::read(&bytes, &ReadOptions { columns: Some(columns) })
             .map_err(|error| format!("predictions.parquet: {}", crate::error::chain(&error)))?;
         if frame.rows() == 0 {
@@ -53,13 +74,59 @@ impl Predictions {
             labels: labels(&frame, classes)?,
             candidate: scores(&frame, &candidate)?,
             champion: if has_champion { Some(scores(&frame, &champion)?) } else { None },
+            candidate_returns: returns(bytes, "candidate_return")?,
+            champion_returns: if has_champion { returns(bytes, "champion_return")? } else { None },
+            segments: segments.iter().filter_map(|it| Some((it.clone(), segment(&frame, it)?))).collect(),
         })
+    }
+
+    /// The rows of each value of a segment; rows without a value stand under `None`.
+    #[must_use]
+    pub fn rows_by_value(&self, segment: &str) -> BTreeMap<Option<String>, Vec<usize>> {
+        let mut found: BTreeMap<Option<String>, Vec<usize>> = BTreeMap::new();
+        if let Some(values) = self.segments.get(segment) {
+            for row in 0..self.rows() {
+                found.entry(values.get(row).map(str::to_owned)).or_default().push(row);
+            }
+        }
+        found
+    }
+
+    /// The times, labels and scores of some rows, in that order.
+    #[must_use]
+    pub fn take(&self, rows: &[usize]) -> Predictions {
+        let wide = self.candidate.len() / self.rows().max(1);
+        let scores = |it: &Vec<f64>| -> Vec<f64> {
+            rows.iter().flat_map(|row| it[row * wide..(row + 1) * wide].iter().copied()).collect()
+        };
+        Predictions {
+            times: rows.iter().map(|row| self.times[*row]).collect(),
+            labels: rows.iter().map(|row| self.labels[*row]).collect(),
+            candidate: scores(&self.candidate),
+            champion: self.champion.as_ref().map(scores),
+            candidate_returns: None,
+            champion_returns: None,
+            segments: BTreeMap::new(),
+        }
     }
 
     /// How many rows there are.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.times.len()
+    }
+}
+
+fn segment(frame: &Frame, name: &str) -> Option<Categories> {
+    frame.find_column(&format!("segment_{name}"))?.values.as_categorical().cloned()
+}
+
+/// A column that may be left out, but has no gaps if it is there.
+fn returns(bytes: &[u8], name: &str) -> Result<Option<Vec<f64>>, String> {
+    match refit_data::read(&bytes, &ReadOptions::columns(&[(name, Kind::Numeric)])) {
+        Ok(frame) => numbers(&frame, name).map(Some),
+        Err(ReadError::MissingColumn { .. }) => Ok(None),
+        Err(error) => Err(format!("predictions.parquet: {}", crate::error::chain(&error))),
     }
 }
 
@@ -142,6 +209,10 @@ mod tests {
         names.iter().map(|it| (*it).to_owned()).collect()
     }
 
+    fn classes(classes: &[String]) -> Wanted<'_> {
+        Wanted { task: Task::Multiclass, classes, has_champion: false, segments: &[] }
+    }
+
     fn file(labels: Values, scores: &[(&str, [f64; 2])]) -> Vec<u8> {
         let mut columns = vec![
             Column { name: "ts".to_owned(), values: Values::Time(vec![Some(0), Some(1)]) },
@@ -161,7 +232,7 @@ mod tests {
     #[test]
     fn classes_are_read_row_by_row_in_the_manifests_order() {
         let scores = [("candidate_0", [0.1, 0.2]), ("candidate_1", [0.9, 0.8])];
-        let read = |labels| Predictions::read(&file(labels, &scores), Task::Multiclass, &names(&["2", "b"]), false);
+        let read = |labels| Predictions::read(&file(labels, &scores), classes(&names(&["2", "b"])));
         let found = read(texts(["b", "2"])).expect("readable");
         assert_eq!(found.labels, [1.0, 0.0]);
         assert_eq!(found.candidate, [0.1, 0.9, 0.2, 0.8]);
@@ -175,7 +246,7 @@ mod tests {
     #[test]
     fn a_missing_class_column_is_named() {
         let bytes = file(texts(["a", "b"]), &[("candidate_0", [0.1, 0.2])]);
-        let refused = Predictions::read(&bytes, Task::Multiclass, &names(&["a", "b"]), false).expect_err("refused");
+        let refused = Predictions::read(&bytes, classes(&names(&["a", "b"]))).expect_err("refused");
         assert!(refused.contains("candidate_1"), "{refused}");
     }
 

@@ -9,7 +9,8 @@ use refit_core::evaluation::{Comparison, Improvement, improvement};
 use refit_core::package::Measured;
 use refit_core::policy::{ImprovementMode, Metric, Task};
 use refit_stats::quality::{self, Measure, Scored};
-use refit_stats::resample::{BlockBootstrap, REPLICATES};
+use refit_stats::resample::{BlockBootstrap, REPLICATES, Replicates};
+use refit_stats::returns::{ReturnMetric, Returns};
 
 use super::classes::{ClassRow, score_classes};
 
@@ -20,8 +21,9 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// One-sided 95 %.
 const ALPHA: f64 = 0.05;
 
-fn stats_metric(metric: Metric) -> quality::Metric {
-    match metric {
+/// The statistic behind a metric of predictions; `None` for those of returns.
+fn stats_metric(metric: Metric) -> Option<quality::Metric> {
+    Some(match metric {
         Metric::Accuracy => quality::Metric::Accuracy,
         Metric::Precision => quality::Metric::Precision,
         Metric::Recall => quality::Metric::Recall,
@@ -39,6 +41,38 @@ fn stats_metric(metric: Metric) -> quality::Metric {
         Metric::WeightedPrecision => quality::Metric::WeightedPrecision,
         Metric::WeightedRecall => quality::Metric::WeightedRecall,
         Metric::WeightedF1 => quality::Metric::WeightedF1,
+        Metric::SharpeRatio | Metric::WinRate | Metric::MaxDrawdown => return None,
+    })
+}
+
+/// A metric of certain rows under any weights.
+#[derive(Debug, Clone)]
+enum Statistic {
+    Predictions(Measure),
+    Returns(Returns, ReturnMetric),
+}
+
+impl Statistic {
+    fn value(&self) -> Option<f64> {
+        match self {
+            Statistic::Predictions(measure) => measure.value(),
+            Statistic::Returns(returns, metric) => returns.value(*metric),
+        }
+    }
+
+    fn weighted(&self, weights: &[f64]) -> Option<f64> {
+        match self {
+            Statistic::Predictions(measure) => measure.weighted(weights),
+            Statistic::Returns(returns, metric) => returns.weighted(*metric, weights),
+        }
+    }
+
+    /// Whether single rows may be drawn, and not only whole days.
+    fn takes_rows(&self) -> bool {
+        match self {
+            Statistic::Predictions(_) => true,
+            Statistic::Returns(..) => false,
+        }
     }
 }
 
@@ -64,25 +98,26 @@ pub fn measure(
     scores: &[f64],
     seed: &str,
 ) -> Option<Measured> {
-    let measure = scored(task, labels, scores)?.measure(stats_metric(metric))?;
-    measured(&measure, times, seed)
+    let measure = scored(task, labels, scores)?.measure(stats_metric(metric)?)?;
+    measured(&Statistic::Predictions(measure), times, seed)
 }
 
 /// As [`measure`], of answers that tell classes apart.
 #[must_use]
 pub(super) fn measure_classes(metric: Metric, times: &[i64], rows: &[ClassRow<'_>], seed: &str) -> Option<Measured> {
-    let measure = score_classes(rows)?.measure(stats_metric(metric))?;
-    measured(&measure, times, seed)
+    let measure = score_classes(rows)?.measure(stats_metric(metric)?)?;
+    measured(&Statistic::Predictions(measure), times, seed)
 }
 
-fn measured(measure: &Measure, times: &[i64], seed: &str) -> Option<Measured> {
+fn measured(measure: &Statistic, times: &[i64], seed: &str) -> Option<Measured> {
     let value = measure.value().filter(|it| it.is_finite())?;
     let mut rng = ChaCha8Rng::seed_from_u64(Digest::of_list(&["error", seed]).seed());
     let days: Vec<i64> = times.iter().map(|it| it.div_euclid(DAY_MICROS)).collect();
     let rows: Vec<i64> = (0i64..).take(times.len()).collect();
     let n_days = days.iter().collect::<std::collections::BTreeSet<_>>().len();
     let blocks = if n_days < 2 { times.len() } else { n_days } as u64;
-    let errors = [days, rows].into_iter().filter_map(|keys| {
+    let keys = if measure.takes_rows() { vec![days, rows] } else { vec![days] };
+    let errors = keys.into_iter().filter_map(|keys| {
         let bootstrap = BlockBootstrap::new(&keys).ok()?;
         bootstrap.replicates(&|weights| measure.weighted(weights), ERROR_REPLICATES, &mut rng).standard_error()
     });
@@ -103,56 +138,132 @@ pub fn compare(
 ) -> BTreeMap<Metric, Comparison> {
     let candidate = scored(task, labels, candidate);
     let champion = champion.and_then(|it| scored(task, labels, it));
-    let days: Vec<i64> = times.iter().map(|it| it.div_euclid(DAY_MICROS)).collect();
-    let bootstrap = BlockBootstrap::new(&days).ok();
     let metrics = Metric::ALL.into_iter().filter(|it| it.applies_to(task));
+    let comparison = Comparing::new(times, seed);
     metrics
         .map(|metric| {
-            let measure_of = |it: &Option<Scored>| it.as_ref().and_then(|it| it.measure(stats_metric(metric)));
-            let (candidate, champion) = (measure_of(&candidate), measure_of(&champion));
-            let improvements = match (&candidate, &champion) {
-                (Some(candidate), Some(champion)) => {
-                    improvements(metric, candidate, champion, bootstrap.as_ref(), seed)
-                }
-                _ => BTreeMap::new(),
-            };
-            let comparison = Comparison {
-                candidate: candidate.and_then(|it| measured(&it, times, seed)),
-                champion: champion.and_then(|it| measured(&it, times, seed)),
-                improvements,
-            };
-            (metric, comparison)
+            let statistic =
+                |it: &Option<Scored>| Some(Statistic::Predictions(it.as_ref()?.measure(stats_metric(metric)?)?));
+            (metric, comparison.of(metric, statistic(&candidate), statistic(&champion)))
         })
         .collect()
 }
 
-fn improvements(
-    metric: Metric,
-    candidate: &Measure,
-    champion: &Measure,
-    bootstrap: Option<&BlockBootstrap>,
+/// Candidate and champion by what their decisions earned; `champion` is `None` without one.
+///
+/// Returns that are none (not finite, below -1) leave every metric undefined.
+#[must_use]
+pub fn compare_returns(
+    times: &[i64],
+    candidate: &[f64],
+    champion: Option<&[f64]>,
     seed: &str,
-) -> BTreeMap<ImprovementMode, Improvement> {
-    let modes = [ImprovementMode::Relative, ImprovementMode::Absolute, ImprovementMode::ErrorReduction];
-    let mut improvements = BTreeMap::new();
-    for mode in modes {
-        let point = candidate.value().zip(champion.value()).and_then(|(it, old)| improvement(metric, mode, old, it));
-        let Some(value) = point else { continue };
-        // The same seed for every mode and metric: they all see the same days.
-        let mut rng = ChaCha8Rng::seed_from_u64(Digest::of_list(&["improvement", seed]).seed());
-        let replicates = bootstrap.map(|it| {
-            let combine = |new: f64, old: f64| improvement(metric, mode, old, new);
-            it.paired(
-                &|weights| candidate.weighted(weights),
-                &|weights| champion.weighted(weights),
-                &combine,
-                REPLICATES,
-                &mut rng,
-            )
-        });
-        let (lower_bound, upper_bound) =
-            replicates.map_or((None, None), |it| (it.lower_bound(ALPHA), it.upper_bound(ALPHA)));
-        improvements.insert(mode, Improvement { value, lower_bound, upper_bound });
+) -> BTreeMap<Metric, Comparison> {
+    let candidate = Returns::new(times, candidate).ok();
+    let champion = champion.and_then(|it| Returns::new(times, it).ok());
+    let comparison = Comparing::new(times, seed);
+    let metrics = [
+        (Metric::SharpeRatio, ReturnMetric::SharpeRatio),
+        (Metric::WinRate, ReturnMetric::WinRate),
+        (Metric::MaxDrawdown, ReturnMetric::MaxDrawdown),
+    ];
+    metrics
+        .into_iter()
+        .map(|(metric, it)| {
+            let statistic = |returns: &Option<Returns>| Some(Statistic::Returns(returns.clone()?, it));
+            (metric, comparison.of(metric, statistic(&candidate), statistic(&champion)))
+        })
+        .collect()
+}
+
+/// Some rows of a hold-out by the metrics that are asked for, with standard errors of the improvements instead of bounds: how far
+/// a bound has to reach depends on how many there are.
+#[must_use]
+pub(super) fn compare_part(
+    task: Task,
+    metrics: &[Metric],
+    times: &[i64],
+    labels: &[f64],
+    candidate: &[f64],
+    champion: Option<&[f64]>,
+    seed: &str,
+) -> BTreeMap<Metric, Comparison> {
+    let candidate = scored(task, labels, candidate);
+    let champion = champion.and_then(|it| scored(task, labels, it));
+    let comparison = Comparing { replicates: ERROR_REPLICATES, ..Comparing::new(times, seed) };
+    metrics
+        .iter()
+        .map(|metric| {
+            let statistic =
+                |it: &Option<Scored>| Some(Statistic::Predictions(it.as_ref()?.measure(stats_metric(*metric)?)?));
+            let mut comparison = comparison.of(*metric, statistic(&candidate), statistic(&champion));
+            for improvement in comparison.improvements.values_mut() {
+                (improvement.lower_bound, improvement.upper_bound) = (None, None);
+            }
+            (*metric, comparison)
+        })
+        .collect()
+}
+
+/// What comparisons on the same rows have in common.
+struct Comparing<'a> {
+    times: &'a [i64],
+    seed: &'a str,
+    bootstrap: Option<BlockBootstrap>,
+    replicates: usize,
+}
+
+impl<'a> Comparing<'a> {
+    fn new(times: &'a [i64], seed: &'a str) -> Comparing<'a> {
+        let days: Vec<i64> = times.iter().map(|it| it.div_euclid(DAY_MICROS)).collect();
+        Comparing { times, seed, bootstrap: BlockBootstrap::new(&days).ok(), replicates: REPLICATES }
     }
-    improvements
+
+    fn of(&self, metric: Metric, candidate: Option<Statistic>, champion: Option<Statistic>) -> Comparison {
+        let improvements = match (&candidate, &champion) {
+            (Some(candidate), Some(champion)) => self.improvements(metric, candidate, champion),
+            (Some(_), None) | (None, _) => BTreeMap::new(),
+        };
+        Comparison {
+            candidate: candidate.and_then(|it| measured(&it, self.times, self.seed)),
+            champion: champion.and_then(|it| measured(&it, self.times, self.seed)),
+            improvements,
+        }
+    }
+
+    fn improvements(
+        &self,
+        metric: Metric,
+        candidate: &Statistic,
+        champion: &Statistic,
+    ) -> BTreeMap<ImprovementMode, Improvement> {
+        let modes = [ImprovementMode::Relative, ImprovementMode::Absolute, ImprovementMode::ErrorReduction];
+        let mut improvements = BTreeMap::new();
+        for mode in modes {
+            let point =
+                candidate.value().zip(champion.value()).and_then(|(it, old)| improvement(metric, mode, old, it));
+            let Some(value) = point else { continue };
+            // The same seed for every mode and metric: they all see the same days.
+            let mut rng = ChaCha8Rng::seed_from_u64(Digest::of_list(&["improvement", self.seed]).seed());
+            let replicates = self.bootstrap.as_ref().map(|it| {
+                let combine = |new: f64, old: f64| improvement(metric, mode, old, new);
+                it.paired(
+                    &|weights| candidate.weighted(weights),
+                    &|weights| champion.weighted(weights),
+                    &combine,
+                    self.replicates,
+                    &mut rng,
+                )
+            });
+            let figure = |of: &dyn Fn(&Replicates) -> Option<f64>| replicates.as_ref().and_then(of);
+            let improvement = Improvement {
+                value,
+                standard_error: figure(&Replicates::standard_error),
+                lower_bound: figure(&|it| it.lower_bound(ALPHA)),
+                upper_bound: figure(&|it| it.upper_bound(ALPHA)),
+            };
+            improvements.insert(mode, improvement);
+        }
+        improvements
+    }
 }

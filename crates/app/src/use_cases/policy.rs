@@ -1,6 +1,7 @@
 //! The fleet's policy: one content-addressed object and one pointer, adopted by models when they wake.
 
 mod apply;
+mod gates;
 mod history;
 
 use std::collections::VecDeque;

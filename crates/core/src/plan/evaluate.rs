@@ -182,7 +182,10 @@ fn plan_judged(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     let mut reasons: Vec<String> = evaluation
         .gates
         .iter()
-        .flat_map(|gate| gate.reasons.iter().map(move |reason| format!("{:?}: {reason}", gate.verdict).to_lowercase()))
+        .flat_map(|gate| {
+            let trial = if gate.is_enforced() { "" } else { "dry run, " };
+            gate.reasons.iter().map(move |reason| format!("{trial}{}: {reason}", gate.verdict.name()).to_lowercase())
+        })
         .collect();
     reasons.push(evaluation.auto_promotion.reason.clone());
     let details =
@@ -212,7 +215,7 @@ fn follow(
             let failed: Vec<&str> = evaluation
                 .gates
                 .iter()
-                .filter(|it| matches!(it.verdict, Verdict::Failed | Verdict::Errored))
+                .filter(|it| it.is_enforced() && matches!(it.verdict, Verdict::Failed | Verdict::Errored))
                 .flat_map(|it| it.reasons.iter().map(String::as_str))
                 .collect();
             let outcome = Outcome { at: now, code: OutcomeCode::GateFailed, reason: failed.join("; ") };

@@ -6,6 +6,7 @@
 
 mod cron;
 mod diff;
+mod gate;
 mod read;
 mod span;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cron::{Cron, CronError};
 pub use diff::{FieldChange, diff};
+pub use gate::{CustomMetric, GateMetric, GatePolicy};
 pub use read::{Problem, Problems, read};
 pub use span::{Span, SpanError};
 pub use triggers::{
@@ -316,6 +318,12 @@ pub enum Metric {
     WeightedRecall,
     /// F1, averaged over classes by their rows.
     WeightedF1,
+    /// Mean over standard deviation of daily returns, times the root of 252.
+    SharpeRatio,
+    /// Share of rows with a return above 0.
+    WinRate,
+    /// Largest loss since a peak of the wealth that returns add up to, as a share of the peak.
+    MaxDrawdown,
 }
 
 /// Which way is better.
@@ -328,9 +336,20 @@ pub enum Direction {
     LowerIsBetter,
 }
 
+impl Direction {
+    /// The word in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::HigherIsBetter => "higher_is_better",
+            Direction::LowerIsBetter => "lower_is_better",
+        }
+    }
+}
+
 impl Metric {
     /// Every metric.
-    pub const ALL: [Metric; 17] = [
+    pub const ALL: [Metric; 20] = [
         Metric::Accuracy,
         Metric::Precision,
         Metric::Recall,
@@ -348,6 +367,9 @@ impl Metric {
         Metric::WeightedPrecision,
         Metric::WeightedRecall,
         Metric::WeightedF1,
+        Metric::SharpeRatio,
+        Metric::WinRate,
+        Metric::MaxDrawdown,
     ];
 
     /// The name in files.
@@ -371,6 +393,9 @@ impl Metric {
             Metric::WeightedPrecision => "weighted_precision",
             Metric::WeightedRecall => "weighted_recall",
             Metric::WeightedF1 => "weighted_f1",
+            Metric::SharpeRatio => "sharpe_ratio",
+            Metric::WinRate => "win_rate",
+            Metric::MaxDrawdown => "max_drawdown",
         }
     }
 
@@ -390,12 +415,22 @@ impl Metric {
             | Metric::MacroF1
             | Metric::WeightedPrecision
             | Metric::WeightedRecall
-            | Metric::WeightedF1 => Direction::HigherIsBetter,
-            Metric::LogLoss | Metric::Brier | Metric::Mae | Metric::Rmse => Direction::LowerIsBetter,
+            | Metric::WeightedF1
+            | Metric::SharpeRatio
+            | Metric::WinRate => Direction::HigherIsBetter,
+            Metric::LogLoss | Metric::Brier | Metric::Mae | Metric::Rmse | Metric::MaxDrawdown => {
+                Direction::LowerIsBetter
+            }
         }
     }
 
-    /// Whether the metric is defined for answers of this kind.
+    /// Whether the metric is of the returns that were made, and not of predictions.
+    #[must_use]
+    pub fn needs_returns(self) -> bool {
+        matches!(self, Metric::SharpeRatio | Metric::WinRate | Metric::MaxDrawdown)
+    }
+
+    /// Whether the metric is defined for answers of this kind. Those of returns are of no answer.
     #[must_use]
     pub fn applies_to(self, task: Task) -> bool {
         match self {
@@ -409,6 +444,7 @@ impl Metric {
             | Metric::WeightedPrecision
             | Metric::WeightedRecall
             | Metric::WeightedF1 => task == Task::Multiclass,
+            Metric::SharpeRatio | Metric::WinRate | Metric::MaxDrawdown => false,
         }
     }
 
@@ -428,7 +464,10 @@ impl Metric {
             | Metric::MacroF1
             | Metric::WeightedPrecision
             | Metric::WeightedRecall
-            | Metric::WeightedF1 => (0.0, 1.0),
+            | Metric::WeightedF1
+            | Metric::WinRate
+            | Metric::MaxDrawdown => (0.0, 1.0),
+            Metric::SharpeRatio => (f64::NEG_INFINITY, f64::INFINITY),
             Metric::LogLoss | Metric::Mae | Metric::Rmse => (0.0, f64::INFINITY),
             Metric::R2 => (f64::NEG_INFINITY, 1.0),
         }
@@ -445,26 +484,6 @@ pub enum ImprovementMode {
     Absolute,
     /// As a share of the champion's distance from a perfect value; for metrics with a best value of 1 or 0.
     ErrorReduction,
-}
-
-/// What a candidate must meet. At least one condition is given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GatePolicy {
-    /// The measure, on the hold-out.
-    pub metric: Metric,
-    /// The candidate's value is at least this.
-    pub min: Option<f64>,
-    /// The candidate's value is at most this.
-    pub max: Option<f64>,
-    /// The candidate is better than the champion by at least this much.
-    pub min_improvement: Option<f64>,
-    /// The candidate is worse than the champion by at most this much.
-    pub max_regression: Option<f64>,
-    /// How improvement and regression are measured. Default `relative`.
-    pub mode: ImprovementMode,
-    /// The one-sided 95 % lower bound of the improvement, in `mode`, is above this.
-    pub lower_bound_above: Option<f64>,
 }
 
 /// Who decides about promotion.

@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::yaml::{self, Kind, Node, Style};
-use super::{Policy, Problems, Task, read};
+use super::{CustomMetric, Direction, GateMetric, Metric, Policy, Problems, Task, read};
 
 const EXAMPLE: &str = include_str!("../../../../infra/policies/example.yaml");
 
@@ -222,22 +222,32 @@ fn a_full_document_reads_as_typed() {
               },
               "gates": [
                 {
-                  "metric": "mae",
+                  "metric": {
+                    "measured": "mae"
+                  },
                   "min": 1.0,
                   "max": 15.0,
                   "min_improvement": null,
                   "max_regression": null,
                   "mode": "relative",
-                  "lower_bound_above": null
+                  "lower_bound_above": null,
+                  "segments": [],
+                  "min_segment_rows": 100,
+                  "dry_run": false
                 },
                 {
-                  "metric": "rmse",
+                  "metric": {
+                    "measured": "rmse"
+                  },
                   "min": null,
                   "max": null,
                   "min_improvement": 0.01,
                   "max_regression": 0.02,
                   "mode": "relative",
-                  "lower_bound_above": 0.001
+                  "lower_bound_above": 0.001,
+                  "segments": [],
+                  "min_segment_rows": 100,
+                  "dry_run": false
                 }
               ],
               "promotion": {
@@ -1037,7 +1047,6 @@ fn what_is_not_built_is_refused_by_name() {
     check(
         &[
             ("share: 0.5", "share: 0.5, features: { distance: { metric: ks } }"),
-            ("metric: rmse", "metric: rmse, segments: [carrier]"),
             ("strategy: immediate", "steps: [5, 100], bake: 30m, guardrails: [], on_no_data: hold"),
             ("strategy: immediate", "strategy: canary"),
             ("strategy: immediate", "strategy: canari"),
@@ -1046,7 +1055,6 @@ fn what_is_not_built_is_refused_by_name() {
         ],
         expect![[r#"
             34:57: models[0].triggers.drift.features: `triggers.drift.features` is not built yet; remove it
-            40:25: models[0].gates[1].segments: `gates[1].segments` is not built yet; remove it
             47:16: models[0].rollout.steps: `rollout.steps` is not built yet; remove it
             47:33: models[0].rollout.bake: `rollout.bake` is not built yet; remove it
             47:44: models[0].rollout.guardrails: `rollout.guardrails` is not built yet; remove it
@@ -1127,6 +1135,58 @@ fn gates_can_be_met() {
     accepted(&binary("{ metric: auc, min_improvement: 0.1, mode: error_reduction }"));
     accepted(&binary("{ metric: auc, lower_bound_above: -0.01, mode: absolute }"));
     accepted(&patched("min: 1, max: 15", "min: 15, max: 15"));
+}
+
+#[test]
+fn gates_on_segments_and_custom_metrics_are_strict() {
+    let gate = |text: &str| accepted(&FULL.replace("metric: rmse", text)).models[0].gates[1].clone();
+    let all = gate("metric: rmse, segments: all, min_segment_rows: 50, dry_run: true");
+    assert_eq!((all.segments.as_slice(), all.min_segment_rows, all.dry_run), (&["carrier".to_owned()][..], 50, true));
+    let custom = gate("metric: { custom: latency_ms, direction: lower_is_better, range: [0, 1e4] }");
+    let expected =
+        CustomMetric { name: "latency_ms".to_owned(), direction: Direction::LowerIsBetter, range: Some((0.0, 1e4)) };
+    assert_eq!(custom.metric, GateMetric::Custom(expected));
+    assert_eq!(gate("metric: win_rate").metric, GateMetric::Measured(Metric::WinRate));
+    check(
+        &[
+            ("metric: rmse", "metric: rmse, segments: some"),
+            ("metric: rmse", "metric: rmse, segments: []"),
+            ("metric: rmse", "metric: rmse, segments: [origin]"),
+            ("metric: rmse", "metric: rmse, segments: [carrier, carrier]"),
+            ("metric: rmse", "metric: rmse, segments: all, min_segment_rows: 1"),
+            ("metric: rmse", "metric: rmse, min_segment_rows: 10"),
+            ("metric: rmse", "metric: rmse, dry_run: yes"),
+            ("metric: rmse", "metric: { custom: latency_ms }"),
+            ("metric: rmse", "metric: { custom: latency_ms, direction: lower }"),
+            ("metric: rmse", "metric: { custom: latency ms, direction: lower_is_better }"),
+            ("metric: rmse", "metric: { custom: accuracy, direction: higher_is_better }"),
+            ("metric: rmse", "metric: { custom: hits, direction: higher_is_better, range: [1, 0] }"),
+            ("metric: rmse", "metric: { custom: hits, direction: higher_is_better, range: [0] }"),
+            ("metric: rmse", "metric: { custom: hits, direction: higher_is_better }, segments: all"),
+            ("metric: rmse", "metric: win_rate, segments: all"),
+            ("metric: rmse", "metric: max_drawdown"),
+            ("performance: { metric: mae", "performance: { metric: win_rate"),
+        ],
+        expect![[r#"
+            40:35: models[0].gates[1].segments: unknown word `some`; use `all`
+            40:35: models[0].gates[1].segments: at least 1 of the segments must be given
+            40:36: models[0].gates[1].segments[0]: `origin` is not one of `data.segments`
+            40:45: models[0].gates[1].segments[1]: segment `carrier` is already used at line 40, column 36
+            40:58: models[0].gates[1].min_segment_rows: `1` is out of range: it must be 2 to 1000000000
+            40:43: models[0].gates[1].min_segment_rows: `min_segment_rows` has no effect without `segments`
+            40:34: models[0].gates[1].dry_run: unknown word `yes`; use `true`, `false`
+            40:11: models[0].gates[1].metric: required key `direction` is missing
+            40:52: models[0].gates[1].metric.direction: unknown word `lower`; use `higher_is_better`, `lower_is_better`
+            40:29: models[0].gates[1].metric.custom: `latency ms` is not the name of a metric: it has 1 to 64 of a-z, A-Z, 0-9, `_`, `-`, `.`
+            40:29: models[0].gates[1].metric.custom: `accuracy` is measured by Refit itself; say `metric: accuracy`, or give yours another name
+            40:71: models[0].gates[1].metric.range: the range begins at 1 and ends at 0; the lower end comes first
+            40:71: models[0].gates[1].metric.range: at least 2 of the ends of a range must be given
+            40:76: models[0].gates[1].segments: `hits` is known for the hold-out as a whole only; it cannot be judged on segments
+            40:39: models[0].gates[1].segments: `win_rate` is known for the hold-out as a whole only; it cannot be judged on segments
+            40:113: models[0].gates[1].lower_bound_above: `max_drawdown` depends on the order of the days, which resampling loses: it has no bound
+            35:30: models[0].triggers.performance.metric: `win_rate` does not apply to the task `regression`; use `mae`, `rmse`, `r2`
+        "#]],
+    );
 }
 
 #[test]

@@ -97,11 +97,14 @@ pub struct RunSummary {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VerdictSummary {
     /// The gate's metric.
-    pub metric: Metric,
+    pub metric: String,
     /// The answer.
     pub verdict: Verdict,
     /// Why.
     pub reasons: Vec<String>,
+    /// Whether the gate is on trial: shown, not enforced.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// One metric on the hold-out.
@@ -387,7 +390,12 @@ fn summarize_run(run: &Run, model: &ModelId) -> RunSummary {
         attempts: u32::from(run.execution.is_some()),
         verdicts: gates
             .iter()
-            .map(|it| VerdictSummary { metric: it.gate.metric, verdict: it.verdict, reasons: it.reasons.clone() })
+            .map(|it| VerdictSummary {
+                metric: it.gate.metric.name().to_owned(),
+                verdict: it.verdict,
+                reasons: it.reasons.clone(),
+                dry_run: it.gate.dry_run,
+            })
             .collect(),
         metrics: metrics.unwrap_or_default(),
         candidate: run.candidate,

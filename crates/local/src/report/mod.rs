@@ -9,6 +9,8 @@
 
 mod audit;
 mod drift;
+mod errors;
+mod evaluation;
 mod heat;
 mod interval;
 mod moments;
@@ -31,6 +33,8 @@ use refit_core::policy::{ImprovementMode, ModelPolicy};
 use refit_core::run::Run;
 use refit_core::{Digest, RunId};
 
+pub use evaluation::{EvaluationPage, render_evaluation};
+
 use crate::replay::{Document, History};
 
 /// The style sheet, in the page as it is here.
@@ -49,7 +53,11 @@ struct Report<'a> {
 #[must_use]
 pub fn render(document: &Document, history: &History, policy: &ModelPolicy, alerts: &[Alert]) -> String {
     let report = Report { document, history, policy, alerts };
-    let title = format!("{} – Refit report", history.head.model);
+    page(&format!("{} – Refit report", history.head.model), &body(&report))
+}
+
+/// A whole page.
+fn page(title: &str, body: &Markup) -> String {
     let security =
         format!("default-src 'none'; style-src '{}'; img-src data:; base-uri 'none'; form-action 'none'", style_hash());
     let page = html! {
@@ -61,10 +69,10 @@ pub fn render(document: &Document, history: &History, policy: &ModelPolicy, aler
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
-                title { (text::visible(&title)) }
+                title { (text::visible(title)) }
                 style { (PreEscaped(STYLE)) }
             }
-            body { (body(&report)) }
+            body { (body) }
         }
     };
     page.into_string()

@@ -88,7 +88,10 @@ pub(super) fn unit(report: &Report<'_>) -> Markup {
         | Metric::MacroF1
         | Metric::WeightedPrecision
         | Metric::WeightedRecall
-        | Metric::WeightedF1 => {
+        | Metric::WeightedF1
+        | Metric::SharpeRatio
+        | Metric::WinRate
+        | Metric::MaxDrawdown => {
             html! {}
         }
     }

@@ -60,7 +60,8 @@ fn timeline(report: &Report<'_>) -> Markup {
                         @for cause in &run.causes { span.badge.cause { (text::cause(cause.kind)) } }
                         @for gate in run.evaluation.iter().flat_map(|it| &it.gates) {
                             @let (tone, word) = text::verdict_name(gate.verdict);
-                            span.gate title={ "gate on " (text::metric(gate.gate.metric)) ": " (word) } { (text::badge(tone, text::metric(gate.gate.metric))) }
+                            @let metric = text::gate_metric(&gate.gate.metric);
+                            span.gate title={ (text::gate(&gate.gate)) ": " (word) } { (text::badge(tone, &metric)) }
                         }
                     }
                 }

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use refit_core::approval::Choice;
 use refit_core::evaluation::Verdict;
 use refit_core::package::{Measured, PackageStatus};
-use refit_core::policy::{ImprovementMode, Metric};
+use refit_core::policy::{GateMetric, GatePolicy, ImprovementMode, Metric};
 use refit_core::run::RunStatus;
 use refit_core::trigger::{CauseKind, WindowVerdict};
 use refit_core::{RunId, Window};
@@ -201,7 +201,26 @@ pub(super) fn metric(metric: Metric) -> &'static str {
         Metric::WeightedPrecision => "weighted precision",
         Metric::WeightedRecall => "weighted recall",
         Metric::WeightedF1 => "weighted F1",
+        Metric::SharpeRatio => "Sharpe ratio",
+        Metric::WinRate => "win rate",
+        Metric::MaxDrawdown => "maximum drawdown",
     }
+}
+
+/// What a gate looks at, on a screen.
+pub(super) fn gate_metric(metric: &GateMetric) -> String {
+    match metric {
+        GateMetric::Measured(it) => self::metric(*it).to_owned(),
+        GateMetric::Custom(custom) => custom.name.clone(),
+    }
+}
+
+/// A gate by its name.
+pub(super) fn gate(gate: &GatePolicy) -> String {
+    let metric = gate_metric(&gate.metric);
+    let segments = if gate.segments.is_empty() { String::new() } else { format!(" by {}", gate.segments.join(", ")) };
+    let trial = if gate.dry_run { "dry-run gate" } else { "gate" };
+    format!("{trial} on {metric}{segments}")
 }
 
 /// How good news is; shown by a sign as well as by a color.

@@ -108,7 +108,7 @@ fn evidence(report: &Report<'_>, evaluation: &Evaluation) -> Markup {
         @if evaluation.gates.is_empty() { p { "The policy has no gates." } }
         ul.gates {
             @for result in &evaluation.gates {
-                li { (text::verdict(result.verdict)) " " (text::visible(&result.reasons.join("; "))) }
+                li { (text::verdict(result.verdict)) " " @if !result.is_enforced() { (text::badge(text::Tone::Plain, "dry run")) " " } (text::visible(&result.reasons.join("; "))) }
             }
             li {
                 @if evaluation.auto_promotion.is_granted { (text::badge(text::Tone::Good, "promoted without a person")) }
@@ -163,7 +163,7 @@ fn shown_improvement<'a>(
         .gates
         .iter()
         .map(|it| &it.gate)
-        .filter(|it| it.metric == metric && is_relative(it))
+        .filter(|it| it.metric == metric.into() && it.segments.is_empty() && is_relative(it))
         .map(|it| it.mode);
     let auto = report.policy.promotion.auto_promote.iter().filter(|it| it.metric == metric).map(|it| it.mode);
     let rest = [ImprovementMode::Relative, ImprovementMode::ErrorReduction, ImprovementMode::Absolute];
@@ -177,7 +177,8 @@ fn is_relative(gate: &GatePolicy) -> bool {
 /// The gates' thresholds on this improvement, without repetition.
 fn thresholds(evaluation: &Evaluation, metric: Metric, mode: ImprovementMode) -> Vec<f64> {
     let mut found: Vec<f64> = Vec::new();
-    for gate in evaluation.gates.iter().map(|it| &it.gate).filter(|it| it.metric == metric && it.mode == mode) {
+    let of_metric = |it: &&GatePolicy| it.metric == metric.into() && it.mode == mode && it.segments.is_empty();
+    for gate in evaluation.gates.iter().map(|it| &it.gate).filter(of_metric) {
         found.extend(
             [gate.min_improvement, gate.max_regression.map(|it| -it), gate.lower_bound_above].into_iter().flatten(),
         );

@@ -15,6 +15,7 @@ use refit_core::policy::{ModelPolicy, Policy};
 use refit_core::{Actor, Digest, ModelId, ObjectUri};
 use serde::{Deserialize, Serialize};
 
+use super::gates::refuse_impossible_gates;
 use super::{Pointer, known_models, pointer, read};
 use crate::documents::{config_key, head_key, parse, policy_key, spread_key, state_uri, to_body};
 use crate::error::AppError;
@@ -82,7 +83,8 @@ pub async fn apply(context: &Context, policy: &Policy, actor: &Actor, origin: Ti
 /// Applying the current policy again stores nothing, and spreads it if that was not finished.
 ///
 /// # Errors
-/// [`AppError::Invalid`] when another configuration is current than the one seen; see [`AppError`].
+/// [`AppError::Invalid`] when another configuration is current than the one seen, or when a gate is beyond the reach of any
+/// candidate; see [`AppError`].
 pub async fn apply_change(context: &Context, change: &Change<'_>) -> Result<Applied, AppError> {
     let digest = change.policy.digest();
     let uri = state_uri(&context.settings.bucket, &["policies", &format!("{}.json", digest.hex())]);
@@ -119,6 +121,10 @@ async fn store(context: &Context, change: &Change<'_>, digest: &Digest) -> Resul
         return Err(AppError::Invalid(format!(
             "configuration {number} is current, you saw {seen}: look again with `refit diff`"
         )));
+    }
+    // What was in force once may be brought back in a hurry; a gate beyond reach ends in Errored then.
+    if change.restores.is_none() {
+        refuse_impossible_gates(table, change.policy).await?;
     }
     let entry = ConfigEntry {
         schema: ConfigEntry::SCHEMA,

@@ -62,6 +62,11 @@ impl<'a> Field<'a> {
         Field { path: String::new(), key: node.at, node }
     }
 
+    /// Whether a list stands here.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.kind, Kind::List(_))
+    }
+
     /// Where the value stands.
     pub(super) fn at(&self) -> At {
         self.node.at

@@ -269,7 +269,7 @@ fn read_performance(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Opti
     });
     let floor = section.optional("floor", log, |it, log| {
         let floor = it.number(&FINITE, log)?;
-        super::gates::check_value(&it, floor, metric, log)?;
+        super::gates::check_value(&it, floor, metric.map(Into::into).as_ref(), log)?;
         Some(floor)
     });
     if max_drop == Some(None) && floor == Some(None) {

@@ -1,7 +1,8 @@
 //! The words that a policy is written in, and suggestions for misspelled ones.
 
 use crate::policy::{
-    Combination, DriftMetric, FeatureKind, ImprovementMode, Metric, Priority, RolloutStrategy, Strategy, Subject, Task,
+    Combination, Direction, DriftMetric, FeatureKind, ImprovementMode, Metric, Priority, RolloutStrategy, Strategy,
+    Subject, Task,
 };
 
 pub(super) const SUBJECTS: [(&str, Subject); 6] = [
@@ -28,6 +29,11 @@ pub(super) const DRIFT_METRICS: [(&str, DriftMetric); 2] = [("psi", DriftMetric:
 
 /// How conditions are combined, besides `{ at_least: N }`.
 pub(super) const WHEN: [(&str, Combination); 2] = [("any", Combination::Any), ("all", Combination::All)];
+
+pub(super) const BOOLEANS: [(&str, bool); 2] = [("true", true), ("false", false)];
+
+pub(super) const DIRECTIONS: [(&str, Direction); 2] =
+    [("higher_is_better", Direction::HigherIsBetter), ("lower_is_better", Direction::LowerIsBetter)];
 
 pub(super) const MODES: [(&str, ImprovementMode); 3] = [
     ("relative", ImprovementMode::Relative),

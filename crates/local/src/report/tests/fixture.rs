@@ -131,14 +131,11 @@ pub(crate) fn empty() -> Sample {
 }
 
 fn policy(model: &ModelId) -> ModelPolicy {
-    let gate = |metric, max, min_improvement, max_regression| GatePolicy {
-        metric,
-        min: None,
+    let gate = |metric: Metric, max, min_improvement, max_regression| GatePolicy {
         max,
         min_improvement,
         max_regression,
-        mode: ImprovementMode::Relative,
-        lower_bound_above: None,
+        ..GatePolicy::on(metric)
     };
     ModelPolicy {
         id: model.clone(),
@@ -365,7 +362,12 @@ fn evidence(candidate: f64, champion: f64) -> Evidence {
                 let width = if mode == ImprovementMode::Absolute { 0.3 } else { 0.032 };
                 Some((
                     mode,
-                    Improvement { value, lower_bound: Some(value - width), upper_bound: Some(value + 1.1 * width) },
+                    Improvement {
+                        value,
+                        standard_error: None,
+                        lower_bound: Some(value - width),
+                        upper_bound: Some(value + 1.1 * width),
+                    },
                 ))
             })
             .collect(),
@@ -376,7 +378,7 @@ fn evidence(candidate: f64, champion: f64) -> Evidence {
         (Metric::Rmse, compare(Metric::Rmse, 1.42 * candidate, 1.41 * champion)),
         (Metric::R2, compare(Metric::R2, r2(candidate), r2(champion))),
     ]);
-    Evidence { rows: 2_114, metrics, predictions: Digest::of(b"predictions") }
+    Evidence::new(2_114, metrics, Digest::of(b"predictions"))
 }
 
 fn package(version: u64, run: &RunId, train: Window, holdout: Window, error: f64, at: Timestamp) -> Package {
