@@ -59,13 +59,16 @@ impl Proposal {
         if let Some(why) = missing(&snapshot.question, state, recorded, proposed) {
             return Proposed::CannotBeTold { why };
         }
-        let mut state = state.clone();
-        for last in [&mut state.head.drift, &mut state.head.performance].into_iter().flatten() {
-            if let Some(judged) = self.judgments.get(&last.sort()) {
-                *last = judged.clone();
+        let (mut state, mut snapshot) = (state.clone(), snapshot.clone());
+        let last = [&mut state.head.drift, &mut state.head.performance].into_iter().flatten();
+        let recent: &mut [Judgment] =
+            if let Question::Check { recent, .. } = &mut snapshot.question { &mut recent.judgments } else { &mut [] };
+        for judgment in last.chain(recent) {
+            if let Some(judged) = self.judgments.get(&judgment.sort()) {
+                *judgment = judged.clone();
             }
         }
-        let plan = plan_to_record(snapshot, &state, proposed);
+        let plan = plan_to_record(&snapshot, &state, proposed);
         if let Plan::Record(record) = &plan {
             self.judgments.extend(record.fact.judgments().iter().map(|it| (it.sort(), it.clone())));
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use refit_app::decisions::replay_decisions;
 use refit_app::use_cases::policy::{self, Applied, Change, ConfigReport};
 use refit_core::Actor;
 use refit_core::config::ConfigEntry;
@@ -14,21 +15,32 @@ use serde_json::{Value, json};
 
 use crate::arguments::{ApplyArguments, ConfigRollbackArguments, Format};
 use crate::commands::people::login;
+use crate::commands::proposed::show_replayed;
 use crate::commands::validate::read_source;
 use crate::output::{Exit, answer, count, escaped, say};
 use crate::state;
 use crate::story::tell;
 
-/// `refit diff`: what applying a file would change, without storing anything.
+/// `refit diff`: what applying a file would change, and which recorded decisions would have differed, without storing
+/// anything.
 pub(crate) fn show_diff(config: &Path, state: &Path, format: Format) -> anyhow::Result<Exit> {
     let (_, policy) = read_source(config)?;
     let current = current(state)?;
     let changes = diff(current.as_ref().map(|it| &*it.1), &policy);
     let number = current.as_ref().map(|it| it.0.number);
+    let replayed = match &current {
+        Some(_) if !changes.is_empty() => {
+            let world = state::open(state, Access::Read)?;
+            Some(world.block_on(replay_decisions(&world.context, &policy))?)
+        }
+        Some(_) | None => None,
+    };
     let document = json!({
-        "schema": 1, "current": number, "policy": policy.digest(), "changes": changes,
+        "schema": 1, "current": number, "policy": policy.digest(), "changes": changes, "decisions": replayed,
     });
-    answer(format, &document, |_| in_words(&changes, number))?;
+    answer(format, &document, |_| {
+        in_words(&changes, number) + &replayed.as_ref().map(show_replayed).unwrap_or_default()
+    })?;
     Ok(Exit::Yes)
 }
 

@@ -9,6 +9,7 @@ mod history;
 mod init;
 mod people;
 mod pipeline;
+mod proposed;
 mod replay;
 mod show;
 mod validate;
