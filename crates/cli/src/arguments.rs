@@ -70,6 +70,8 @@ pub(crate) enum Command {
         #[arg(long, default_value = "refit.yaml", value_name = "FILE")]
         config: PathBuf,
     },
+    /// Print the JSON Schema of refit.yaml, for editors.
+    Schema,
     /// Show what applying a policy would change, without storing it.
     Diff {
         /// The policy.

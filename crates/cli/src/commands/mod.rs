@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Replay(arguments) => replay::replay(&arguments, format),
         Command::Init { folder } => init::init(&folder, format),
         Command::Validate { config } => validate::validate(&config, format),
+        Command::Schema => validate::schema(format),
         Command::Diff { config, state } => config::show_diff(&config, &state.state, format),
         Command::Apply(arguments) => config::apply(&arguments, format),
         Command::Config(ConfigCommand::History { state }) => config::history(&state.state, format),

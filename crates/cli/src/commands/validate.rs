@@ -29,6 +29,14 @@ pub(crate) fn validate(config: &Path, format: Format) -> anyhow::Result<Exit> {
     Ok(Exit::Yes)
 }
 
+/// Prints the schema of refit.yaml. It is JSON in either format: nobody reads it but programs.
+pub(crate) fn schema(format: Format) -> anyhow::Result<Exit> {
+    let schema = refit_core::policy::schema();
+    let text = serde_json::to_string_pretty(&schema).context("writing the schema")?;
+    answer(format, &schema, |_| text.clone())?;
+    Ok(Exit::Yes)
+}
+
 /// Reads the text of a policy and what it says, or shows all that is wrong with it.
 pub(crate) fn read_source(config: &Path) -> anyhow::Result<(String, Policy)> {
     let text = read_text(config)?;

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use cron::{Cron, CronError};
 pub use diff::{FieldChange, diff};
 pub use gate::{CustomMetric, GateMetric, GatePolicy};
-pub use read::{Problem, Problems, read};
+pub use read::{Problem, Problems, read, schema};
 pub use span::{Span, SpanError};
 pub use triggers::{
     AlarmPolicy, BudgetPolicy, Combination, DriftMetric, DriftPolicy, EventPolicy, Freeze, LoopBreaker,

@@ -4,6 +4,7 @@
 //! has left its reasons in the log. Nothing is ignored: a key is read, refused as unknown, or refused as not built yet.
 
 mod data;
+mod describe;
 mod field;
 mod gates;
 mod model;
@@ -57,6 +58,22 @@ pub fn read(text: &str) -> Result<Policy, Problems> {
         Some(policy) if problems.is_empty() => Ok(policy),
         Some(_) | None => Err(Problems(problems)),
     }
+}
+
+/// The JSON Schema (draft 2020-12) of refit.yaml, told by the reader: for editors and for generators of policies.
+///
+/// It never refuses what [`read`] takes, and is wider where values depend on each other.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    let mut notes = describe::Notes::default();
+    for takes_maps in [false, true] {
+        notes.takes_maps = takes_maps;
+        let mut log = Log::describing(notes);
+        // What it reads is nothing; what it notes is all.
+        let _: Option<Policy> = read_policy(Field::void(), &mut log);
+        notes = log.into_notes();
+    }
+    notes.to_schema()
 }
 
 fn read_policy(root: Field<'_>, log: &mut Log) -> Option<Policy> {

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use super::Problem;
+use super::describe::{Notes, Shape, number};
 use super::words::suggest;
 use crate::policy::Span;
 use crate::policy::yaml::{At, Entry, Kind, Meaning, Node, Style, join, shown};
@@ -16,14 +17,34 @@ pub(super) struct Keys {
     pub(super) not_built: &'static [&'static str],
 }
 
-/// The problems found so far.
+/// The problems found so far; or, on a walk that only describes, what would have been taken.
 pub(super) struct Log {
     problems: Vec<Problem>,
+    notes: Option<Notes>,
 }
+
+/// What stands everywhere in a document that is only described.
+static VOID: Node = Node { at: At { line: 1, column: 1 }, kind: Kind::Refused };
 
 impl Log {
     pub(super) fn new(problems: Vec<Problem>) -> Log {
-        Log { problems }
+        Log { problems, notes: None }
+    }
+
+    /// A log that notes what is read.
+    pub(super) fn describing(notes: Notes) -> Log {
+        Log { problems: Vec::new(), notes: Some(notes) }
+    }
+
+    pub(super) fn into_notes(self) -> Notes {
+        self.notes.unwrap_or_default()
+    }
+
+    /// Notes what a field must be; says whether the document is only described.
+    fn describe(&mut self, path: &str, shape: impl FnOnce() -> Shape) -> bool {
+        let Some(notes) = &mut self.notes else { return false };
+        notes.note(path, shape());
+        true
     }
 
     /// The problems in the order of the text.
@@ -62,9 +83,15 @@ impl<'a> Field<'a> {
         Field { path: String::new(), key: node.at, node }
     }
 
+<<<<<<< HEAD
     /// Whether a list stands here.
     pub(super) fn is_list(&self) -> bool {
         matches!(self.node.kind, Kind::List(_))
+=======
+    /// The root of a document that is only described.
+    pub(super) fn void() -> Field<'static> {
+        Field::root(&VOID)
+>>>>>>> de4efc3 (Print the JSON Schema of refit.yaml with refit schema)
     }
 
     /// Where the value stands.
@@ -77,8 +104,8 @@ impl<'a> Field<'a> {
     }
 
     /// Whether a map stands here.
-    pub(super) fn is_map(&self) -> bool {
-        matches!(self.node.kind, Kind::Map(_))
+    pub(super) fn is_map(&self, log: &Log) -> bool {
+        log.notes.as_ref().map_or_else(|| matches!(self.node.kind, Kind::Map(_)), |it| it.takes_maps)
     }
 
     /// What stands here, in words.
@@ -105,6 +132,9 @@ impl<'a> Field<'a> {
 
     /// Reads a map, refusing unknown keys and those whose effect is not built.
     pub(super) fn section(&self, keys: &Keys, log: &mut Log) -> Option<Section<'a>> {
+        if log.describe(&self.path, || Shape::Section(keys.built.to_vec())) {
+            return Some(Section { path: self.path.clone(), at: self.key, entries: &[], is_void: true });
+        }
         let entries = self.entries(log)?;
         for entry in entries {
             let key = entry.key.as_str();
@@ -118,7 +148,7 @@ impl<'a> Field<'a> {
             };
             log.problems.push(Problem::new(entry.at, &join(&self.path, key), message));
         }
-        Some(Section { path: self.path.clone(), at: self.key, entries })
+        Some(Section { path: self.path.clone(), at: self.key, entries, is_void: false })
     }
 
     fn entries(&self, log: &mut Log) -> Option<&'a [Entry]> {
@@ -131,6 +161,11 @@ impl<'a> Field<'a> {
 
     /// Reads a map with free keys; the place given with each value is that of its key.
     pub(super) fn map(&self, log: &mut Log) -> Option<Vec<(&'a str, Key, Field<'a>)>> {
+        if log.describe(&self.path, || Shape::Free) {
+            let path = format!("{}.*", self.path);
+            let key = Key { path: path.clone(), at: self.key };
+            return Some(vec![("*", key, Field { path, key: self.key, node: &VOID })]);
+        }
         let field = |entry: &'a Entry| {
             let path = join(&self.path, &entry.key);
             (
@@ -144,6 +179,9 @@ impl<'a> Field<'a> {
 
     /// Reads a list with a number of items within `count`.
     pub(super) fn list(&self, count: RangeInclusive<usize>, items: &str, log: &mut Log) -> Option<Vec<Field<'a>>> {
+        if log.describe(&self.path, || Shape::List(*count.start(), *count.end())) {
+            return Some(vec![Field { path: format!("{}[]", self.path), key: self.key, node: &VOID }]);
+        }
         let Kind::List(nodes) = &self.node.kind else {
             self.report_type("a list", log);
             return None;
@@ -167,6 +205,9 @@ impl<'a> Field<'a> {
 
     /// Reads a scalar as it was typed, whatever it means; nothing is not a scalar.
     pub(super) fn scalar(&self, expected: &str, log: &mut Log) -> Option<&'a str> {
+        if log.describe(&self.path, || Shape::Scalar(expected.to_owned())) {
+            return None;
+        }
         match &self.node.kind {
             Kind::Scalar { text, style } if Meaning::of(text, *style) != Meaning::Null => Some(text),
             Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) | Kind::Refused => {
@@ -178,6 +219,9 @@ impl<'a> Field<'a> {
 
     /// Reads a text. Numbers and booleans are texts in quotes only, since somebody who typed one may have meant it.
     pub(super) fn text(&self, log: &mut Log) -> Option<&'a str> {
+        if log.describe(&self.path, || Shape::Text) {
+            return None;
+        }
         match &self.node.kind {
             Kind::Scalar { text, style } => match Meaning::of(text, *style) {
                 Meaning::Text => return Some(text),
@@ -240,6 +284,9 @@ impl<'a> Field<'a> {
 
     /// Reads a number within `bounds`; never NaN or infinite.
     pub(super) fn number(&self, bounds: &Bounds, log: &mut Log) -> Option<f64> {
+        if log.describe(&self.path, || number(bounds)) {
+            return None;
+        }
         let text = self.digits("a number", log)?;
         let value: f64 = text.parse().unwrap_or(f64::NAN);
         if !value.is_finite() {
@@ -256,6 +303,9 @@ impl<'a> Field<'a> {
 
     /// Reads a whole number within `range`.
     pub(super) fn whole(&self, range: RangeInclusive<u64>, log: &mut Log) -> Option<u64> {
+        if log.describe(&self.path, || Shape::Whole(*range.start(), *range.end())) {
+            return None;
+        }
         let text = self.digits("a whole number", log)?;
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         if !digits.bytes().all(|it| it.is_ascii_digit()) {
@@ -279,7 +329,10 @@ impl<'a> Field<'a> {
 
     /// Reads one of `words`; those `not_built` are refused by name.
     pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)], not_built: &[&str], log: &mut Log) -> Option<T> {
-        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let names: Vec<&'static str> = words.iter().map(|(word, _)| *word).collect();
+        if log.describe(&self.path, || Shape::Word(names.clone())) {
+            return None;
+        }
         let text = self.scalar(&format!("one of `{}`", names.join("`, `")), log)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*value);
@@ -324,11 +377,16 @@ pub(super) struct Section<'a> {
     /// Where its key stands: what is missing cannot be pointed at.
     at: At,
     entries: &'a [Entry],
+    /// Whether every key is there, with nothing in it.
+    is_void: bool,
 }
 
 impl<'a> Section<'a> {
     /// The value of a key, if given.
     pub(super) fn find(&self, key: &str) -> Option<Field<'a>> {
+        if self.is_void {
+            return Some(Field { path: join(&self.path, key), key: self.at, node: &VOID });
+        }
         let entry = self.entries.iter().find(|it| it.key == key)?;
         Some(Field { path: join(&self.path, key), key: entry.at, node: &entry.value })
     }
@@ -345,6 +403,9 @@ impl<'a> Section<'a> {
         log: &mut Log,
         read: impl FnOnce(Field<'a>, &mut Log) -> Option<T>,
     ) -> Option<T> {
+        if let Some(notes) = &mut log.notes {
+            notes.require(&self.path, key);
+        }
         if let Some(field) = self.find(key) {
             return read(field, log);
         }

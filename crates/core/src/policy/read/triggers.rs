@@ -115,7 +115,7 @@ pub(super) fn read_triggers(
 const CONDITIONS: [&str; 3] = ["drift", "performance", "age"];
 
 fn read_when(field: &Field<'_>, conditions: usize, log: &mut Log) -> Option<Combination> {
-    if !field.is_map() {
+    if !field.is_map(log) {
         return field.word(&words::WHEN, &[], log);
     }
     field.section(&WHEN, log)?.required("at_least", log, |it, log| {
