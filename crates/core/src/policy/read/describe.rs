@@ -39,7 +39,7 @@ pub(super) enum Shape {
 pub(super) struct Notes {
     shapes: BTreeMap<String, Vec<Shape>>,
     required: BTreeMap<String, BTreeSet<String>>,
-    /// Whether this walk takes the map where a map and a scalar are possible.
+    /// Whether this walk takes the map or list where a scalar is possible, too.
     pub(super) takes_maps: bool,
 }
 

@@ -83,15 +83,14 @@ impl<'a> Field<'a> {
         Field { path: String::new(), key: node.at, node }
     }
 
-<<<<<<< HEAD
-    /// Whether a list stands here.
-    pub(super) fn is_list(&self) -> bool {
-        matches!(self.node.kind, Kind::List(_))
-=======
     /// The root of a document that is only described.
     pub(super) fn void() -> Field<'static> {
         Field::root(&VOID)
->>>>>>> de4efc3 (Print the JSON Schema of refit.yaml with refit schema)
+    }
+
+    /// Whether a list stands here.
+    pub(super) fn is_list(&self, log: &Log) -> bool {
+        log.notes.as_ref().map_or_else(|| matches!(self.node.kind, Kind::List(_)), |it| it.takes_maps)
     }
 
     /// Where the value stands.

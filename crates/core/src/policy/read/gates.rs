@@ -79,7 +79,7 @@ fn read_holdout_metric(field: &Field<'_>, task: Option<Task>, log: &mut Log) -> 
 
 /// Reads what a gate looks at: the name of a metric, or `{custom: name, direction: …}`.
 fn read_gate_metric(field: &Field<'_>, task: Option<Task>, log: &mut Log) -> Option<GateMetric> {
-    if !field.is_map() {
+    if !field.is_map(log) {
         return read_holdout_metric(field, task, log);
     }
     let section = field.section(&CUSTOM, log)?;
@@ -244,7 +244,7 @@ fn read_gate_segments(
         return None;
     }
     let known = data.map(|it| it.segments.as_slice());
-    if !field.is_list() {
+    if !field.is_list(log) {
         field.word(&[("all", ())], &[], log)?;
         if known == Some(&[]) {
             field.report(log, "the model has no segments; name them under `data.segments`".to_owned());
