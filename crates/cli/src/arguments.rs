@@ -97,13 +97,29 @@ pub(crate) enum Command {
         #[command(flatten)]
         state: StateArguments,
     },
-    /// List retraining runs, oldest first.
+    /// List retraining runs, oldest first; or write the page of one run's evaluation.
     Runs {
-        /// Only this model's.
+        /// Only this model's; with `--report` a run.
         model: Option<String>,
+        /// Write the run's evaluation as an HTML file instead.
+        #[arg(long, value_name = "FILE", requires = "model")]
+        report: Option<PathBuf>,
         #[command(flatten)]
         state: StateArguments,
     },
+    /// Put two runs' evaluations side by side.
+    Compare {
+        /// A run.
+        #[arg(value_name = "RUN")]
+        first: String,
+        /// Another run.
+        #[arg(value_name = "RUN")]
+        second: String,
+        #[command(flatten)]
+        state: StateArguments,
+    },
+    /// Judge an evaluation's files by a policy's gates, without any state: 0 passed, 1 not passed, 2 bad input.
+    Gate(GateArguments),
     /// List package versions: what each learned from, how good it was, where it stands.
     Packages {
         /// Only this model's.
@@ -169,6 +185,26 @@ pub(crate) enum Command {
     /// Run one step of the reference pipeline.
     #[command(hide = true, subcommand)]
     Step(refit_steps::Step),
+}
+
+/// `refit gate`.
+#[derive(Debug, Args)]
+pub(crate) struct GateArguments {
+    /// The policy.
+    #[arg(long, default_value = "refit.yaml", value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// The evaluation: evaluation.json, or the folder that has it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) evaluation: PathBuf,
+    /// The predictions; by default predictions.parquet beside evaluation.json.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predictions: Option<PathBuf>,
+    /// The model, if the policy has several.
+    #[arg(long, value_name = "ID")]
+    pub(crate) model: Option<String>,
+    /// Also write the evaluation as an HTML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

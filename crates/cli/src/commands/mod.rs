@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod demo;
 mod doctor;
+mod evaluation;
 mod export;
 mod history;
 mod init;
@@ -37,7 +38,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Config(ConfigCommand::Rollback(arguments)) => config::roll_back(&arguments, format),
         Command::Status { model, state } => show::status(model.as_deref(), &state.state, format),
         Command::Models { state } => show::models(&state.state, format),
-        Command::Runs { model, state } => show::runs(model.as_deref(), &state.state, format),
+        Command::Runs { model: Some(run), report: Some(path), state } => evaluation::report(&run, &path, &state.state),
+        Command::Runs { model, report: _, state } => show::runs(model.as_deref(), &state.state, format),
+        Command::Compare { first, second, state } => evaluation::compare(&first, &second, &state.state, format),
+        Command::Gate(arguments) => evaluation::gate(&arguments, format),
         Command::Packages { model, state } => show::packages(model.as_deref(), &state.state, format),
         Command::History { model, at: Some(at), state, .. } => {
             history::history_at(model.as_deref(), &at, &state.state, format)
