@@ -268,8 +268,10 @@ async fn keep_asked(
     now: Timestamp,
     asked: Asked<'_>,
 ) -> Result<Option<StoredSnapshot>, AppError> {
-    if planned.decision.is_none() {
-        return Ok(None);
+    let Some(decision) = &planned.decision else { return Ok(None) };
+    if asked.question == Question::Nothing {
+        // It could never be asked again: whatever decides is a planner with a question of its own.
+        return Err(AppError::Invalid(format!("nobody was asked what was decided: {}", decision.outcome)));
     }
     let snapshot = Snapshot {
         schema: Snapshot::SCHEMA,
