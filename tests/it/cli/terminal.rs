@@ -33,7 +33,7 @@ const FLAGS: &[(&[&str], &[&str])] = &[
     (&["packages"], &["--state"]),
     (&["history"], &["--all", "--at", "--state"]),
     (&["explain"], &["--replay", "--state"]),
-    (&["trigger"], &["--reason", "--force", "--as", "--request-id", "--state"]),
+    (&["trigger"], &["--all", "--reason", "--force", "--as", "--request-id", "--state"]),
     (&["diff"], &["--state"]),
     (&["apply"], &["--dry-run", "--comment", "--as", "--state"]),
     (&["config", "history"], &["--state"]),
