@@ -5,17 +5,29 @@
 use jiff::Timestamp;
 use refit_core::RunId;
 use refit_core::model::Head;
-use refit_core::plan::{Recent, budget_from};
-use refit_core::policy::{ModelPolicy, Persistence};
+use refit_core::package::Package;
+use refit_core::plan::{Recent, Volume, budget_from};
+use refit_core::policy::{ModelPolicy, Persistence, Span, VolumeLimit, VolumePolicy};
 use refit_core::run::Run;
 use refit_core::trigger::{Judgment, JudgmentKind};
 
 use crate::documents::{model_partition, parse, run_key};
 use crate::error::AppError;
+use crate::measure::count_rows;
 use crate::ports::{Order, Query, Table};
+use crate::use_cases::record_window::FileKind;
 
 /// Most judgments of one kind that are looked at: windows before a long row of inconclusive ones say nothing about today.
 const MAX_JUDGMENTS: usize = 48;
+
+/// How far back files are counted: each day of it is a read.
+const MAX_COUNTED: Span = Span::from_const_seconds(92 * 86_400);
+
+/// Events of clocks that run ahead a little are counted, too.
+const FUTURE: Span = Span::from_const_seconds(86_400);
+
+/// Most intervals between runs that a volume is learned from.
+const MAX_INTERVALS: usize = 5;
 
 /// Reads what the check of a model needs.
 ///
@@ -25,12 +37,17 @@ pub(crate) async fn load_recent(
     table: &dyn Table,
     head: &Head,
     policy: &ModelPolicy,
+    champion: Option<&Package>,
     now: Timestamp,
 ) -> Result<Recent, AppError> {
     let triggers = &policy.triggers;
     let wanted = [
         (JudgmentKind::Drift, triggers.drift.as_ref().map(|it| it.persistence)),
         (JudgmentKind::Performance, triggers.performance.as_ref().map(|it| it.persistence)),
+        (JudgmentKind::Predictions, triggers.prediction_drift.as_ref().map(|it| it.persistence)),
+        // An alarm stands until a run answers it: all that are looked at.
+        (JudgmentKind::Concept, triggers.concept.and(Persistence::new(1, Persistence::MAX))),
+        (JudgmentKind::Upstream, triggers.upstream.map(|_| Persistence::ONCE)),
     ];
     let mut recent = Recent::default();
     for (kind, persistence) in wanted {
@@ -43,7 +60,45 @@ pub(crate) async fn load_recent(
     {
         recent.requested = requested_since(table, head, from).await?;
     }
+    if let Some(volume) = &triggers.volume {
+        recent.volume = Some(count_volume(table, head, policy, volume, champion, now).await?);
+    }
     Ok(recent)
+}
+
+/// Counts predictions and labels from the pointers to the files that were taken in.
+async fn count_volume(
+    table: &dyn Table,
+    head: &Head,
+    policy: &ModelPolicy,
+    volume: &VolumePolicy,
+    champion: Option<&Package>,
+    now: Timestamp,
+) -> Result<Volume, AppError> {
+    let earliest = MAX_COUNTED.before(now);
+    let since = head.last_run_before(now).unwrap_or(head.origin).max(earliest);
+    let predictions = count_rows(table, policy, since, FUTURE.after(now), FileKind::Capture).await?;
+    let mut intervals = Vec::new();
+    if volume.max_predictions == Some(VolumeLimit::Learned) {
+        let mut until = since;
+        for number in (1..head.run_count).rev().take(MAX_INTERVALS) {
+            let Some(item) = table.get(&run_key(&RunId::new(&head.model, number))).await? else { break };
+            let from = parse::<Run>(&item)?.requested_at;
+            if from < earliest || until <= from {
+                break;
+            }
+            intervals.push(count_rows(table, policy, from, until, FileKind::Capture).await?);
+            until = from;
+        }
+    }
+    let labels = match champion {
+        Some(champion) if volume.new_records.is_some() => {
+            let from = champion.train.end.max(earliest);
+            Some(count_rows(table, policy, from, FUTURE.after(now), FileKind::Labels).await?)
+        }
+        Some(_) | None => None,
+    };
+    Ok(Volume { predictions, intervals, labels })
 }
 
 /// The newest judgments of the champion, until enough of them are conclusive.

@@ -65,6 +65,10 @@ pub struct Head {
     pub drift_judged_until: Timestamp,
     /// The end of the last window judged on performance.
     pub performance_judged_until: Timestamp,
+    /// The ends of the last windows judged on anything else; the origin where a kind is missing.
+    pub judged_until: BTreeMap<JudgmentKind, Timestamp>,
+    /// Windows that end at or before this time are never judged.
+    pub origin: Timestamp,
     /// The last judgment on drift for this champion.
     pub drift: Option<Judgment>,
     /// The last judgment on performance for this champion.
@@ -110,6 +114,19 @@ pub struct Rollback {
 impl Head {
     /// The version of the document.
     pub const SCHEMA: u16 = 1;
+
+    /// The end of the last window judged on a kind.
+    #[must_use]
+    pub fn judged_until(&self, kind: JudgmentKind) -> Timestamp {
+        match kind {
+            JudgmentKind::Drift => self.drift_judged_until,
+            JudgmentKind::Performance => self.performance_judged_until,
+            JudgmentKind::Predictions
+            | JudgmentKind::Concept
+            | JudgmentKind::Upstream
+            | JudgmentKind::EstimatedPerformance => self.judged_until.get(&kind).copied().unwrap_or(self.origin),
+        }
+    }
 
     /// When the last run was requested, unless a clock that ran ahead says so: a time to come answers nothing.
     #[must_use]
@@ -206,6 +223,8 @@ impl Model {
                 scheduled_until: event.at,
                 drift_judged_until: *origin,
                 performance_judged_until: *origin,
+                judged_until: BTreeMap::new(),
+                origin: *origin,
                 drift: None,
                 performance: None,
                 cleaned_runs: 0,
@@ -467,6 +486,15 @@ impl Model {
             let (until, last) = match judgment.kind {
                 JudgmentKind::Drift => (&mut self.head.drift_judged_until, &mut self.head.drift),
                 JudgmentKind::Performance => (&mut self.head.performance_judged_until, &mut self.head.performance),
+                JudgmentKind::Predictions
+                | JudgmentKind::Concept
+                | JudgmentKind::Upstream
+                | JudgmentKind::EstimatedPerformance => {
+                    let until = self.head.judged_until.entry(judgment.kind).or_insert(judgment.window.end);
+                    *until = judgment.window.end.max(*until);
+                    self.judgments.insert(judgment.sort(), judgment.clone());
+                    continue;
+                }
             };
             *until = judgment.window.end.max(*until);
             // A revision of an older window changes what is known of it, not what is known last.

@@ -142,8 +142,12 @@ fn missing_windows(recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<Str
         check_every: _,
         schedule: _,
         drift,
+        prediction_drift,
+        concept,
         performance,
         age: _,
+        // Compared by `missing_recent`.
+        volume: _,
         alarms: _,
         events: _,
         cooldown: _,
@@ -151,10 +155,26 @@ fn missing_windows(recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<Str
         budget: _,
         freeze: _,
         loop_breaker: _,
+        upstream,
     } = &proposed.triggers;
     let before = &recorded.triggers;
+    let metrics = |it: &TriggersPolicy| it.drift.as_ref().map(|it| it.features.clone());
+    if drift.is_some() && before.drift.is_some() && metrics(&proposed.triggers) != metrics(before) {
+        return Some("other distances of `drift.features` are asked for than were measured".to_owned());
+    }
+    if concept.is_some() && *concept != before.concept {
+        return Some("the errors were not watched by this detector".to_owned());
+    }
+    if upstream.is_some() && before.upstream.is_none() {
+        return Some("missing values were not counted".to_owned());
+    }
     let wanted = [
         ("drift", drift.as_ref().map(|it| word(&it.metric)), before.drift.as_ref().map(|it| word(&it.metric))),
+        (
+            "prediction_drift",
+            prediction_drift.as_ref().map(|it| word(&it.metric)),
+            before.prediction_drift.as_ref().map(|it| word(&it.metric)),
+        ),
         (
             "performance",
             performance.as_ref().map(|it| word(&it.metric)),
@@ -175,6 +195,9 @@ fn missing_recent(recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<Stri
     let (before, wanted) = (&recorded.triggers, &proposed.triggers);
     if wanted.budget.is_some() && (before.budget.is_none() || before.timezone != wanted.timezone) {
         return Some("the month's runs were not counted for this `budget`".to_owned());
+    }
+    if wanted.volume.is_some() && before.volume.is_none() {
+        return Some("predictions and labels were not counted".to_owned());
     }
     let drift = |it: &TriggersPolicy| it.drift.as_ref().map_or(0, |it| it.persistence.of());
     let performance = |it: &TriggersPolicy| it.performance.as_ref().map_or(0, |it| it.persistence.of());

@@ -12,7 +12,8 @@ use refit_core::trigger::FeatureEvidence;
 use refit_core::{Digest, ObjectUri};
 use refit_data::{Column, Frame, ReadOptions, Values};
 use refit_stats::distance::{
-    Bins, CategoryCounts, CategoryTable, CountPair, NumericColumn, Sample, ks_statistic, psi_null_quantile,
+    Bins, CategoryCounts, CategoryTable, CountPair, NumericColumn, Sample, homogeneity, ks_statistic,
+    psi_null_quantile, wasserstein1,
 };
 use serde::{Deserialize, Serialize};
 
@@ -132,7 +133,15 @@ impl Baseline {
     #[must_use]
     pub fn score(&self, window: &Frame, policy: &DriftPolicy) -> Vec<FeatureEvidence> {
         let columns = window.columns().iter();
-        columns.filter_map(|it| Some(score(self.features.get(&it.name)?, it, policy.metric))).collect()
+        columns.filter_map(|it| Some(score(self.features.get(&it.name)?, it, policy.of(&it.name).metric))).collect()
+    }
+}
+
+/// The distance between two columns.
+pub(super) fn distance(reference: &Column, current: &Column, metric: DriftMetric) -> FeatureEvidence {
+    match summarize(reference) {
+        Some(baseline) => score(&baseline, current, metric),
+        None => FeatureEvidence { name: current.name.clone(), metric, value: None, chance: None },
     }
 }
 
@@ -172,29 +181,46 @@ fn score(baseline: &FeatureBaseline, column: &Column, metric: DriftMetric) -> Fe
             if let Some((reference, current)) = sides {
                 match metric {
                     DriftMetric::Ks => evidence.value = Some(ks_statistic(&reference, &current)),
-                    DriftMetric::Psi => {
+                    DriftMetric::Wasserstein => {
+                        // Undefined for a constant reference: it has no unit.
+                        let unit = Some(reference.std()).filter(|it| 0.0 < *it);
+                        evidence.value = unit.map(|it| wasserstein1(&reference, &current) / it);
+                    }
+                    DriftMetric::Psi | DriftMetric::Js | DriftMetric::CramersV => {
                         let bins = Bins::deciles(&reference);
-                        let counts = (bins.counts(reference.values()), bins.counts(current.values()));
-                        set_psi(&mut evidence, &counts.0, &counts.1);
+                        set_counted(&mut evidence, &bins.counts(reference.values()), &bins.counts(current.values()));
                     }
                 }
             }
         }
         (FeatureBaseline::Categorical { counts }, Values::Categorical(current)) => {
-            // There is no order to take a KS over.
-            evidence.metric = DriftMetric::Psi;
+            // There is no order to take a KS or a Wasserstein distance over.
+            evidence.metric = match metric {
+                DriftMetric::Ks | DriftMetric::Wasserstein => DriftMetric::Psi,
+                DriftMetric::Psi | DriftMetric::Js | DriftMetric::CramersV => metric,
+            };
             let mut reference = CategoryCounts::default();
             for (category, rows) in counts {
                 reference.add(Some(category), *rows);
             }
             let texts: Vec<Option<&str>> = (0..current.codes.len()).map(|row| current.get(row)).collect();
             let table = CategoryTable::new(&reference, &CategoryCounts::new(&texts));
-            set_psi(&mut evidence, &table.reference, &table.current);
+            set_counted(&mut evidence, &table.reference, &table.current);
         }
         // A column of another kind was refused when the file was read.
         (FeatureBaseline::Numeric { .. } | FeatureBaseline::Categorical { .. }, _) => {}
     }
     evidence
+}
+
+/// Sets a distance over counts.
+fn set_counted(evidence: &mut FeatureEvidence, reference: &[u64], current: &[u64]) {
+    let pair = CountPair::new(reference, current).ok();
+    match evidence.metric {
+        DriftMetric::Js => evidence.value = pair.map(|it| it.js_distance_base2()),
+        DriftMetric::CramersV => evidence.value = homogeneity(reference, current).map(|it| it.cramers_v),
+        DriftMetric::Psi | DriftMetric::Ks | DriftMetric::Wasserstein => set_psi(evidence, reference, current),
+    }
 }
 
 fn set_psi(evidence: &mut FeatureEvidence, reference: &[u64], current: &[u64]) {

@@ -61,6 +61,25 @@ fn fits(label: &Label, answer: &Answer) -> bool {
 }
 
 impl Joined {
+    /// The errors of the rows with their times, in the order of their events: 0 or 1 for classes, the absolute error in
+    /// `unit`s for numbers.
+    pub(super) fn errors(&self, task: Task, unit: f64) -> Vec<(i64, f64)> {
+        let rows = self.times.iter().zip(&self.labels).zip(&self.answers);
+        let mut errors: Vec<(i64, f64)> = rows
+            .filter_map(|((time, label), answer)| {
+                let (label, score) = (number_of_label(label)?, number_of_answer(answer)?);
+                let error = match task {
+                    Task::Regression => (label - score).abs() / unit,
+                    Task::Binary | Task::Multiclass => f64::from(u8::from((0.5 <= score) != (0.5 <= label))),
+                };
+                Some((*time, error))
+            })
+            .collect();
+        // Rows of one moment keep the order of their files.
+        errors.sort_by_key(|it| it.0);
+        errors
+    }
+
     /// The value of a metric of the champion that made these predictions; see [`measure`].
     pub(super) fn measure(&self, task: Task, metric: Metric, champion: &Package, seed: &str) -> Option<Measured> {
         match task {

@@ -10,6 +10,7 @@ mod outputs;
 mod predictions;
 mod quality;
 mod segments;
+mod streams;
 mod windows;
 
 pub use baseline::{Baseline, FeatureBaseline};
@@ -17,6 +18,7 @@ pub use classes::{ClassRow, classes_of, score_classes};
 pub use outputs::{CLASSES, measure_outputs, read_outputs};
 pub use predictions::{Predictions, Wanted};
 pub use quality::{compare, compare_returns, measure};
+pub(crate) use windows::count_rows;
 pub use windows::{Collected, collect_windows};
 
 use refit_core::policy::{DataPolicy, FeatureKind, Task};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use refit_core::model::Model;
+use refit_core::plan::Recent;
 use refit_core::policy::{ModelPolicy, Span};
 use refit_core::trigger::{QualityEvidence, Source, WindowEvidence};
 use refit_core::{Digest, ObjectUri, Window};
@@ -11,6 +12,7 @@ use refit_data::{CaptureOptions, Frame, Label, read_capture_with, read_ground_tr
 
 use super::baseline::{Baseline, ensure_baseline};
 use super::joined::join;
+use super::streams::collect_streams;
 use super::{MAX_FILE_BYTES, answers, feature_columns};
 use crate::documents::{parse, window_partition};
 use crate::error::{AppError, chain};
@@ -44,6 +46,7 @@ pub async fn collect_windows(
     context: &Context,
     model: &Model,
     policy: &ModelPolicy,
+    recent: &Recent,
     now: Timestamp,
 ) -> Result<Collected, AppError> {
     let mut collected = Collected::default();
@@ -64,8 +67,7 @@ pub async fn collect_windows(
         }
     }
     if let (Some(performance), Some(champion)) = (&policy.triggers.performance, model.champion()) {
-        let known =
-            policy.data.label_maturity.before(policy.data.label_delay.before(policy.window.lateness.before(now)));
+        let known = labels_known(policy, now);
         // Rows that an earlier champion predicted say nothing about this one.
         let restored_at = head.rolled_back.as_ref().filter(|it| it.to == champion.version).map(|it| it.at);
         let since = restored_at.max(champion.promoted_at).unwrap_or(Timestamp::MIN);
@@ -81,11 +83,32 @@ pub async fn collect_windows(
             collected.windows.push(WindowEvidence::Performance { window, source, rows, quality });
         }
     }
+    collected.windows.extend(collect_streams(context, model, policy, recent, now).await?);
     Ok(collected)
 }
 
+/// Windows that end at or before this time have their labels.
+pub(super) fn labels_known(policy: &ModelPolicy, now: Timestamp) -> Timestamp {
+    policy.data.label_maturity.before(policy.data.label_delay.before(policy.window.lateness.before(now)))
+}
+
+/// How many rows the files of a kind have that begin in `[from, until)`, by the pointers to them.
+///
+/// # Errors
+/// See [`AppError`].
+pub(crate) async fn count_rows(
+    table: &dyn Table,
+    policy: &ModelPolicy,
+    from: Timestamp,
+    until: Timestamp,
+    kind: FileKind,
+) -> Result<u64, AppError> {
+    let found = pointers(table, policy, from, until, kind).await?;
+    Ok(found.iter().filter(|it| from <= it.from && it.from < until).map(|it| it.rows).sum())
+}
+
 /// Names the data of a window that is judged for the first time.
-fn source(capture: Option<&Frame>) -> Source {
+pub(super) fn source(capture: Option<&Frame>) -> Source {
     let times = capture.and_then(|it| it.find_column("ts")).and_then(|it| it.values.as_time()).unwrap_or_default();
     let hours: BTreeSet<i64> = times.iter().flatten().map(|it| it.div_euclid(HOUR_MICROS)).collect();
     let hours = u32::try_from(hours.len()).unwrap_or(u32::MAX);
@@ -94,7 +117,7 @@ fn source(capture: Option<&Frame>) -> Source {
 
 /// The windows that closed after `judged` and until `until`, oldest first. After a long silence only the newest: what was
 /// true weeks ago is no reason to retrain today.
-fn newest_closed(policy: &ModelPolicy, judged: Timestamp, until: Timestamp) -> Vec<Window> {
+pub(super) fn newest_closed(policy: &ModelPolicy, judged: Timestamp, until: Timestamp) -> Vec<Window> {
     let limit = (MAX_JUDGED_FEATURES / policy.data.features.len().max(1)).clamp(1, MAX_WINDOWS);
     let length = policy.window.hop.as_seconds().saturating_mul(i64::try_from(limit).unwrap_or(i64::MAX));
     let since = policy.window.hop.floor(Span::seconds(length).before(until));
@@ -149,7 +172,11 @@ async fn find_baseline(context: &Context, policy: &ModelPolicy) -> Result<Option
 }
 
 /// The rows captured in a window; `None` without any file.
-async fn read_captures(context: &Context, policy: &ModelPolicy, window: &Window) -> Result<Option<Frame>, AppError> {
+pub(super) async fn read_captures(
+    context: &Context,
+    policy: &ModelPolicy,
+    window: &Window,
+) -> Result<Option<Frame>, AppError> {
     let features = feature_columns(&policy.data);
     let options =
         CaptureOptions { features: &features, score_key: &policy.data.prediction, answers: answers(policy.task) };
@@ -168,7 +195,7 @@ async fn read_captures(context: &Context, policy: &ModelPolicy, window: &Window)
 }
 
 /// Labels by inference id that arrived since the window began; the one that arrived last wins.
-async fn read_labels(
+pub(super) async fn read_labels(
     context: &Context,
     policy: &ModelPolicy,
     window: &Window,

@@ -102,12 +102,12 @@ impl Planner for Check<'_> {
         };
         let is_due = next_check(&model.head, policy, situation.now) <= situation.now;
         let recent = if is_due || manual.is_some() {
-            load_recent(&*context.ports.table, &model.head, policy, situation.now).await?
+            load_recent(&*context.ports.table, &model.head, policy, model.champion(), situation.now).await?
         } else {
             Recent::default()
         };
         let windows = if manual.is_none() && is_due {
-            collect_windows(context, model, policy, situation.now).await?.windows
+            collect_windows(context, model, policy, &recent, situation.now).await?.windows
         } else {
             Vec::new()
         };

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-pub use check::{CheckInputs, ManualRequest, Recent, budget_from, next_check, plan_check};
+pub use check::{CheckInputs, ManualRequest, Recent, Volume, budget_from, next_check, plan_check};
 pub use dispatch::{Dispatch, Fleet, Holder, Queue, QueueEntry, Slots, plan_dispatch};
 pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, plan_evaluate};
 pub use look::{next_idle_look, next_look};
@@ -250,6 +250,17 @@ pub enum Refusal {
         setbacks: u32,
         /// How many stop it.
         limit: u32,
+    },
+    /// What the model is fed with is broken: a new model would learn from it.
+    #[error("upstream is broken: {0}")]
+    UpstreamBroken(String),
+    /// Too little came in to consider anything.
+    #[error("volume: {predictions} predictions since the last run, {limit} are needed before a run is considered")]
+    Volume {
+        /// How many there were.
+        predictions: u64,
+        /// How many are needed.
+        limit: u64,
     },
     /// A person suspended the model's triggers.
     #[error("suspended by {by} at {at}: {reason}; resume the model first")]

@@ -25,8 +25,9 @@ pub use gate::{CustomMetric, GateMetric, GatePolicy};
 pub use read::{Problem, Problems, read, schema};
 pub use span::{Span, SpanError};
 pub use triggers::{
-    AlarmPolicy, BudgetPolicy, Combination, DriftMetric, DriftPolicy, EventPolicy, Freeze, LoopBreaker,
-    PerformancePolicy, Persistence, TriggersPolicy,
+    AlarmPolicy, BudgetPolicy, Combination, DetectorPolicy, DriftMetric, DriftPolicy, EventPolicy, FeatureDriftPolicy,
+    Freeze, LoopBreaker, PerformancePolicy, Persistence, PredictionDriftPolicy, TriggersPolicy, UpstreamPolicy,
+    VolumeLimit, VolumePolicy,
 };
 pub use zone::{Zone, ZoneError};
 

@@ -203,8 +203,11 @@ fn a_full_document_reads_as_typed() {
                   "threshold": 0.25,
                   "share": 0.5,
                   "persistence": "1/1",
-                  "min_rows": 200
+                  "min_rows": 200,
+                  "features": {}
                 },
+                "prediction_drift": null,
+                "concept": null,
                 "performance": {
                   "metric": "mae",
                   "max_drop": 0.05,
@@ -213,12 +216,14 @@ fn a_full_document_reads_as_typed() {
                   "min_rows": 50
                 },
                 "age": "30d",
+                "volume": null,
                 "alarms": [],
                 "events": [],
                 "cooldown": "6d",
                 "budget": null,
                 "freeze": [],
-                "loop_breaker": null
+                "loop_breaker": null,
+                "upstream": null
               },
               "gates": [
                 {
@@ -327,14 +332,18 @@ fn what_is_left_out_has_its_default() {
                 "check_every": "1m",
                 "schedule": null,
                 "drift": null,
+                "prediction_drift": null,
+                "concept": null,
                 "performance": null,
                 "age": null,
+                "volume": null,
                 "alarms": [],
                 "events": [],
                 "cooldown": "0s",
                 "budget": null,
                 "freeze": [],
-                "loop_breaker": null
+                "loop_breaker": null,
+                "upstream": null
               },
               "gates": [],
               "promotion": {
@@ -527,7 +536,7 @@ fn unknown_keys_get_a_suggestion() {
             6:5: models[0]: required key `task` is missing
             7:5: models[0].taks: unknown key `taks`; did you mean `task`?
             37:7: models[0].triggers.Cooldown: unknown key `Cooldown`; did you mean `cooldown`?
-            31:7: models[0].triggers["a b"]: unknown key `a b`; use `when`, `check_every`, `schedule`, `drift`, `performance`, `age`, `alarms`, `events`, `cooldown`, `budget`, `freeze`, `loop_breaker`
+            31:7: models[0].triggers["a b"]: unknown key `a b`; use `when`, `check_every`, `schedule`, `drift`, `prediction_drift`, `concept`, `performance`, `age`, `volume`, `alarms`, `events`, `cooldown`, `budget`, `freeze`, `loop_breaker`, `upstream`
         "#]],
     );
 }
@@ -952,11 +961,19 @@ fn triggers_and_guards_are_read_strictly() {
         "budget: { runs_per_month: 8 }",
         "freeze: [{ from: 2026-12-20, to: 2027-01-03 }, { from: 2027-04-02, to: 2027-04-02 }]",
         "loop_breaker: { rejections: 3 }",
+        "prediction_drift: { metric: js, threshold: 0.1, persistence: 2/2 }",
+        "concept: { detector: page_hinkley, delta: 0, threshold: 20 }",
+        "concept: { detector: adwin }",
+        "volume: { min_predictions: 100, max_predictions: 1000, new_records: 1000 }",
+        "volume: { max_predictions: learned }",
+        "upstream: { max_null_rate: 0 }",
     ];
     for line in good {
         accepted(&patched("      when: any\n", &format!("      {line}\n")));
     }
     accepted(&patched("share: 0.5", "share: 0.5, persistence: 2/3"));
+    accepted(&patched("share: 0.5", "share: 0.5, features: { distance: { metric: wasserstein, threshold: 2 } }"));
+    accepted(&patched("share: 0.5", "share: 0.5, features: { carrier: { metric: cramers_v, threshold: 0.3 } }"));
     let bad = [
         "when: most",
         "when: { at_least: 0 }",
@@ -977,10 +994,29 @@ fn triggers_and_guards_are_read_strictly() {
         "freeze: [{ from: 20261220, to: 2027-01-03T00:00 }]",
         "loop_breaker: { rejections: 0 }",
         "loop_breaker: { rejection: 3 }",
+        "prediction_drift: { metric: js, threshold: 1.1 }",
+        "concept: {}",
+        "concept: { detector: ddm }",
+        "concept: { detector: adwin, threshold: 3 }",
+        "concept: { detector: adwin, delta: 1 }",
+        "volume: {}",
+        "volume: { max_predictions: learnt }",
+        "volume: { min_predictions: 100, max_predictions: 10 }",
+        "when: { at_least: 4 }\n      volume: { min_predictions: 100 }",
+        "upstream: { max_null_rate: 1 }",
     ];
     let mut out = String::new();
     for line in bad {
         writeln!(out, "{}", refused(&patched("      when: any\n", &format!("      {line}\n")))).unwrap_or_default();
+    }
+    for features in [
+        "{ distanse: {} }",
+        "{ distance: { metric: ks, threshold: 2 } }",
+        "{ carrier: { metric: ks, threshold: 0.1 } }",
+        "{ distance: { metric: psi } }",
+    ] {
+        let text = patched("share: 0.5", &format!("share: 0.5, features: {features}"));
+        writeln!(out, "{}", refused(&text)).unwrap_or_default();
     }
     for persistence in ["3/2", "0/3", "2", "13/13", "2/3/4", "+2/3", "all", "[2, 3]"] {
         let text = patched("share: 0.5", &format!("share: 0.5, persistence: {persistence}"));
@@ -989,7 +1025,7 @@ fn triggers_and_guards_are_read_strictly() {
     expect![[r#"
         31:13: models[0].triggers.when: unknown word `most`; use `any`, `all`
         31:25: models[0].triggers.when.at_least: `0` is out of range: it must be 1 to 100
-        31:25: models[0].triggers.when.at_least: 3 of the conditions `drift`, `performance`, `age` are given, so 4 never hold; schedules, alarms, events and people each suffice alone
+        31:25: models[0].triggers.when.at_least: 3 of the conditions `drift`, `prediction_drift`, `concept`, `performance`, `age`, `volume` are given, so 4 never hold; schedules, alarms, events and people each suffice alone
         31:7: models[0].triggers.when: required key `at_least` is missing
         31:15: models[0].triggers.when.atleast: unknown key `atleast`; did you mean `at_least`?
         31:7: models[0].triggers.when: required key `at_least` is missing
@@ -1010,6 +1046,20 @@ fn triggers_and_guards_are_read_strictly() {
         31:35: models[0].triggers.loop_breaker.rejections: `0` is out of range: it must be 1 to 100
         31:7: models[0].triggers.loop_breaker: required key `rejections` is missing
         31:23: models[0].triggers.loop_breaker.rejection: unknown key `rejection`; did you mean `rejections`?
+        31:50: models[0].triggers.prediction_drift.threshold: `1.1` is out of range: a `js` distance is at most 1, so this never fires
+        31:7: models[0].triggers.concept: required key `detector` is missing
+        31:28: models[0].triggers.concept.detector: `ddm` needs errors of 0 or 1; use `page_hinkley` or `adwin` for `regression`
+        31:46: models[0].triggers.concept.threshold: `adwin` has no `threshold`; remove it
+        31:42: models[0].triggers.concept.delta: `1` is out of range: it must be 0 or above and below 1
+        31:7: models[0].triggers.volume: it needs `min_predictions`, `max_predictions` or `new_records`
+        31:34: models[0].triggers.volume.max_predictions: expected a whole number, found the text `learnt`
+        31:7: models[0].triggers.volume: `max_predictions` 10 is below `min_predictions` 100
+        31:25: models[0].triggers.when.at_least: 3 of the conditions `drift`, `prediction_drift`, `concept`, `performance`, `age`, `volume` are given, so 4 never hold; schedules, alarms, events and people each suffice alone
+        31:34: models[0].triggers.upstream.max_null_rate: `1` is out of range: it must be a share from 0 to below 1 (5 % is `0.05`)
+        34:69: models[0].triggers.drift.features.distanse: `distanse` is none of `data.features`
+        34:104: models[0].triggers.drift.features.distance.threshold: `2` is out of range: a `ks` distance is at most 1, so this never fires
+        34:88: models[0].triggers.drift.features.carrier.metric: `ks` needs an order, and categories have none; use `psi`, `js` or `cramers_v`
+        34:69: models[0].triggers.drift.features.distance: `psi` needs a `threshold` of its own
         34:70: models[0].triggers.drift.persistence: `3/2` is not `m/n`: m of the last n windows, 1 <= m <= n <= 12, such as `2/3`
         34:70: models[0].triggers.drift.persistence: `0/3` is not `m/n`: m of the last n windows, 1 <= m <= n <= 12, such as `2/3`
         34:70: models[0].triggers.drift.persistence: `2` is not `m/n`: m of the last n windows, 1 <= m <= n <= 12, such as `2/3`
@@ -1027,9 +1077,7 @@ fn what_is_not_built_is_refused_by_name() {
         ("    task: regression\n", "preset: lightgbm"),
         ("    task: regression\n", "watch: { for: 24h, rollback: automatic }"),
         ("      strategy: full\n", "  resources: { instance: ml.m5.large }"),
-        ("      when: any\n", "  volume: { min_predictions: 100 }"),
         ("      when: any\n", "  estimated_performance: { metric: auc }"),
-        ("      when: any\n", "  upstream: { max_null_rate: 0.5 }"),
     ];
     let mut out = String::new();
     for (before, line) in lines {
@@ -1039,14 +1087,12 @@ fn what_is_not_built_is_refused_by_name() {
         8:5: models[0].preset: `preset` is not built yet; remove it
         8:5: models[0].watch: `watch` is not built yet; remove it
         14:7: models[0].pipeline.resources: `pipeline.resources` is not built yet; remove it
-        32:7: models[0].triggers.volume: `triggers.volume` is not built yet; remove it
         32:7: models[0].triggers.estimated_performance: `triggers.estimated_performance` is not built yet; remove it
-        32:7: models[0].triggers.upstream: `triggers.upstream` is not built yet; remove it
     "#]]
     .assert_eq(&out);
     check(
         &[
-            ("share: 0.5", "share: 0.5, features: { distance: { metric: ks } }"),
+            ("share: 0.5", "share: 0.5, warn: 0.1"),
             ("strategy: immediate", "steps: [5, 100], bake: 30m, guardrails: [], on_no_data: hold"),
             ("strategy: immediate", "strategy: canary"),
             ("strategy: immediate", "strategy: canari"),
@@ -1054,7 +1100,7 @@ fn what_is_not_built_is_refused_by_name() {
             ("task: regression", "task: multi"),
         ],
         expect![[r#"
-            34:57: models[0].triggers.drift.features: `triggers.drift.features` is not built yet; remove it
+            34:57: models[0].triggers.drift.warn: `triggers.drift.warn` is not built yet; remove it
             47:16: models[0].rollout.steps: `rollout.steps` is not built yet; remove it
             47:33: models[0].rollout.bake: `rollout.bake` is not built yet; remove it
             47:44: models[0].rollout.guardrails: `rollout.guardrails` is not built yet; remove it

@@ -1,5 +1,6 @@
 //! When to retrain: the part of a model's policy that triggers and guards read.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::civil::Date;
@@ -24,10 +25,16 @@ pub struct TriggersPolicy {
     pub schedule: Option<Cron>,
     /// Condition: the inputs moved.
     pub drift: Option<DriftPolicy>,
+    /// Condition: the predictions moved.
+    pub prediction_drift: Option<PredictionDriftPolicy>,
+    /// Condition: the champion's errors grew.
+    pub concept: Option<DetectorPolicy>,
     /// Condition: measured quality got worse.
     pub performance: Option<PerformancePolicy>,
     /// Condition: the last retraining is longer ago than this.
     pub age: Option<Span>,
+    /// Condition: so much came in; and the least that has to come in before anything is considered.
+    pub volume: Option<VolumePolicy>,
     /// Calls: alarms that go off.
     pub alarms: Vec<AlarmPolicy>,
     /// Calls: events that match.
@@ -40,6 +47,34 @@ pub struct TriggersPolicy {
     pub freeze: Vec<Freeze>,
     /// Guard: stops retraining by itself when its candidates are refused again and again.
     pub loop_breaker: Option<LoopBreaker>,
+    /// Guard: what the model is fed must be whole.
+    pub upstream: Option<UpstreamPolicy>,
+}
+
+impl TriggersPolicy {
+    /// Triggers that never ask for a run.
+    #[cfg(test)]
+    pub(crate) fn none() -> TriggersPolicy {
+        TriggersPolicy {
+            when: Combination::Any,
+            timezone: Zone::utc(),
+            check_every: Span::hours(1),
+            schedule: None,
+            drift: None,
+            prediction_drift: None,
+            concept: None,
+            performance: None,
+            age: None,
+            volume: None,
+            alarms: Vec::new(),
+            events: Vec::new(),
+            cooldown: Span::ZERO,
+            budget: None,
+            freeze: Vec::new(),
+            loop_breaker: None,
+            upstream: None,
+        }
+    }
 }
 
 /// How many of the configured conditions must hold. A condition is one key of `triggers`: `performance` is one, whether its
@@ -135,6 +170,45 @@ pub enum DriftMetric {
     Psi,
     /// Two-sample Kolmogorov-Smirnov statistic; categorical features fall back to PSI.
     Ks,
+    /// Jensen-Shannon distance, base 2, over the reference's deciles or over categories; 0 to 1.
+    Js,
+    /// Wasserstein distance in standard deviations of the reference; categorical features fall back to PSI.
+    Wasserstein,
+    /// Cramér's V of the homogeneity test, 0 to 1; numeric features are counted over the reference's deciles.
+    CramersV,
+}
+
+impl DriftMetric {
+    /// The word in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            DriftMetric::Psi => "psi",
+            DriftMetric::Ks => "ks",
+            DriftMetric::Js => "js",
+            DriftMetric::Wasserstein => "wasserstein",
+            DriftMetric::CramersV => "cramers_v",
+        }
+    }
+
+    /// The largest value, where there is one.
+    #[must_use]
+    pub fn largest(self) -> Option<f64> {
+        match self {
+            DriftMetric::Psi | DriftMetric::Wasserstein => None,
+            DriftMetric::Ks | DriftMetric::Js | DriftMetric::CramersV => Some(1.0),
+        }
+    }
+}
+
+/// How one feature is judged, where it differs from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureDriftPolicy {
+    /// The distance.
+    pub metric: DriftMetric,
+    /// The feature has drifted from this distance on; above 0.
+    pub threshold: f64,
 }
 
 /// When inputs count as moved.
@@ -151,6 +225,90 @@ pub struct DriftPolicy {
     pub persistence: Persistence,
     /// Fewer rows in a window make its judgment inconclusive; at least 1. Default 500.
     pub min_rows: u64,
+    /// Features that are judged by another distance or threshold.
+    pub features: BTreeMap<String, FeatureDriftPolicy>,
+}
+
+impl DriftPolicy {
+    /// How a feature is judged.
+    #[must_use]
+    pub fn of(&self, feature: &str) -> FeatureDriftPolicy {
+        let common = FeatureDriftPolicy { metric: self.metric, threshold: self.threshold };
+        self.features.get(feature).copied().unwrap_or(common)
+    }
+}
+
+/// When predictions count as moved: what the champion answered against what it answered on its own hold-out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictionDriftPolicy {
+    /// The distance. Default `psi`.
+    pub metric: DriftMetric,
+    /// They have moved from this distance on; above 0. Default 0.2.
+    pub threshold: f64,
+    /// How many of the last windows must have moved. Default `1/1`.
+    pub persistence: Persistence,
+    /// Fewer predictions in a window make its judgment inconclusive; at least 1. Default 500.
+    pub min_rows: u64,
+}
+
+/// How the champion's errors are watched, in the order of their events. An error is 0 or 1 for classes; for numbers it is the
+/// absolute error in units of the champion's mean absolute error on its hold-out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "detector", rename_all = "snake_case", deny_unknown_fields)]
+pub enum DetectorPolicy {
+    /// The Page-Hinkley test for an increase.
+    PageHinkley {
+        /// The excess over the running mean that is tolerated. Default 0.005.
+        delta: f64,
+        /// The excess added up that alarms. Default 50.
+        threshold: f64,
+        /// Nothing is said before so many rows. Default 30.
+        warm_up: u64,
+    },
+    /// The drift detection method; for classes only.
+    Ddm {
+        /// How many standard deviations above its best the error rate alarms. Default 3.
+        threshold: f64,
+        /// Nothing is said before so many rows. Default 30.
+        warm_up: u64,
+    },
+    /// Adaptive windowing; an error e of a number is taken as e / (1 + e), because it needs values in [0, 1].
+    Adwin {
+        /// The probability of a false alarm at one look. Default 0.002.
+        delta: f64,
+    },
+}
+
+/// How much data asks for a run, and how little forbids one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumePolicy {
+    /// Guard: fewer predictions since the last run, and nothing is considered but what a person asks for.
+    pub min_predictions: Option<u64>,
+    /// Fires at so many predictions since the last run.
+    pub max_predictions: Option<VolumeLimit>,
+    /// Fires at so many labels that arrived since the champion's training data ended.
+    pub new_records: Option<u64>,
+}
+
+/// From how many predictions on a run is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumeLimit {
+    /// This many.
+    Fixed(u64),
+    /// As many as there were in the longest of the last intervals between runs.
+    Learned,
+}
+
+/// What the model must be fed with.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamPolicy {
+    /// A feature without a value in more than this share of a window's rows is broken; in [0, 1). A column that is missing
+    /// has none in all of them.
+    pub max_null_rate: f64,
 }
 
 /// When measured quality counts as worse.

@@ -1,12 +1,16 @@
 //! Judges closed windows: pure rules over measured numbers.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{CauseKind, FeatureJudgment, Judgment, JudgmentKind, QualityJudgment, Source, WindowVerdict};
 use crate::names::Digest;
 use crate::package::{Measured, Package};
-use crate::policy::{Direction, DriftMetric, DriftPolicy, PerformancePolicy};
+use crate::policy::{
+    Direction, DriftMetric, DriftPolicy, PerformancePolicy, PredictionDriftPolicy, TriggersPolicy, UpstreamPolicy,
+};
 use crate::window::Window;
 
 /// Student's t quantile of 0.999 for 1 to 30 degrees of freedom (Abramowitz and Stegun, table 26.10): an error estimated
@@ -90,25 +94,71 @@ pub enum WindowEvidence {
         /// The measured quality.
         quality: QualityEvidence,
     },
+    /// The champion's predictions against those on its hold-out.
+    Predictions {
+        /// The window.
+        window: Window,
+        /// On which data.
+        source: Source,
+        /// How many rows the champion predicted in it.
+        rows: u64,
+        /// The distance; without a value when the hold-out's predictions are gone.
+        distance: FeatureEvidence,
+    },
+    /// The champion's errors, one by one.
+    Concept {
+        /// The window.
+        window: Window,
+        /// On which data.
+        source: Source,
+        /// How many errors the detector took.
+        rows: u64,
+        /// How often it alarmed.
+        alarms: u64,
+        /// The event time of the first alarm.
+        first_alarm: Option<Timestamp>,
+        /// Its state afterwards; `None` when errors cannot be measured, because the hold-out's are not known.
+        detector: Option<serde_json::Value>,
+    },
+    /// How many of its inputs have no value.
+    Upstream {
+        /// The window.
+        window: Window,
+        /// On which data.
+        source: Source,
+        /// How many rows it has.
+        rows: u64,
+        /// The share of rows without a value, by feature.
+        null_rates: BTreeMap<String, f64>,
+    },
 }
 
 /// Judges one window against the champion; `None` when the policy does not ask for this kind of judgment.
 #[must_use]
 pub fn judge(
     evidence: &WindowEvidence,
-    drift: Option<&DriftPolicy>,
-    performance: Option<&PerformancePolicy>,
+    policy: &TriggersPolicy,
     champion: Option<&Package>,
     now: Timestamp,
 ) -> Option<Judgment> {
     let (mut judgment, window, source) = match evidence {
         WindowEvidence::Drift { window, source, rows, features } => {
-            (judge_drift(drift?, *rows, features), window, source)
+            (judge_drift(policy.drift.as_ref()?, *rows, features), window, source)
         }
         WindowEvidence::Performance { window, source, rows, quality } => {
-            let policy = performance?;
+            let policy = policy.performance.as_ref()?;
             let baseline = champion.and_then(|it| it.quality.get(&policy.metric));
             (judge_performance(policy, *rows, quality.measured, baseline), window, source)
+        }
+        WindowEvidence::Predictions { window, source, rows, distance } => {
+            (judge_predictions(policy.prediction_drift.as_ref()?, *rows, distance), window, source)
+        }
+        WindowEvidence::Concept { window, source, rows, alarms, first_alarm, detector } => {
+            policy.concept.as_ref()?;
+            (judge_concept(*rows, *alarms, *first_alarm, detector.as_ref()), window, source)
+        }
+        WindowEvidence::Upstream { window, source, rows, null_rates } => {
+            (judge_upstream(policy.upstream.as_ref()?, *rows, null_rates), window, source)
         }
     };
     judgment.window = *window;
@@ -149,6 +199,7 @@ fn blank(kind: JudgmentKind, rows: u64) -> Judgment {
         causes: Vec::new(),
         features: Vec::new(),
         quality: None,
+        detector: None,
     }
 }
 
@@ -161,11 +212,11 @@ fn judge_drift(policy: &DriftPolicy, rows: u64, features: &[FeatureEvidence]) ->
             metric: it.metric,
             value: it.value,
             chance: it.chance,
-            threshold: policy.threshold,
+            threshold: policy.of(&it.name).threshold,
             // Effect *and* significance: a large value that chance alone produces at this size is not drift.
-            is_drifted: it
-                .value
-                .is_some_and(|value| policy.threshold <= value && it.chance.is_none_or(|chance| chance < value)),
+            is_drifted: it.value.is_some_and(|value| {
+                policy.of(&it.name).threshold <= value && it.chance.is_none_or(|chance| chance < value)
+            }),
         })
         .collect();
     if rows < policy.min_rows {
@@ -200,6 +251,84 @@ fn judge_drift(policy: &DriftPolicy, rows: u64, features: &[FeatureEvidence]) ->
             policy.share
         );
         judgment.causes = vec![CauseKind::DataDrift];
+    }
+    judgment
+}
+
+fn judge_predictions(policy: &PredictionDriftPolicy, rows: u64, distance: &FeatureEvidence) -> Judgment {
+    let mut judgment = blank(JudgmentKind::Predictions, rows);
+    let is_beyond = |value: f64| policy.threshold <= value && distance.chance.is_none_or(|chance| chance < value);
+    let is_drifted = distance.value.is_some_and(is_beyond);
+    judgment.features = vec![FeatureJudgment {
+        name: distance.name.clone(),
+        metric: distance.metric,
+        value: distance.value,
+        chance: distance.chance,
+        threshold: policy.threshold,
+        is_drifted,
+    }];
+    let name = distance.metric.name();
+    match distance.value {
+        _ if rows < policy.min_rows => {
+            judgment.verdict = WindowVerdict::Inconclusive;
+            judgment.reason = format!("{rows} of {} predictions needed to compare them", policy.min_rows);
+        }
+        None => {
+            judgment.verdict = WindowVerdict::Inconclusive;
+            judgment.reason = "there are no predictions on the champion's hold-out to compare with".to_owned();
+        }
+        Some(value) => {
+            let chance = distance.chance.map_or_else(String::new, |it| format!(", chance alone gives up to {it:.4}"));
+            let told = format!("{name} {value:.4} between the predictions and those on the hold-out{chance}");
+            if is_drifted {
+                judgment.verdict = WindowVerdict::Drifted;
+                judgment.causes = vec![CauseKind::PredictionDrift];
+                judgment.reason = format!("{told}; reaches {}", policy.threshold);
+            } else {
+                judgment.reason = format!("{told}; below {} or the noise", policy.threshold);
+            }
+        }
+    }
+    judgment
+}
+
+fn judge_concept(rows: u64, alarms: u64, first: Option<Timestamp>, detector: Option<&serde_json::Value>) -> Judgment {
+    let mut judgment = blank(JudgmentKind::Concept, rows);
+    judgment.detector = detector.cloned();
+    if detector.is_none() {
+        judgment.verdict = WindowVerdict::Inconclusive;
+        judgment.reason = "the champion's error on its hold-out is not known: its errors have no unit".to_owned();
+    } else if rows == 0 {
+        judgment.verdict = WindowVerdict::Inconclusive;
+        judgment.reason = "no labelled row that the champion predicted".to_owned();
+    } else if let Some(first) = first {
+        judgment.verdict = WindowVerdict::Degraded;
+        judgment.causes = vec![CauseKind::ConceptDrift];
+        judgment.reason = format!("the errors of {rows} rows alarmed {alarms} times, first at {first}");
+    } else {
+        judgment.reason = format!("the errors of {rows} rows gave no alarm");
+    }
+    judgment
+}
+
+fn judge_upstream(policy: &UpstreamPolicy, rows: u64, null_rates: &BTreeMap<String, f64>) -> Judgment {
+    let mut judgment = blank(JudgmentKind::Upstream, rows);
+    if rows == 0 {
+        judgment.verdict = WindowVerdict::Inconclusive;
+        judgment.reason = "no row to look at".to_owned();
+        return judgment;
+    }
+    let most = policy.max_null_rate;
+    let tell = |(name, rate): (&String, &f64)| {
+        let share = 100.0 * rate;
+        if *rate < 1.0 { format!("`{name}` has no value in {share:.1} %") } else { format!("`{name}` is missing") }
+    };
+    let broken: Vec<String> = null_rates.iter().filter(|(_, rate)| most < **rate).map(tell).collect();
+    if broken.is_empty() {
+        judgment.reason = format!("no feature lacks a value in more than {:.1} % of {rows} rows", 100.0 * most);
+    } else {
+        judgment.verdict = WindowVerdict::Broken;
+        judgment.reason = format!("{} of {rows} rows; at most {:.1} % may lack one", broken.join(", "), 100.0 * most);
     }
     judgment
 }
@@ -300,7 +429,8 @@ mod tests {
 
     fn drift() -> DriftPolicy {
         let persistence = Persistence::ONCE;
-        DriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, share: 0.5, persistence, min_rows: 100 }
+        let features = BTreeMap::new();
+        DriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, share: 0.5, persistence, min_rows: 100, features }
     }
 
     fn policy(max_drop: Option<f64>, floor: Option<f64>) -> PerformancePolicy {
@@ -349,7 +479,8 @@ mod tests {
             rows,
             quality: QualityEvidence { measured: Some(measured(error, 0.1)) },
         };
-        judge(&evidence, None, Some(&policy(None, Some(11.0))), None, time(at)).unwrap_or_else(|| panic!("is wanted"))
+        let triggers = TriggersPolicy { performance: Some(policy(None, Some(11.0))), ..TriggersPolicy::none() };
+        judge(&evidence, &triggers, None, time(at)).unwrap_or_else(|| panic!("is wanted"))
     }
 
     #[test]
@@ -423,5 +554,51 @@ mod tests {
         assert_eq!(verdict(100, &[feature(0.1, 0.01)]), WindowVerdict::Stable);
         assert_eq!(verdict(99, &[feature(0.3, 0.1)]), WindowVerdict::Inconclusive);
         assert_eq!(verdict(100, &[feature(0.3, 0.1), feature(0.0, 0.1), feature(0.0, 0.1)]), WindowVerdict::Stable);
+    }
+
+    #[test]
+    fn inputs_are_broken_when_too_many_values_are_missing() {
+        let policy = UpstreamPolicy { max_null_rate: 0.5 };
+        let verdict = |rows, rates: &[(&str, f64)]| {
+            let rates = rates.iter().map(|(name, rate)| ((*name).to_owned(), *rate)).collect();
+            let judgment = judge_upstream(&policy, rows, &rates);
+            (judgment.verdict, judgment.reason)
+        };
+        let whole = "no feature lacks a value in more than 50.0 % of 10 rows".to_owned();
+        assert_eq!(verdict(10, &[("x", 0.5), ("y", 0.0)]), (WindowVerdict::Stable, whole));
+        let broken = "`x` is missing, `y` has no value in 60.0 % of 10 rows; at most 50.0 % may lack one".to_owned();
+        assert_eq!(verdict(10, &[("x", 1.0), ("y", 0.6)]), (WindowVerdict::Broken, broken));
+        assert_eq!(verdict(0, &[]).0, WindowVerdict::Inconclusive);
+    }
+
+    #[test]
+    fn predictions_move_by_effect_and_significance() {
+        let persistence = Persistence::ONCE;
+        let policy = PredictionDriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, persistence, min_rows: 100 };
+        let verdict = |rows, value, chance| {
+            let name = "prediction".to_owned();
+            let distance = FeatureEvidence { name, metric: DriftMetric::Psi, value, chance };
+            judge_predictions(&policy, rows, &distance).verdict
+        };
+        assert_eq!(verdict(100, Some(0.2), Some(0.1)), WindowVerdict::Drifted);
+        assert_eq!(verdict(100, Some(0.2), Some(0.3)), WindowVerdict::Stable);
+        assert_eq!(verdict(100, Some(0.1), None), WindowVerdict::Stable);
+        assert_eq!(verdict(99, Some(0.9), None), WindowVerdict::Inconclusive);
+        assert_eq!(verdict(100, None, None), WindowVerdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_feature_can_have_a_threshold_of_its_own() {
+        let own = crate::policy::FeatureDriftPolicy { metric: DriftMetric::Js, threshold: 0.05 };
+        let policy = DriftPolicy { features: BTreeMap::from([("y".to_owned(), own)]), ..drift() };
+        let feature = |name: &str| FeatureEvidence {
+            name: name.to_owned(),
+            metric: DriftMetric::Psi,
+            value: Some(0.1),
+            chance: None,
+        };
+        let judgment = judge_drift(&policy, 100, &[feature("x"), feature("y")]);
+        let drifted: Vec<bool> = judgment.features.iter().map(|it| it.is_drifted).collect();
+        assert_eq!(drifted, [false, true]);
     }
 }

@@ -144,6 +144,14 @@ pub enum JudgmentKind {
     Drift,
     /// The champion's predictions against labels.
     Performance,
+    /// The champion's predictions against those on its hold-out.
+    Predictions,
+    /// The champion's errors, one by one.
+    Concept,
+    /// Whether its inputs are whole.
+    Upstream,
+    /// Quality as estimated without labels; nothing estimates it yet.
+    EstimatedPerformance,
 }
 
 impl JudgmentKind {
@@ -153,6 +161,10 @@ impl JudgmentKind {
         match self {
             JudgmentKind::Drift => "drift",
             JudgmentKind::Performance => "performance",
+            JudgmentKind::Predictions => "predictions",
+            JudgmentKind::Concept => "concept",
+            JudgmentKind::Upstream => "upstream",
+            JudgmentKind::EstimatedPerformance => "estimated_performance",
         }
     }
 }
@@ -167,6 +179,8 @@ pub enum WindowVerdict {
     Drifted,
     /// Quality is worse than it may be.
     Degraded,
+    /// What the model is fed with is not whole.
+    Broken,
     /// Too little data to say.
     Inconclusive,
     /// Could not be judged.
@@ -178,7 +192,7 @@ impl WindowVerdict {
     #[must_use]
     pub fn is_conclusive(self) -> bool {
         match self {
-            WindowVerdict::Stable | WindowVerdict::Drifted | WindowVerdict::Degraded => true,
+            WindowVerdict::Stable | WindowVerdict::Drifted | WindowVerdict::Degraded | WindowVerdict::Broken => true,
             WindowVerdict::Inconclusive | WindowVerdict::Errored => false,
         }
     }
@@ -190,6 +204,7 @@ impl WindowVerdict {
             WindowVerdict::Stable => "stable",
             WindowVerdict::Drifted => "drifted",
             WindowVerdict::Degraded => "degraded",
+            WindowVerdict::Broken => "broken",
             WindowVerdict::Inconclusive => "inconclusive",
             WindowVerdict::Errored => "errored",
         }
@@ -255,6 +270,8 @@ pub struct Judgment {
     pub features: Vec<FeatureJudgment>,
     /// The measured value (performance).
     pub quality: Option<QualityJudgment>,
+    /// The detector's state after the window, as `refit-stats` writes it (concept): the next window continues it.
+    pub detector: Option<serde_json::Value>,
 }
 
 impl Judgment {

@@ -93,6 +93,9 @@ fn small(report: &Report<'_>, name: &str, points: &[Point<'_>]) -> Markup {
     let metric = match points.last().map(|it| it.1.metric) {
         Some(DriftMetric::Psi) => "PSI",
         Some(DriftMetric::Ks) => "KS",
+        Some(DriftMetric::Js) => "Jensen-Shannon",
+        Some(DriftMetric::Wasserstein) => "Wasserstein",
+        Some(DriftMetric::CramersV) => "Cramér's V",
         None => "",
     };
     let told = format!("{} windows drifted of {}", drifted, points.len());

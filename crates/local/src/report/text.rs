@@ -294,6 +294,7 @@ pub(super) fn window_verdict(verdict: WindowVerdict) -> Markup {
         WindowVerdict::Stable => badge(Tone::Good, "stable"),
         WindowVerdict::Drifted => badge(Tone::Bad, "drifted"),
         WindowVerdict::Degraded => badge(Tone::Bad, "degraded"),
+        WindowVerdict::Broken => badge(Tone::Bad, "broken"),
         WindowVerdict::Inconclusive => badge(Tone::Unsure, "inconclusive"),
         WindowVerdict::Errored => badge(Tone::Bad, "errored"),
     }

@@ -104,16 +104,21 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
             (AlertKind::Drift, format!("{model}: retraining as {run}"), format!("Why:\n{}", list_causes(causes)))
         }
         Fact::TriggersChecked { judgments, .. } => {
+            let is_broken = judgments.iter().any(|it| it.verdict == WindowVerdict::Broken);
             let moved: Vec<String> = judgments
                 .iter()
-                .filter(|it| matches!(it.verdict, WindowVerdict::Drifted | WindowVerdict::Degraded))
+                .filter(|it| matches!(it.verdict, WindowVerdict::Drifted | WindowVerdict::Degraded | WindowVerdict::Broken))
                 .map(|it| format!("- {} {}: {}", it.kind.name(), it.window, it.reason))
                 .collect();
             if moved.is_empty() {
                 return None;
             }
             let body = format!("No run was requested; `refit explain` says why.\n{}", moved.join("\n"));
-            (AlertKind::Drift, format!("{model}: data or quality moved"), body)
+            if is_broken {
+                (AlertKind::Failure, format!("{model}: its inputs are not whole"), body)
+            } else {
+                (AlertKind::Drift, format!("{model}: data or quality moved"), body)
+            }
         }
         Fact::CandidateEvaluated { run, package, evaluation, next } => {
             let version = package.version;

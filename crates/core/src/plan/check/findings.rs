@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 
-use super::CheckInputs;
+use super::{CheckInputs, Volume};
 use crate::model::Head;
-use crate::policy::Persistence;
+use crate::policy::{Persistence, VolumeLimit};
 use crate::trigger::{CauseKind, Finding, FindingOutcome, Judgment, JudgmentKind};
 
 pub(super) fn find(inputs: &CheckInputs<'_>, judgments: &[Judgment]) -> Vec<Finding> {
@@ -35,6 +36,25 @@ pub(super) fn find(inputs: &CheckInputs<'_>, judgments: &[Judgment]) -> Vec<Find
         let (outcome, reason) = persisting.find(JudgmentKind::Drift, CauseKind::DataDrift, drift.persistence);
         add(CauseKind::DataDrift, outcome, reason);
     }
+    if let Some(predictions) = &triggers.prediction_drift {
+        let kind = CauseKind::PredictionDrift;
+        let (outcome, reason) = persisting.find(JudgmentKind::Predictions, kind, predictions.persistence);
+        add(kind, outcome, reason);
+    }
+    if triggers.concept.is_some() {
+        let (outcome, reason) = persisting.find_alarm(JudgmentKind::Concept, CauseKind::ConceptDrift);
+        add(CauseKind::ConceptDrift, outcome, reason);
+    }
+    if let (Some(policy), Some(volume)) = (&triggers.volume, &inputs.recent.volume) {
+        if let Some(limit) = policy.max_predictions {
+            let (outcome, reason) = find_predictions(limit, volume);
+            add(CauseKind::PredictionVolume, outcome, reason);
+        }
+        if let Some(limit) = policy.new_records {
+            let (outcome, reason) = find_records(limit, volume);
+            add(CauseKind::NewRecords, outcome, reason);
+        }
+    }
     if let Some(max) = triggers.age {
         let since = inputs
             .model
@@ -61,6 +81,34 @@ pub(super) fn find(inputs: &CheckInputs<'_>, judgments: &[Judgment]) -> Vec<Find
         add(signal.kind, FindingOutcome::Fired, format!("{} ({})", signal.reason, signal.source));
     }
     findings
+}
+
+/// How many intervals between runs are needed to learn from, and how many are looked at.
+const INTERVALS: RangeInclusive<usize> = 3..=5;
+
+fn find_predictions(limit: VolumeLimit, volume: &Volume) -> (FindingOutcome, String) {
+    let (limit, told) = match limit {
+        VolumeLimit::Fixed(limit) => (limit, "are allowed".to_owned()),
+        VolumeLimit::Learned => {
+            let intervals = &volume.intervals[..volume.intervals.len().min(*INTERVALS.end())];
+            let Some(longest) = intervals.iter().max().filter(|_| *INTERVALS.start() <= intervals.len()) else {
+                let (known, needed) = (intervals.len(), INTERVALS.start());
+                let reason = format!("{known} of {needed} intervals between runs needed to learn how many are usual");
+                return (FindingOutcome::Inconclusive, reason);
+            };
+            ((*longest).max(1), format!("were made in the longest of the last {} intervals", intervals.len()))
+        }
+    };
+    let reason = format!("{} predictions since the last run, {limit} {told}", volume.predictions);
+    (if limit <= volume.predictions { FindingOutcome::Fired } else { FindingOutcome::Quiet }, reason)
+}
+
+fn find_records(limit: u64, volume: &Volume) -> (FindingOutcome, String) {
+    let Some(labels) = volume.labels else {
+        return (FindingOutcome::Inconclusive, "there is no champion yet".to_owned());
+    };
+    let reason = format!("{labels} labels arrived since the champion's training data ended, {limit} ask for a run");
+    (if limit <= labels { FindingOutcome::Fired } else { FindingOutcome::Quiet }, reason)
 }
 
 /// The judgments that a check looks at.
@@ -97,6 +145,22 @@ impl<'a> Persisting<'a> {
     /// Whether no run was requested since a judgment gives its causes.
     fn is_unanswered(&self, judgment: &Judgment) -> bool {
         self.head.last_run_before(self.now).is_none_or(|it| it < judgment.caused_at)
+    }
+
+    /// Whether any window since the last run alarmed. A detector begins anew after an alarm, so that the window after it is
+    /// quiet again: an alarm stands until a run answers it.
+    fn find_alarm(&self, kind: JudgmentKind, cause: CauseKind) -> (FindingOutcome, String) {
+        let windows = self.windows(kind);
+        let alarm = windows.iter().find(|it| it.causes.contains(&cause) && self.is_unanswered(it));
+        let (judgment, outcome) = match (alarm, windows.first()) {
+            (Some(alarm), _) => (*alarm, FindingOutcome::Fired),
+            (None, Some(newest)) if newest.verdict.is_conclusive() => (*newest, FindingOutcome::Quiet),
+            (None, Some(newest)) => (*newest, FindingOutcome::Inconclusive),
+            (None, None) => {
+                return (FindingOutcome::Inconclusive, "no window of this champion is closed yet".to_owned());
+            }
+        };
+        (outcome, format!("{}: {}", judgment.window, judgment.reason))
     }
 
     /// What the newest judgments say. They ask for a run until one was requested at or after one of them; a window that

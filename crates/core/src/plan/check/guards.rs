@@ -10,11 +10,20 @@ use super::CheckInputs;
 use crate::guard::Guard;
 use crate::plan::Refusal;
 use crate::policy::TriggersPolicy;
+use crate::trigger::{Judgment, JudgmentKind, WindowVerdict};
 
 /// What forbids a run now, the cooldown last: whoever reads "use --force" first would find another guard behind it.
-pub(super) fn guards(inputs: &CheckInputs<'_>) -> Vec<Refusal> {
-    let all =
-        [run_active(inputs), suspended(inputs), looping(inputs), frozen(inputs), over_budget(inputs), cooling(inputs)];
+pub(super) fn guards(inputs: &CheckInputs<'_>, fresh: &[Judgment]) -> Vec<Refusal> {
+    let all = [
+        run_active(inputs),
+        suspended(inputs),
+        looping(inputs),
+        frozen(inputs),
+        over_budget(inputs),
+        upstream(inputs, fresh),
+        too_little(inputs),
+        cooling(inputs),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -56,6 +65,22 @@ fn over_budget(inputs: &CheckInputs<'_>) -> Option<Refusal> {
 #[must_use]
 pub fn budget_from(policy: &TriggersPolicy, now: Timestamp) -> Option<Timestamp> {
     policy.timezone.start_of(policy.timezone.date(now).first_of_month())
+}
+
+/// The newest window whose inputs were looked at is not whole. A person's request is held back, too: it would train on it.
+fn upstream(inputs: &CheckInputs<'_>, fresh: &[Judgment]) -> Option<Refusal> {
+    inputs.policy.triggers.upstream?;
+    let all = inputs.recent.judgments.iter().chain(fresh);
+    let seen = all.filter(|it| it.kind == JudgmentKind::Upstream && it.verdict.is_conclusive());
+    let newest = seen.max_by_key(|it| it.age())?;
+    let is_broken = newest.verdict == WindowVerdict::Broken;
+    is_broken.then(|| Refusal::UpstreamBroken(format!("{}: {}", newest.window, newest.reason)))
+}
+
+fn too_little(inputs: &CheckInputs<'_>) -> Option<Refusal> {
+    let limit = inputs.policy.triggers.volume?.min_predictions?;
+    let predictions = inputs.recent.volume.as_ref()?.predictions;
+    (inputs.manual.is_none() && predictions < limit).then_some(Refusal::Volume { predictions, limit })
 }
 
 fn cooling(inputs: &CheckInputs<'_>) -> Option<Refusal> {

@@ -44,6 +44,20 @@ pub struct Recent {
     pub judgments: Vec<Judgment>,
     /// When the runs since [`budget_from`] were requested.
     pub requested: Vec<Timestamp>,
+    /// How much came in; `None` when the policy does not ask.
+    pub volume: Option<Volume>,
+}
+
+/// How much data came in, counted from the files that were taken in. A file counts as a whole, by its first event.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// Predictions since the last run was requested, or since the watch began.
+    pub predictions: u64,
+    /// Predictions between the last runs, newest interval first.
+    pub intervals: Vec<u64>,
+    /// Labels that arrived since the champion's training data ended; `None` without a champion.
+    pub labels: Option<u64>,
 }
 
 /// What a check looks at.
@@ -90,14 +104,11 @@ pub fn plan_check(inputs: &CheckInputs<'_>) -> Plan {
     }
     let triggers = &inputs.policy.triggers;
     let champion = inputs.model.champion();
-    let judgments: Vec<Judgment> = inputs
-        .windows
-        .iter()
-        .filter_map(|it| judge(it, triggers.drift.as_ref(), triggers.performance.as_ref(), champion, inputs.now))
-        .collect();
+    let judgments: Vec<Judgment> =
+        inputs.windows.iter().filter_map(|it| judge(it, triggers, champion, inputs.now)).collect();
     let mut findings = find(inputs, &judgments);
     combine(triggers, &mut findings);
-    let guards = guards(inputs);
+    let guards = guards(inputs, &judgments);
     if let (Some(guard), true) = (guards.first(), inputs.manual.is_some()) {
         return Plan::Refuse(guard.clone());
     }

@@ -102,6 +102,7 @@ impl Bench {
             causes: causes.to_vec(),
             features: Vec::new(),
             quality: None,
+            detector: None,
         });
         self
     }
@@ -427,4 +428,66 @@ fn an_alarm_that_the_policy_no_longer_maps_asks_for_nothing() {
     bench.check(&expect![[r#"
         no retraining: no trigger fired
     "#]]);
+}
+
+#[test]
+fn an_alarm_of_a_detector_stands_until_a_run_answers_it() {
+    let drift = [CauseKind::ConceptDrift];
+    let alarmed = || {
+        let bench = Bench::new("concept: { detector: adwin }, cooldown: 7d").at("2026-03-10T00:00:00Z");
+        let bench = bench.judged(JudgmentKind::Concept, 3, WindowVerdict::Degraded, &drift);
+        bench.judged(JudgmentKind::Concept, 4, WindowVerdict::Stable, &[])
+    };
+    alarmed().check(&expect![[r#"
+        retrain as m-r0001: concept_drift
+          concept_drift Fired: [2026-03-02T00:00:00Z, 2026-03-03T00:00:00Z): degraded on day 3
+    "#]]);
+    alarmed().ran(RunStatus::Failed).at("2026-03-20T00:00:00Z").check(&expect![[r#"
+        no retraining: no trigger fired
+          concept_drift Quiet: [2026-03-03T00:00:00Z, 2026-03-04T00:00:00Z): stable on day 4
+    "#]]);
+}
+
+#[test]
+fn a_broken_upstream_blocks_a_person_too_until_a_window_is_whole() {
+    let bench = || Bench::new(&format!("{ALARMS}, upstream: {{ max_null_rate: 0.5 }}")).at("2026-03-20T00:00:00Z");
+    let broken = bench().judged(JudgmentKind::Upstream, 3, WindowVerdict::Broken, &[]).called();
+    broken.check(&expect![[r#"
+        no retraining: suppressed
+          alarm Suppressed: slow (arn:aws:cloudwatch:us-east-1:000000000000:alarm:latency); suppressed: upstream is broken: [2026-03-02T00:00:00Z, 2026-03-03T00:00:00Z): broken on day 3
+    "#]]);
+    assert!(matches!(broken.plan(Some(&manual(true))), Plan::Refuse(Refusal::UpstreamBroken(_))));
+    // A window without rows says nothing; a whole one ends it.
+    let empty = broken.judged(JudgmentKind::Upstream, 4, WindowVerdict::Inconclusive, &[]);
+    assert!(matches!(empty.plan(Some(&manual(true))), Plan::Refuse(Refusal::UpstreamBroken(_))));
+    let whole = empty.judged(JudgmentKind::Upstream, 5, WindowVerdict::Stable, &[]);
+    assert!(matches!(whole.plan(Some(&manual(true))), Plan::Record(_)));
+}
+
+#[test]
+fn volumes_fire_are_learned_and_guard() {
+    let bench = |volume: &str, predictions, intervals: &[u64]| {
+        let mut bench = Bench::new(&format!("{ALARMS}, volume: {{ {volume} }}")).at("2026-03-20T00:00:00Z");
+        bench.recent.volume = Some(Volume { predictions, intervals: intervals.to_vec(), labels: None });
+        bench
+    };
+    bench("max_predictions: 1000, new_records: 10", 1_000, &[]).check(&expect![[r#"
+        retrain as m-r0001: prediction_volume
+          prediction_volume Fired: 1000 predictions since the last run, 1000 are allowed
+          new_records Inconclusive: there is no champion yet
+    "#]]);
+    bench("max_predictions: learned", 1_000, &[900, 800]).check(&expect![[r#"
+        no retraining: no trigger fired
+          prediction_volume Inconclusive: 2 of 3 intervals between runs needed to learn how many are usual
+    "#]]);
+    bench("max_predictions: learned", 899, &[500, 900, 800, 1, 2, 9_999]).check(&expect![[r#"
+        no retraining: no trigger fired
+          prediction_volume Quiet: 899 predictions since the last run, 900 were made in the longest of the last 5 intervals
+    "#]]);
+    bench("min_predictions: 100", 99, &[]).called().check(&expect![[r#"
+        no retraining: suppressed
+          alarm Suppressed: slow (arn:aws:cloudwatch:us-east-1:000000000000:alarm:latency); suppressed: volume: 99 predictions since the last run, 100 are needed before a run is considered
+    "#]]);
+    let few = bench("min_predictions: 100", 99, &[]);
+    assert!(matches!(few.plan(Some(&manual(false))), Plan::Record(_)), "a person has considered");
 }

@@ -102,6 +102,14 @@ impl<'a> Field<'a> {
         log.problems.push(Problem::new(self.node.at, &self.path, message));
     }
 
+    /// Whether exactly this word stands here.
+    pub(super) fn is_word(&self, word: &'static str, log: &mut Log) -> bool {
+        if log.describe(&self.path, || Shape::Word(vec![word])) {
+            return false;
+        }
+        matches!(&self.node.kind, Kind::Scalar { text, .. } if text == word)
+    }
+
     /// Whether a map stands here.
     pub(super) fn is_map(&self, log: &Log) -> bool {
         log.notes.as_ref().map_or_else(|| matches!(self.node.kind, Kind::Map(_)), |it| it.takes_maps)

@@ -97,7 +97,9 @@ pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, l
     }
     let window = section.required("window", log, read_window);
     let training = section.required("training", log, read_training);
-    let triggers = section.required("triggers", log, |it, log| triggers::read_triggers(it, task, timezone, log));
+    let triggers = section.required("triggers", log, |it, log| {
+        triggers::read_triggers(it, task, data.as_ref().map(|it| &it.features), timezone, log)
+    });
     let gates = section.or("gates", Vec::new(), log, |it, log| gates::read_gates(&it, task, data.as_ref(), log));
     let promotion = gates::read_promotion(section.find("promotion"), task, log);
     let rollout = gates::read_rollout(section.find("rollout"), log);

@@ -1,5 +1,7 @@
 //! When a model is retrained.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 
 use super::field::{Bounds, FINITE, Field, Keys, Log, SHARE, longest};
@@ -7,8 +9,9 @@ use super::gates::read_metric;
 use super::{Unique, words};
 use crate::policy::yaml::shown;
 use crate::policy::{
-    AlarmPolicy, BudgetPolicy, Combination, Cron, Direction, DriftMetric, DriftPolicy, EventPolicy, Freeze,
-    LoopBreaker, PerformancePolicy, Persistence, Span, Task, TriggersPolicy, Zone,
+    AlarmPolicy, BudgetPolicy, Combination, Cron, DetectorPolicy, Direction, DriftMetric, DriftPolicy, EventPolicy,
+    FeatureDriftPolicy, FeatureKind, Freeze, LoopBreaker, PerformancePolicy, Persistence, PredictionDriftPolicy, Span,
+    Task, TriggersPolicy, UpstreamPolicy, VolumeLimit, VolumePolicy, Zone,
 };
 
 const TRIGGERS: Keys = Keys {
@@ -17,19 +20,28 @@ const TRIGGERS: Keys = Keys {
         "check_every",
         "schedule",
         "drift",
+        "prediction_drift",
+        "concept",
         "performance",
         "age",
+        "volume",
         "alarms",
         "events",
         "cooldown",
         "budget",
         "freeze",
         "loop_breaker",
+        "upstream",
     ],
-    not_built: &["volume", "upstream", "estimated_performance"],
+    not_built: &["estimated_performance"],
 };
 const DRIFT: Keys =
-    Keys { built: &["metric", "threshold", "share", "persistence", "min_rows"], not_built: &["features"] };
+    Keys { built: &["metric", "threshold", "share", "persistence", "min_rows", "features"], not_built: &["warn"] };
+const FEATURE: Keys = Keys { built: &["metric", "threshold"], not_built: &[] };
+const PREDICTION_DRIFT: Keys = Keys { built: &["metric", "threshold", "persistence", "min_rows"], not_built: &[] };
+const CONCEPT: Keys = Keys { built: &["detector", "delta", "threshold", "warm_up"], not_built: &[] };
+const VOLUME: Keys = Keys { built: &["min_predictions", "max_predictions", "new_records"], not_built: &[] };
+const UPSTREAM: Keys = Keys { built: &["max_null_rate"], not_built: &[] };
 const PERFORMANCE: Keys = Keys { built: &["metric", "max_drop", "floor", "persistence", "min_rows"], not_built: &[] };
 const AGE: Keys = Keys { built: &["max"], not_built: &[] };
 const WHEN: Keys = Keys { built: &["at_least"], not_built: &[] };
@@ -56,11 +68,18 @@ const DEFAULT_DRIFT_SHARE: f64 = 0.3;
 const DEFAULT_DRIFT_MIN_ROWS: u64 = 500;
 const DEFAULT_PERFORMANCE_MIN_ROWS: u64 = 100;
 
+/// The most predictions or labels that a limit counts to: far above what files of ten years hold.
+const MAX_VOLUME: u64 = 1_000_000_000_000;
+
+const NULL_RATE: Bounds =
+    Bounds { words: "a share from 0 to below 1 (5 % is `0.05`)", contains: |it| 0.0 <= it && it < 1.0 };
+const DELTA: Bounds = Bounds { words: "0 or above and below 1", contains: |it| 0.0 <= it && it < 1.0 };
 const THRESHOLD: Bounds = Bounds { words: "above 0", contains: |it| 0.0 < it };
 
 pub(super) fn read_triggers(
     field: Field<'_>,
     task: Option<Task>,
+    features: Option<&BTreeMap<String, FeatureKind>>,
     timezone: &Zone,
     log: &mut Log,
 ) -> Option<TriggersPolicy> {
@@ -69,10 +88,17 @@ pub(super) fn read_triggers(
         it.span(Span::minutes(1)..=longest(), log)
     });
     let schedule = section.optional("schedule", log, |it, log| it.parse::<Cron>("a schedule", log));
-    let drift = section.optional("drift", log, read_drift);
+    let drift = section.optional("drift", log, |it, log| read_drift(it, features, log));
+    let prediction_drift = section.optional("prediction_drift", log, |it, log| read_prediction_drift(it, task, log));
+    let concept = section.optional("concept", log, |it, log| read_concept(it, task, log));
     let performance = section.optional("performance", log, |it, log| read_performance(it, task, log));
     let age = section.optional("age", log, |it, log| {
         it.section(&AGE, log)?.required("max", log, |it, log| it.span(Span::minutes(1)..=longest(), log))
+    });
+    let volume = section.optional("volume", log, read_volume);
+    let upstream = section.optional("upstream", log, |it, log| {
+        let rate = it.section(&UPSTREAM, log)?.required("max_null_rate", log, |it, log| it.number(&NULL_RATE, log));
+        rate.map(|max_null_rate| UpstreamPolicy { max_null_rate })
     });
     let alarms = section.or("alarms", Vec::new(), log, read_alarms);
     let events = section.or("events", Vec::new(), log, read_events);
@@ -92,7 +118,12 @@ pub(super) fn read_triggers(
         let rejections = breaker.required("rejections", log, |it, log| it.count(1..=100, log));
         rejections.map(|rejections| LoopBreaker { rejections })
     });
-    let conditions = CONDITIONS.iter().filter(|it| section.find(it).is_some()).count();
+    let is_given = |key: &&str| match (*key, &volume) {
+        // A volume that is only a guard is no condition.
+        ("volume", Some(Some(volume))) => volume.max_predictions.is_some() || volume.new_records.is_some(),
+        _ => section.find(key).is_some(),
+    };
+    let conditions = CONDITIONS.iter().filter(|it| is_given(it)).count();
     let when = section.or("when", Combination::Any, log, |it, log| read_when(&it, conditions, log));
     Some(TriggersPolicy {
         when: when?,
@@ -100,19 +131,23 @@ pub(super) fn read_triggers(
         check_every: check_every?,
         schedule: schedule?,
         drift: drift?,
+        prediction_drift: prediction_drift?,
+        concept: concept?,
         performance: performance?,
         age: age?,
+        volume: volume?,
         alarms: alarms?,
         events: events?,
         cooldown: cooldown?,
         budget: budget?,
         freeze: freeze?,
         loop_breaker: loop_breaker?,
+        upstream: upstream?,
     })
 }
 
 /// The keys that `when` combines.
-const CONDITIONS: [&str; 3] = ["drift", "performance", "age"];
+const CONDITIONS: [&str; 6] = ["drift", "prediction_drift", "concept", "performance", "age", "volume"];
 
 fn read_when(field: &Field<'_>, conditions: usize, log: &mut Log) -> Option<Combination> {
     if !field.is_map(log) {
@@ -225,17 +260,12 @@ fn read_short(field: &Field<'_>, most: usize, log: &mut Log) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn read_drift(field: Field<'_>, log: &mut Log) -> Option<DriftPolicy> {
+fn read_drift(field: Field<'_>, known: Option<&BTreeMap<String, FeatureKind>>, log: &mut Log) -> Option<DriftPolicy> {
     let section = field.section(&DRIFT, log)?;
     let metric = section.or("metric", DriftMetric::Psi, log, |it, log| it.word(&words::DRIFT_METRICS, &[], log));
-    let threshold = section.or("threshold", DEFAULT_DRIFT_THRESHOLD, log, |it, log| {
-        let threshold = it.number(&THRESHOLD, log)?;
-        if metric == Some(DriftMetric::Ks) && 1.0 < threshold {
-            it.report(log, format!("`{threshold}` is out of range: a `ks` distance is at most 1, so this never fires"));
-            return None;
-        }
-        Some(threshold)
-    });
+    let threshold = section.or("threshold", DEFAULT_DRIFT_THRESHOLD, log, |it, log| read_threshold(&it, metric, log));
+    let features =
+        section.or("features", BTreeMap::new(), log, |it, log| read_features(it, metric.zip(threshold), known, log));
     let share = section.or("share", DEFAULT_DRIFT_SHARE, log, |it, log| it.number(&SHARE, log));
     let min_rows = section.or("min_rows", DEFAULT_DRIFT_MIN_ROWS, log, |it, log| it.whole(1..=u64::MAX, log));
     let persistence = section.or("persistence", Persistence::ONCE, log, read_persistence);
@@ -245,7 +275,170 @@ fn read_drift(field: Field<'_>, log: &mut Log) -> Option<DriftPolicy> {
         share: share?,
         persistence: persistence?,
         min_rows: min_rows?,
+        features: features?,
     })
+}
+
+/// Reads a distance that a metric can reach.
+fn read_threshold(field: &Field<'_>, metric: Option<DriftMetric>, log: &mut Log) -> Option<f64> {
+    let threshold = field.number(&THRESHOLD, log)?;
+    let largest = metric.and_then(|it| Some((it.name(), it.largest()?)));
+    if let Some((name, _)) = largest.filter(|(_, largest)| *largest < threshold) {
+        field.report(
+            log,
+            format!("`{threshold}` is out of range: a `{name}` distance is at most 1, so this never fires"),
+        );
+        return None;
+    }
+    Some(threshold)
+}
+
+fn read_features(
+    field: Field<'_>,
+    common: Option<(DriftMetric, f64)>,
+    known: Option<&BTreeMap<String, FeatureKind>>,
+    log: &mut Log,
+) -> Option<BTreeMap<String, FeatureDriftPolicy>> {
+    let mut features = Some(BTreeMap::new());
+    for (name, key, value) in field.map(log)? {
+        if known.is_some_and(|it| !it.contains_key(name)) {
+            key.report(log, format!("`{}` is none of `data.features`", shown(name)));
+        }
+        let read = read_feature(value, common, known.and_then(|it| it.get(name)).copied(), log);
+        match (read, &mut features) {
+            (Some(read), Some(features)) => _ = features.insert(name.to_owned(), read),
+            (None, _) | (Some(_), None) => features = None,
+        }
+    }
+    features
+}
+
+fn read_feature(
+    field: Field<'_>,
+    common: Option<(DriftMetric, f64)>,
+    kind: Option<FeatureKind>,
+    log: &mut Log,
+) -> Option<FeatureDriftPolicy> {
+    let section = field.section(&FEATURE, log)?;
+    let metric = section.optional("metric", log, |it, log| {
+        let metric = it.word(&words::DRIFT_METRICS, &[], log)?;
+        let needs_order = matches!(metric, DriftMetric::Ks | DriftMetric::Wasserstein);
+        if needs_order && kind == Some(FeatureKind::Categorical) {
+            let name = metric.name();
+            it.report(
+                log,
+                format!("`{name}` needs an order, and categories have none; use `psi`, `js` or `cramers_v`"),
+            );
+            return None;
+        }
+        Some(metric)
+    });
+    let own = metric.flatten().or(common.map(|it| it.0));
+    let threshold = section.optional("threshold", log, |it, log| read_threshold(&it, own, log));
+    let (common_metric, common_threshold) = common?;
+    let metric = metric?.unwrap_or(common_metric);
+    let threshold = match threshold? {
+        Some(threshold) => threshold,
+        None if metric == common_metric => common_threshold,
+        None => {
+            section.report(log, format!("`{}` needs a `threshold` of its own", metric.name()));
+            return None;
+        }
+    };
+    Some(FeatureDriftPolicy { metric, threshold })
+}
+
+fn read_prediction_drift(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Option<PredictionDriftPolicy> {
+    let section = field.section(&PREDICTION_DRIFT, log)?;
+    if task == Some(Task::Multiclass) {
+        section.report(log, "predictions of several classes are not compared yet; remove it".to_owned());
+        return None;
+    }
+    let metric = section.or("metric", DriftMetric::Psi, log, |it, log| it.word(&words::DRIFT_METRICS, &[], log));
+    let threshold = section.or("threshold", DEFAULT_DRIFT_THRESHOLD, log, |it, log| read_threshold(&it, metric, log));
+    let persistence = section.or("persistence", Persistence::ONCE, log, read_persistence);
+    let min_rows = section.or("min_rows", DEFAULT_DRIFT_MIN_ROWS, log, |it, log| it.whole(1..=u64::MAX, log));
+    Some(PredictionDriftPolicy {
+        metric: metric?,
+        threshold: threshold?,
+        persistence: persistence?,
+        min_rows: min_rows?,
+    })
+}
+
+fn read_concept(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Option<DetectorPolicy> {
+    let section = field.section(&CONCEPT, log)?;
+    let kind = section.required("detector", log, |it, log| {
+        let kind = it.word(&words::DETECTORS, &[], log)?;
+        if kind == words::Detector::Ddm && task == Some(Task::Regression) {
+            let instead = "use `page_hinkley` or `adwin` for `regression`";
+            it.report(log, format!("`ddm` needs errors of 0 or 1; {instead}"));
+            return None;
+        }
+        if task == Some(Task::Multiclass) {
+            it.report(log, "errors of several classes are not watched yet; remove it".to_owned());
+            return None;
+        }
+        Some(kind)
+    });
+    let delta = section.optional("delta", log, |it, log| it.number(&DELTA, log));
+    let threshold = section.optional("threshold", log, |it, log| it.number(&THRESHOLD, log));
+    let warm_up = section.optional("warm_up", log, |it, log| it.whole(1..=1_000_000, log));
+    let kind = kind?;
+    let unused: &[&str] = match kind {
+        words::Detector::PageHinkley => &[],
+        words::Detector::Ddm => &["delta"],
+        words::Detector::Adwin => &["threshold", "warm_up"],
+    };
+    for key in unused {
+        if let Some(it) = section.find(key) {
+            let name = words::name_of(&words::DETECTORS, kind);
+            it.report(log, format!("`{name}` has no `{key}`; remove it"));
+        }
+    }
+    let (delta, threshold, warm_up) = (delta?, threshold?, warm_up?.unwrap_or(30));
+    match kind {
+        words::Detector::PageHinkley => Some(DetectorPolicy::PageHinkley {
+            delta: delta.unwrap_or(0.005),
+            threshold: threshold.unwrap_or(50.0),
+            warm_up,
+        }),
+        words::Detector::Ddm => Some(DetectorPolicy::Ddm { threshold: threshold.unwrap_or(3.0), warm_up }),
+        words::Detector::Adwin => {
+            let delta = delta.unwrap_or(0.002);
+            if delta == 0.0 {
+                section.report(log, "a `delta` of 0 never alarms".to_owned());
+                return None;
+            }
+            Some(DetectorPolicy::Adwin { delta })
+        }
+    }
+}
+
+fn read_volume(field: Field<'_>, log: &mut Log) -> Option<VolumePolicy> {
+    let section = field.section(&VOLUME, log)?;
+    let count = |it: Field<'_>, log: &mut Log| it.whole(1..=MAX_VOLUME, log);
+    let min_predictions = section.optional("min_predictions", log, count);
+    let max_predictions = section.optional("max_predictions", log, |it, log| {
+        if it.is_word("learned", log) { Some(VolumeLimit::Learned) } else { count(it, log).map(VolumeLimit::Fixed) }
+    });
+    let new_records = section.optional("new_records", log, count);
+    let volume = VolumePolicy {
+        min_predictions: min_predictions?,
+        max_predictions: max_predictions?,
+        new_records: new_records?,
+    };
+    if volume == (VolumePolicy { min_predictions: None, max_predictions: None, new_records: None }) {
+        section.report(log, "it needs `min_predictions`, `max_predictions` or `new_records`".to_owned());
+        return None;
+    }
+    if let (Some(min), Some(VolumeLimit::Fixed(max))) = (volume.min_predictions, volume.max_predictions)
+        && max < min
+    {
+        section.report(log, format!("`max_predictions` {max} is below `min_predictions` {min}"));
+        return None;
+    }
+    Some(volume)
 }
 
 fn read_performance(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Option<PerformancePolicy> {

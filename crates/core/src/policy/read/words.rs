@@ -25,7 +25,25 @@ pub(super) const PRIORITIES: [(&str, Priority); 4] =
 pub(super) const FEATURE_KINDS: [(&str, FeatureKind); 2] =
     [("numeric", FeatureKind::Numeric), ("categorical", FeatureKind::Categorical)];
 
-pub(super) const DRIFT_METRICS: [(&str, DriftMetric); 2] = [("psi", DriftMetric::Psi), ("ks", DriftMetric::Ks)];
+pub(super) const DRIFT_METRICS: [(&str, DriftMetric); 5] = [
+    ("psi", DriftMetric::Psi),
+    ("ks", DriftMetric::Ks),
+    ("js", DriftMetric::Js),
+    ("wasserstein", DriftMetric::Wasserstein),
+    ("cramers_v", DriftMetric::CramersV),
+];
+
+/// What watches errors.
+pub(super) const DETECTORS: [(&str, Detector); 3] =
+    [("page_hinkley", Detector::PageHinkley), ("ddm", Detector::Ddm), ("adwin", Detector::Adwin)];
+
+/// The detectors by name, before their settings are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detector {
+    PageHinkley,
+    Ddm,
+    Adwin,
+}
 
 /// How conditions are combined, besides `{ at_least: N }`.
 pub(super) const WHEN: [(&str, Combination); 2] = [("any", Combination::Any), ("all", Combination::All)];

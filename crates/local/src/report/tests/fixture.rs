@@ -174,6 +174,7 @@ fn policy(model: &ModelId) -> ModelPolicy {
                 share: 0.3,
                 persistence: Persistence::ONCE,
                 min_rows: 500,
+                features: BTreeMap::new(),
             }),
             performance: Some(PerformancePolicy {
                 metric: Metric::Mae,
@@ -183,6 +184,10 @@ fn policy(model: &ModelId) -> ModelPolicy {
                 min_rows: 100,
             }),
             age: Some(Span::days(60)),
+            prediction_drift: None,
+            concept: None,
+            volume: None,
+            upstream: None,
             alarms: Vec::new(),
             events: Vec::new(),
             cooldown: Span::days(7),
@@ -235,6 +240,8 @@ fn head(model: &ModelId) -> Head {
         scheduled_until: start(),
         drift_judged_until: start(),
         performance_judged_until: start(),
+        judged_until: BTreeMap::new(),
+        origin: start(),
         drift: None,
         performance: None,
         cleaned_runs: 0,
@@ -478,6 +485,7 @@ fn judgments() -> Vec<Judgment> {
         causes: Vec::new(),
         features: Vec::new(),
         quality: None,
+        detector: None,
     };
     let mut judgments = Vec::new();
     for index in 0..52 {

@@ -1,0 +1,239 @@
+//! Evidence beyond drift and performance: the champion's predictions against those on its hold-out, its errors one by one,
+//! and whether its inputs are whole.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use refit_core::model::Model;
+use refit_core::package::Package;
+use refit_core::plan::Recent;
+use refit_core::policy::{DetectorPolicy, ModelPolicy, PredictionDriftPolicy, Task};
+use refit_core::trigger::{FeatureEvidence, Judgment, JudgmentKind, WindowEvidence};
+use refit_data::{Column, Frame, Values};
+use refit_stats::sequential::{Adwin, Ddm, PageHinkley};
+use serde::{Deserialize, Serialize};
+
+use super::MAX_FILE_BYTES;
+use super::baseline::distance;
+use super::joined::join;
+use super::predictions::{Predictions, Wanted};
+use super::windows::{labels_known, newest_closed, read_captures, read_labels, source};
+use crate::error::AppError;
+use crate::ports::ObjectError;
+use crate::state::find_run;
+use crate::use_cases::Context;
+
+/// What watches errors, as it is stored in a judgment: with its settings, so that changed ones begin anew.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Watch {
+    policy: DetectorPolicy,
+    state: State,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    PageHinkley(PageHinkley),
+    Ddm(Ddm),
+    Adwin(Adwin),
+}
+
+impl Watch {
+    fn new(policy: DetectorPolicy) -> Watch {
+        let state = match policy {
+            DetectorPolicy::PageHinkley { delta, threshold, warm_up } => {
+                State::PageHinkley(PageHinkley::new(delta, threshold, warm_up))
+            }
+            DetectorPolicy::Ddm { threshold, warm_up } => State::Ddm(Ddm::new(warm_up, threshold)),
+            DetectorPolicy::Adwin { delta } => State::Adwin(Adwin::new(delta)),
+        };
+        Watch { policy, state }
+    }
+
+    /// Goes on where the newest judgment of this champion stopped; begins anew with another champion, after a rollback and
+    /// with other settings.
+    fn resume(policy: DetectorPolicy, model: &Model, recent: &Recent) -> Watch {
+        let head = &model.head;
+        let since = head.rolled_back.as_ref().filter(|it| Some(it.to) == head.champion).map(|it| it.at);
+        let is_ours = |it: &&Judgment| {
+            it.kind == JudgmentKind::Concept && it.champion == head.champion && since.is_none_or(|since| since < it.at)
+        };
+        let newest = recent.judgments.iter().filter(is_ours).max_by_key(|it| it.age());
+        let stored = newest.and_then(|it| serde_json::from_value::<Watch>(it.detector.clone()?).ok());
+        stored.filter(|it| it.policy == policy).unwrap_or_else(|| Watch::new(policy))
+    }
+
+    /// Takes the error of one row; `true` is an alarm.
+    fn add(&mut self, error: f64, task: Task) -> bool {
+        match &mut self.state {
+            State::PageHinkley(it) => it.add(error),
+            State::Ddm(it) => it.add(0.5 <= error),
+            State::Adwin(it) => it.add(match task {
+                // ADWIN needs values in [0, 1]; this keeps their order and makes the usual error a half.
+                Task::Regression => error / (1.0 + error),
+                Task::Binary | Task::Multiclass => error,
+            }),
+        }
+    }
+}
+
+/// Measures what the policy asks for on the windows that closed since they were judged last.
+///
+/// # Errors
+/// See [`AppError`].
+pub(super) async fn collect_streams(
+    context: &Context,
+    model: &Model,
+    policy: &ModelPolicy,
+    recent: &Recent,
+    now: Timestamp,
+) -> Result<Vec<WindowEvidence>, AppError> {
+    let mut windows = Vec::new();
+    let triggers = &policy.triggers;
+    let head = &model.head;
+    let closed_until = policy.window.lateness.before(now);
+    if triggers.upstream.is_some() {
+        for window in newest_closed(policy, head.judged_until(JudgmentKind::Upstream), closed_until) {
+            let capture = read_captures(context, policy, &window).await?;
+            let source = source(capture.as_ref());
+            let rows = capture.as_ref().map_or(0, |it| it.rows() as u64);
+            let null_rates = capture.map(|it| null_rates(&it, policy)).unwrap_or_default();
+            windows.push(WindowEvidence::Upstream { window, source, rows, null_rates });
+        }
+    }
+    let Some(champion) = model.champion() else { return Ok(windows) };
+    // Rows that an earlier champion predicted say nothing about this one.
+    let restored_at = head.rolled_back.as_ref().filter(|it| it.to == champion.version).map(|it| it.at);
+    let since = restored_at.max(champion.promoted_at).unwrap_or(Timestamp::MIN);
+    if let Some(drift) = &triggers.prediction_drift {
+        let closed = newest_closed(policy, head.judged_until(JudgmentKind::Predictions), closed_until);
+        let holdout = if closed.is_empty() { None } else { find_holdout(context, policy, champion).await? };
+        for window in closed {
+            let capture = read_captures(context, policy, &window).await?;
+            let source = source(capture.as_ref());
+            let served = capture.map(|it| predictions_since(&it, since)).unwrap_or_default();
+            let rows = served.iter().flatten().count() as u64;
+            let distance = compare_predictions(holdout.as_ref(), served, drift);
+            windows.push(WindowEvidence::Predictions { window, source, rows, distance });
+        }
+    }
+    if let Some(detector) = triggers.concept {
+        let closed = newest_closed(policy, head.judged_until(JudgmentKind::Concept), labels_known(policy, now));
+        let unit = if closed.is_empty() { None } else { unit_of_errors(context, policy, champion).await? };
+        let mut watch = Watch::resume(detector, model, recent);
+        for window in closed {
+            let capture = read_captures(context, policy, &window).await?;
+            let source = source(capture.as_ref());
+            let labels = read_labels(context, policy, &window, now).await?;
+            let errors = match (capture, unit) {
+                (Some(capture), Some(unit)) => join(&capture, &labels, since).errors(policy.task, unit),
+                (None, _) | (_, None) => Vec::new(),
+            };
+            let mut alarms = 0;
+            let mut first_alarm = None;
+            for (time, error) in &errors {
+                if watch.add(*error, policy.task) {
+                    alarms += 1;
+                    first_alarm = first_alarm.or(Timestamp::from_microsecond(*time).ok());
+                }
+            }
+            let rows = errors.len() as u64;
+            let detector = unit.and_then(|_| serde_json::to_value(&watch).ok());
+            windows.push(WindowEvidence::Concept { window, source, rows, alarms, first_alarm, detector });
+        }
+    }
+    Ok(windows)
+}
+
+/// The share of rows without a value, for each input of the model.
+fn null_rates(capture: &Frame, policy: &ModelPolicy) -> BTreeMap<String, f64> {
+    let rows = capture.rows().max(1) as f64;
+    let nulls = |name: &str| match capture.find_column(name).map(|it| &it.values) {
+        Some(Values::Numeric(values)) => values.iter().filter(|it| it.is_none_or(f64::is_nan)).count(),
+        Some(Values::Time(values)) => values.iter().filter(|it| it.is_none()).count(),
+        Some(Values::Categorical(values)) => (0..values.codes.len()).filter(|row| values.get(*row).is_none()).count(),
+        None => capture.rows(),
+    };
+    policy.data.features.keys().map(|name| (name.clone(), nulls(name) as f64 / rows)).collect()
+}
+
+/// The predictions of rows since a time.
+fn predictions_since(capture: &Frame, since: Timestamp) -> Vec<Option<f64>> {
+    let column = |name| capture.find_column(name).map(|it| &it.values);
+    let (Some(Values::Time(times)), Some(Values::Numeric(scores))) = (column("ts"), column("prediction")) else {
+        return Vec::new();
+    };
+    let is_ours = |time: &Option<i64>| time.is_some_and(|it| since.as_microsecond() <= it);
+    times.iter().zip(scores).filter(|(time, _)| is_ours(time)).map(|(_, score)| *score).collect()
+}
+
+fn compare_predictions(
+    holdout: Option<&Predictions>,
+    served: Vec<Option<f64>>,
+    policy: &PredictionDriftPolicy,
+) -> FeatureEvidence {
+    let name = "prediction".to_owned();
+    let Some(holdout) = holdout else {
+        return FeatureEvidence { name, metric: policy.metric, value: None, chance: None };
+    };
+    let reference = holdout.candidate.iter().map(|it| Some(*it)).collect();
+    let reference = Column { name: name.clone(), values: Values::Numeric(reference) };
+    let served = Column { name, values: Values::Numeric(served) };
+    distance(&reference, &served, policy.metric)
+}
+
+/// What the champion predicted on its hold-out, when it was the candidate; `None` when that is gone or damaged.
+async fn find_holdout(
+    context: &Context,
+    policy: &ModelPolicy,
+    champion: &Package,
+) -> Result<Option<Predictions>, AppError> {
+    // An adopted champion has no run that judged it.
+    let Some(run) = &champion.run else { return Ok(None) };
+    let run = find_run(&*context.ports.table, run).await?;
+    let Some(uri) = run.and_then(|it| it.request?.output.join("predictions.parquet").ok()) else { return Ok(None) };
+    match context.ports.objects.get(&uri, MAX_FILE_BYTES).await {
+        Ok(object) => {
+            let wanted = Wanted { task: policy.task, classes: &[], has_champion: false, segments: &[] };
+            Ok(Predictions::read(&object.bytes, wanted).ok())
+        }
+        Err(ObjectError::NotFound(_) | ObjectError::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What an error of 1 means: one wrong class, or the champion's mean absolute error on its hold-out.
+async fn unit_of_errors(context: &Context, policy: &ModelPolicy, champion: &Package) -> Result<Option<f64>, AppError> {
+    match policy.task {
+        Task::Binary => Ok(Some(1.0)),
+        Task::Multiclass => Ok(None),
+        Task::Regression => {
+            let Some(holdout) = find_holdout(context, policy, champion).await? else { return Ok(None) };
+            let errors = holdout.labels.iter().zip(&holdout.candidate).map(|(label, score)| (label - score).abs());
+            let mean = errors.sum::<f64>() / holdout.labels.len().max(1) as f64;
+            Ok((mean.is_finite() && 0.0 < mean).then_some(mean))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_reads_back_as_it_was_stored() {
+        for policy in [
+            DetectorPolicy::PageHinkley { delta: 0.005, threshold: 50.0, warm_up: 30 },
+            DetectorPolicy::Ddm { threshold: 3.0, warm_up: 30 },
+            DetectorPolicy::Adwin { delta: 0.002 },
+        ] {
+            let mut watch = Watch::new(policy);
+            for row in 0..100_u32 {
+                watch.add(f64::from(row % 3), Task::Regression);
+            }
+            let stored = serde_json::to_value(&watch).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(serde_json::from_value::<Watch>(stored).ok(), Some(watch));
+        }
+    }
+}
