@@ -8,6 +8,7 @@ mod bad_state;
 mod care;
 mod changes;
 mod documents;
+mod gates;
 mod hostile;
 mod past;
 mod reads;
