@@ -15,6 +15,9 @@ refit-sim: the real core, use cases and handlers under every fault, by seed
   refit-sim twice  [--n N] [--seed S] [--threads T]   each schedule twice: the same trace (default: 1000)
   refit-sim replay SEED [--full]                      one schedule, with what its failure needs (all of it: --full)
   refit-sim fleet  [--models M] [--days D] [--slots S] a fleet, checked daily (default: 1000 models, 365 days, 3 slots)
+  refit-sim power  [--n N] [GUARD...]                 takes each guard of the code away and counts the schedules until
+                                                      it is noticed, at most N (default: 100000); needs a build with
+                                                      --features planted-bugs
   refit-sim checks                                    the invariants
 
 Exits with 0 when every invariant held, 1 when one was broken, 2 when it was called wrongly.
@@ -92,6 +95,10 @@ fn main() -> ExitCode {
         "twice" => many(&arguments, 1_000, "twice", play_twice),
         "replay" => replay(&arguments),
         "fleet" => fleet(&arguments),
+        #[cfg(feature = "planted-bugs")]
+        "power" => power(&arguments),
+        #[cfg(not(feature = "planted-bugs"))]
+        "power" => wrong("power needs a build with --features planted-bugs: every other build keeps its guards"),
         "checks" => {
             for check in CHECKS {
                 println!("{:<3} {}", check.id, check.sentence);
@@ -250,4 +257,38 @@ fn peak_memory_mb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? / 1024)
+}
+
+/// Takes each guard away in turn; fails when the loss of one is not noticed.
+#[cfg(feature = "planted-bugs")]
+fn power(arguments: &Arguments) -> ExitCode {
+    use refit_core::Guard;
+    use refit_local::sim::power::{median, try_guard};
+
+    let seeds = Seeds {
+        first: arguments.seed.unwrap_or_else(fresh_seed),
+        count: arguments.n.unwrap_or(100_000),
+        threads: arguments.threads,
+        enough: 1,
+    };
+    if let Some(name) = arguments.rest.iter().find(|name| Guard::ALL.iter().all(|it| it.name() != name.as_str())) {
+        return wrong(&format!("there is no guard `{name}`"));
+    }
+    println!("power: at most {} schedules a guard, from seed {} on", seeds.count, seeds.first);
+    let is_asked = |it: &&Guard| arguments.rest.is_empty() || arguments.rest.iter().any(|name| name == it.name());
+    let mut found = Vec::new();
+    for guard in Guard::ALL.iter().filter(is_asked) {
+        let result = try_guard(*guard, seeds);
+        let (needed, what) = match &result.by {
+            Some((needed, violation)) => (needed.to_string(), violation.to_string()),
+            None => ("-".to_owned(), "NOT NOTICED".to_owned()),
+        };
+        let what: String = what.chars().take(100).collect();
+        println!("  {:<3} {:<26} {needed:>7} {:>6.1} s  {what}", guard.invariant(), guard.name(), result.seconds);
+        found.push(result);
+    }
+    let missed = found.iter().filter(|it| it.by.is_none()).count();
+    let middle = median(&found).map_or_else(|| "-".to_owned(), |it| it.to_string());
+    println!("power: {} of {} noticed, median {middle} schedules", found.len() - missed, found.len());
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -13,6 +13,8 @@ pub mod base;
 pub mod checks;
 pub mod dice;
 mod fleet;
+#[cfg(feature = "planted-bugs")]
+pub mod power;
 pub mod record;
 mod report;
 pub mod rng;
