@@ -12,7 +12,8 @@ use crate::support_events::{Stage, function_of, sample};
 /// The moment at which a sample makes sense.
 fn stage(name: &str) -> Stage {
     match name {
-        "check-triggers/manual-trigger" | "check-triggers/wake-up" => Stage::watched(),
+        "check-triggers/resume" => Stage::suspended(),
+        _ if name.starts_with("check-triggers/") => Stage::watched(),
         "record-window/capture-object-created"
         | "record-window/labels-through-sqs"
         | "record-window/s3-notification" => Stage::watched(),
@@ -69,8 +70,24 @@ fn check(expected: &Expect) {
 #[test]
 fn every_sample_is_answered() {
     check(&expect![[r#"
+        check-triggers/alarm-by-event-bus
+            done {"model":"flight-time","outcome":{"recorded":["signal_received","run_requested"],"refused":null,"waiting_on":{"kind":"next_check"},"was_handled":false}}
+        check-triggers/alarm-by-lambda-action
+            done {"model":"flight-time","outcome":{"recorded":["signal_received","run_requested"],"refused":null,"waiting_on":{"kind":"next_check"},"was_handled":false}}
+        check-triggers/alarm-by-topic
+            done {"model":"flight-time","outcome":{"recorded":["signal_received","run_requested"],"refused":null,"waiting_on":{"kind":"next_check"},"was_handled":false}}
+        check-triggers/alarm-ok
+            ignored: the alarm did not go off: its state is not ALARM
+        check-triggers/alarm-unmapped
+            ignored: no model's policy listens to it
+        check-triggers/custom-event
+            done {"model":"flight-time","outcome":{"recorded":["signal_received","run_requested"],"refused":null,"waiting_on":{"kind":"next_check"},"was_handled":false}}
         check-triggers/manual-trigger
             done {"recorded":["run_requested"],"waiting_on":{"kind":"nothing"}}
+        check-triggers/resume
+            done {"recorded":["model_resumed","triggers_checked"],"waiting_on":{"kind":"next_check"}}
+        check-triggers/suspend
+            done {"recorded":["model_suspended"],"waiting_on":{"kind":"nothing"}}
         check-triggers/wake-up
             done {"recorded":["triggers_checked"],"waiting_on":{"kind":"next_check"}}
         evaluate-candidate/executing
@@ -117,8 +134,26 @@ fn delivering_twice_is_delivering_once() {
         let once = stage.effects();
         stage.deliver(function_of(&name), &event);
         assert!(stage.effects() == once, "{name} had another effect the second time");
-        let changes_nothing = ["evaluate-candidate/executing", "evaluate-candidate/foreign-execution"];
+        let changes_nothing = [
+            "check-triggers/alarm-ok",
+            "check-triggers/alarm-unmapped",
+            "evaluate-candidate/executing",
+            "evaluate-candidate/foreign-execution",
+        ];
         assert_eq!(before == once, changes_nothing.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn an_alarm_by_three_ways_is_one_call() {
+    let stage = Stage::watched();
+    let ways =
+        ["alarm-by-event-bus", "alarm-by-lambda-action", "alarm-by-topic"].map(|it| format!("check-triggers/{it}"));
+    stage.deliver(Function::CheckTriggers, &sample(&ways[0]));
+    let once = stage.effects();
+    for way in &ways[1..] {
+        stage.deliver(Function::CheckTriggers, &sample(way));
+        assert!(stage.effects() == once, "{way} had another effect");
     }
 }
 

@@ -38,7 +38,11 @@ models:
       features: { carrier: categorical, distance: numeric }
     window: { size: 7d, hop: 7d }
     training: { window: 30d, holdout: 7d }
-    triggers: { check_every: 1h, age: { max: 30d } }
+    triggers:
+      check_every: 1h
+      age: { max: 30d }
+      alarms: [{ arn: \"arn:aws:cloudwatch:us-east-1:000000000000:alarm:flight-time-latency\", reason: slow answers }]
+      events: [{ source: airline.schedule, detail_type: Season Changed, reason: a new schedule }]
     gates: [{ metric: mae, max: 15 }]
 ";
 
@@ -100,6 +104,13 @@ impl Stage {
         clock.set(time("2026-03-02T02:00:00Z"));
         let stage = Stage { context, clock, table, objects, pipelines, packages, endpoints, publisher };
         stage.put_files();
+        stage
+    }
+
+    /// A person suspended the triggers.
+    pub(crate) fn suspended() -> Stage {
+        let stage = Stage::watched();
+        stage.play("check-triggers/suspend");
         stage
     }
 
