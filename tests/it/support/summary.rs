@@ -30,7 +30,7 @@ pub(crate) struct Summary {
 }
 
 /// Fields that say when something happened, and the hash, which covers times.
-const TIMES: [&str; 5] = ["at", "last_run_at", "checked_at", "scheduled_until", "audit_hash"];
+const TIMES: [&str; 6] = ["at", "caused_at", "last_run_at", "checked_at", "scheduled_until", "audit_hash"];
 
 fn without_times(value: &mut Value) {
     match value {
