@@ -15,3 +15,4 @@ mod repo;
 mod sim;
 mod support;
 mod support_events;
+mod windows;

@@ -77,10 +77,40 @@ pub fn cursor_key(model: &ModelId) -> Key {
     Key::new(&format!("CURSOR#{model}"), "CURSOR")
 }
 
-/// The partition of pointers to files with events on the day of `time`.
+/// The partition of what is known about data of the day of `time`.
 #[must_use]
 pub fn window_partition(model: &ModelId, time: Timestamp) -> String {
     format!("WIN#{model}#{}", time.strftime("%Y-%m-%d"))
+}
+
+/// The partition of files whose address names no day.
+#[must_use]
+pub fn undated_partition(model: &ModelId) -> String {
+    format!("WIN#{model}#undated")
+}
+
+/// The partition of what was taken in, in the order of taking in.
+#[must_use]
+pub fn arrivals_partition(model: &ModelId) -> String {
+    format!("WIN#{model}#arrivals")
+}
+
+/// Where an arrival is stored in its partition: times that sort as text.
+#[must_use]
+pub fn arrival_sort(at: Timestamp) -> String {
+    format!("{:020}", at.as_microsecond().max(0))
+}
+
+/// The list of a day's extracts of one kind (`capture` or `labels`).
+#[must_use]
+pub fn extracts_key(model: &ModelId, kind: &str, day: Timestamp) -> Key {
+    Key::new(&window_partition(model, day), &format!("EXTRACTS#{kind}"))
+}
+
+/// The marker that a damaged file which is no capture or label file was told about.
+#[must_use]
+pub fn told_key(model: &ModelId, uri: &str, etag: &str) -> Key {
+    Key::new(&undated_partition(model), &format!("TOLD#{}", Digest::of_list(&[uri, etag]).hex()))
 }
 
 /// The fleet's slots.

@@ -13,9 +13,8 @@ use refit_core::trigger::{Judgment, JudgmentKind};
 
 use crate::documents::{model_partition, parse, run_key};
 use crate::error::AppError;
-use crate::measure::count_rows;
 use crate::ports::{Order, Query, Table};
-use crate::use_cases::record_window::FileKind;
+use crate::use_cases::record_window::{FileKind, count_rows};
 
 /// Most judgments of one kind that are looked at: windows before a long row of inconclusive ones say nothing about today.
 const MAX_JUDGMENTS: usize = 48;

@@ -21,7 +21,7 @@ use super::{MAX_FILE_BYTES, feature_columns};
 use crate::documents::state_uri;
 use crate::error::AppError;
 use crate::ports::objects::ensure_object;
-use crate::ports::{ObjectError, ObjectInfo, Objects};
+use crate::ports::{BoxError, ObjectError, ObjectInfo, Objects};
 
 /// Most values of one feature that a baseline keeps for KS; above it, evenly spaced order statistics stand in.
 const MAX_VALUES: usize = 20_000;
@@ -58,15 +58,35 @@ pub struct Baseline {
     pub features: BTreeMap<String, FeatureBaseline>,
 }
 
+/// Why there is no baseline.
+pub(super) enum BaselineError {
+    /// A file of the reference, or the stored baseline, does not parse.
+    Damaged { uri: String, etag: String, source: BoxError },
+    /// A service failed.
+    App(AppError),
+}
+
+impl BaselineError {
+    fn damaged(uri: &ObjectUri, etag: &str, source: BoxError) -> BaselineError {
+        BaselineError::Damaged { uri: uri.to_string(), etag: etag.to_owned(), source }
+    }
+}
+
+impl From<AppError> for BaselineError {
+    fn from(error: AppError) -> Self {
+        BaselineError::App(error)
+    }
+}
+
 /// The baseline of a model, made from the reference if it was not made before; `None` when there is no reference yet.
 ///
 /// # Errors
-/// See [`AppError`].
+/// See [`BaselineError`].
 pub(super) async fn ensure_baseline(
     objects: &dyn Objects,
     bucket: &str,
     policy: &ModelPolicy,
-) -> Result<Option<Baseline>, AppError> {
+) -> Result<Option<Baseline>, BaselineError> {
     let files = list_all(objects, &policy.data.reference).await?;
     if files.is_empty() {
         return Ok(None);
@@ -79,26 +99,26 @@ pub(super) async fn ensure_baseline(
     match objects.get(&uri, MAX_FILE_BYTES).await {
         Ok(object) => {
             let baseline = serde_json::from_slice(&object.bytes)
-                .map_err(|error| AppError::CorruptObject { uri: uri.to_string(), source: error.into() })?;
+                .map_err(|error| BaselineError::damaged(&uri, &object.etag, error.into()))?;
             return Ok(Some(baseline));
         }
         Err(ObjectError::NotFound(_)) => {}
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(AppError::from(error).into()),
     }
     let columns = feature_columns(&policy.data);
     let options = ReadOptions { columns: Some(columns) };
     let mut frames = Vec::new();
     for file in &files {
-        let object = objects.get(&file.uri, MAX_FILE_BYTES).await?;
+        let object = objects.get(&file.uri, MAX_FILE_BYTES).await.map_err(AppError::from)?;
         let frame = refit_data::read(&object.bytes, &options)
-            .map_err(|error| AppError::CorruptObject { uri: file.uri.to_string(), source: error.into() })?;
+            .map_err(|error| BaselineError::damaged(&file.uri, &object.etag, error.into()))?;
         frames.push(frame);
     }
     let frame = Frame::concat(&frames)
-        .map_err(|error| AppError::CorruptObject { uri: policy.data.reference.to_string(), source: error.into() })?;
+        .map_err(|error| BaselineError::damaged(&policy.data.reference, digest.hex(), error.into()))?;
     let baseline = Baseline::of(&frame);
     let body = serde_json::to_vec(&baseline).expect("invariant: own documents serialize");
-    ensure_object(objects, &uri, &body).await?;
+    ensure_object(objects, &uri, &body).await.map_err(AppError::from)?;
     Ok(Some(baseline))
 }
 

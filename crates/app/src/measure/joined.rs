@@ -5,14 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use refit_core::package::{Measured, Package};
 use refit_core::policy::{Metric, Task};
+use refit_core::trigger::Source;
 use refit_data::{ClassAnswer, Frame, Label, Values};
 
 use super::classes::{ClassRow, classes_of};
+use super::extracts::source;
 use super::quality::{measure, measure_classes};
 
 /// Predictions with their labels, each as it was captured.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Joined {
+    /// Names them.
+    pub(super) source: Source,
     pub(super) times: Vec<i64>,
     labels: Vec<Label>,
     answers: Vec<Answer>,
@@ -27,7 +31,7 @@ enum Answer {
 
 /// Joins captured rows since a time to their labels, each id once.
 pub(super) fn join(capture: &Frame, labels: &BTreeMap<String, Label>, since: Timestamp) -> Joined {
-    let mut joined = Joined::default();
+    let mut joined = Joined { source: source(&[]), times: Vec::new(), labels: Vec::new(), answers: Vec::new() };
     let column = |name| capture.find_column(name).map(|it| &it.values);
     let (Some(Values::Categorical(ids)), Some(Values::Time(times)), Some(predictions)) =
         (column("id"), column("ts"), column("prediction"))
@@ -40,6 +44,7 @@ pub(super) fn join(capture: &Frame, labels: &BTreeMap<String, Label>, since: Tim
         Values::Time(_) => None,
     };
     let mut seen = BTreeSet::new();
+    let mut rows = Vec::new();
     for row in 0..capture.rows() {
         let (Some(id), Some(time), Some(answer)) = (ids.get(row), times[row], answer(row)) else { continue };
         let Some(label) = labels.get(id).filter(|it| fits(it, &answer)) else { continue };
@@ -47,8 +52,14 @@ pub(super) fn join(capture: &Frame, labels: &BTreeMap<String, Label>, since: Tim
             joined.times.push(time);
             joined.labels.push(label.clone());
             joined.answers.push(answer);
+            rows.push(row);
         }
     }
+    let told: Vec<String> = joined.labels.iter().map(Label::class).collect();
+    let told = Values::Categorical(told.iter().map(|it| Some(it.as_str())).collect());
+    let rows = capture.take(&rows);
+    let values = ["id", "ts", "prediction"].map(|name| rows.find_column(name).map(|it| &it.values));
+    joined.source = source(&values.into_iter().flatten().chain([&told]).collect::<Vec<_>>());
     joined
 }
 

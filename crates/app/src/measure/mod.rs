@@ -5,7 +5,9 @@
 mod baseline;
 mod classes;
 mod custom;
+pub(crate) mod extracts;
 mod joined;
+mod late;
 mod outputs;
 mod predictions;
 mod quality;
@@ -18,7 +20,6 @@ pub use classes::{ClassRow, classes_of, score_classes};
 pub use outputs::{CLASSES, measure_outputs, read_outputs};
 pub use predictions::{Predictions, Wanted};
 pub use quality::{compare, compare_returns, measure};
-pub(crate) use windows::count_rows;
 pub use windows::{Collected, collect_windows};
 
 use refit_core::policy::{DataPolicy, FeatureKind, Task};

@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_FILE_BYTES;
 use super::baseline::distance;
+use super::extracts::Reader;
 use super::joined::join;
 use super::predictions::{Predictions, Wanted};
-use super::windows::{labels_known, newest_closed, read_captures, read_labels, source};
+use super::windows::{labels_known, newest_closed, source_of};
 use crate::error::AppError;
 use crate::ports::ObjectError;
 use crate::state::find_run;
@@ -88,6 +89,7 @@ pub(super) async fn collect_streams(
     policy: &ModelPolicy,
     recent: &Recent,
     now: Timestamp,
+    reader: &mut Reader<'_>,
 ) -> Result<Vec<WindowEvidence>, AppError> {
     let mut windows = Vec::new();
     let triggers = &policy.triggers;
@@ -95,8 +97,8 @@ pub(super) async fn collect_streams(
     let closed_until = policy.window.lateness.before(now);
     if triggers.upstream.is_some() {
         for window in newest_closed(policy, head.judged_until(JudgmentKind::Upstream), closed_until) {
-            let capture = read_captures(context, policy, &window).await?;
-            let source = source(capture.as_ref());
+            let capture = reader.captured(&window).await?;
+            let source = source_of(capture.as_ref());
             let rows = capture.as_ref().map_or(0, |it| it.rows() as u64);
             let null_rates = capture.map(|it| null_rates(&it, policy)).unwrap_or_default();
             windows.push(WindowEvidence::Upstream { window, source, rows, null_rates });
@@ -110,8 +112,8 @@ pub(super) async fn collect_streams(
         let closed = newest_closed(policy, head.judged_until(JudgmentKind::Predictions), closed_until);
         let holdout = if closed.is_empty() { None } else { find_holdout(context, policy, champion).await? };
         for window in closed {
-            let capture = read_captures(context, policy, &window).await?;
-            let source = source(capture.as_ref());
+            let capture = reader.captured(&window).await?;
+            let source = source_of(capture.as_ref());
             let served = capture.map(|it| predictions_since(&it, since)).unwrap_or_default();
             let rows = served.iter().flatten().count() as u64;
             let distance = compare_predictions(holdout.as_ref(), served, drift);
@@ -123,9 +125,12 @@ pub(super) async fn collect_streams(
         let unit = if closed.is_empty() { None } else { unit_of_errors(context, policy, champion).await? };
         let mut watch = Watch::resume(detector, model, recent);
         for window in closed {
-            let capture = read_captures(context, policy, &window).await?;
-            let source = source(capture.as_ref());
-            let labels = read_labels(context, policy, &window, now).await?;
+            let capture = reader.captured(&window).await?;
+            let source = source_of(capture.as_ref());
+            let labels = match &capture {
+                Some(capture) => reader.labels_of(capture, &window).await?,
+                None => BTreeMap::new(),
+            };
             let errors = match (capture, unit) {
                 (Some(capture), Some(unit)) => join(&capture, &labels, since).errors(policy.task, unit),
                 (None, _) | (_, None) => Vec::new(),

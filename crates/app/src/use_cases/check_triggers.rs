@@ -7,6 +7,7 @@ use refit_core::plan::{ManualRequest, Question, Recent, ResumeRequest, SuspendRe
 use refit_core::policy::{EventPolicy, ModelPolicy, TriggersPolicy};
 use refit_core::trigger::{CauseKind, Signal};
 
+use super::record_window::lost::record_lost;
 use super::{Context, Outcome, Planner, Situation, drive, policy};
 use crate::error::{AppError, ErrorClass};
 use crate::measure::collect_windows;
@@ -107,6 +108,7 @@ impl Planner for Check<'_> {
             Recent::default()
         };
         let windows = if manual.is_none() && is_due {
+            record_lost(context, policy, model.head.checked_at, situation.now).await?;
             collect_windows(context, model, policy, &recent, situation.now).await?.windows
         } else {
             Vec::new()

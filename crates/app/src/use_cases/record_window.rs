@@ -1,27 +1,41 @@
-//! Takes in capture and label files: one pointer for each day that a file has events on.
+//! Takes in capture and label files: their rows are cut by day into extracts (see `measure/extracts.rs`), and a marker says
+//! that the file was taken in.
 //!
-//! The pointer is also the marker that the file was taken in: the same file (key and content) again changes nothing.
+//! One transaction lists the extracts, sets the marker and notes the arrival, by which the next check finds windows that were
+//! judged without these rows. It touches neither HEAD nor the alarm clock: taking in data does not contend with control. The
+//! same file (address and content) again changes nothing; other content at the same address replaces what was there.
 
-use std::collections::BTreeSet;
+pub(crate) mod lost;
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use refit_core::policy::{ModelPolicy, Policy, Span};
 use refit_core::{Digest, ModelId, ObjectUri};
-use refit_data::{CaptureOptions, Values, read_capture_with, read_ground_truth};
+use refit_data::{CaptureOptions, Categories, Column, Frame, Label, Values, read_capture_with, read_ground_truth};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, policy};
-use crate::documents::{to_body, window_partition};
+use crate::documents::{
+    arrival_sort, arrivals_partition, extracts_key, parse, to_body, told_key, undated_partition, window_partition,
+};
 use crate::error::{AppError, chain};
+use crate::measure::extracts::{
+    CLASS, Extract, Extracts, FILE, LABEL, MAX_EXTRACTS, ROW, VARIANT, by_day, days, roll_up, write_extract,
+};
 use crate::measure::{MAX_FILE_BYTES, answers, feature_columns};
-use crate::ports::{Alert, AlertKind, Expect, Failure, Key, ObjectError, PublishError, Write};
+use crate::ports::{
+    Alert, AlertKind, Expect, Failure, Generation, Key, ObjectError, Order, PublishError, Query, Table, Write,
+};
 use crate::state::transaction_token;
 
-/// Most days that one file may have events on: so that its pointers fit into one transaction.
+/// Most days that one file may have events on, with those of the content that it replaces: so that one transaction suffices.
 const MAX_DAYS: usize = 90;
+/// How often the lists are read anew after somebody else appended first.
+const MAX_CONFLICTS: u32 = 8;
 
 /// What a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileKind {
     /// Captured predictions.
@@ -41,24 +55,42 @@ impl FileKind {
     }
 }
 
-/// A file that has events on a day.
+/// What is known about a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WindowPointer {
+pub struct FileMarker {
     /// Document version.
     pub schema: u16,
     /// What it holds.
     pub kind: FileKind,
     /// Where it is.
     pub uri: ObjectUri,
-    /// Which content was taken in.
+    /// Which content was looked at last.
     pub etag: String,
+    /// What is wrong with that content; people were told.
+    pub refused: Option<String>,
+    /// Which content counts: the address and a digest; `None` when none ever did.
+    pub version: Option<String>,
     /// How many rows it has.
     pub rows: u64,
-    /// The first event (capture) or when it was written (labels).
+    /// When its first row happened, or its labels arrived.
     pub from: Timestamp,
-    /// The last event (capture) or when it was written (labels).
-    pub to: Timestamp,
+    /// The days that it has rows on, with the hours as bits.
+    pub days: BTreeMap<Timestamp, u32>,
+}
+
+/// A file that was taken in: what the next check looks at again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Arrival {
+    /// Document version.
+    pub(crate) schema: u16,
+    /// What it holds.
+    pub(crate) kind: FileKind,
+    /// The days whose rows changed, with the hours as bits.
+    pub(crate) days: BTreeMap<Timestamp, u32>,
+    /// The objects with its rows.
+    pub(crate) objects: Vec<(Timestamp, Digest)>,
 }
 
 /// What became of a file.
@@ -105,45 +137,25 @@ pub async fn record_window(context: &Context, uri: &ObjectUri) -> Result<Recorde
         Err(ObjectError::NotFound(_)) => return Ok(Recorded::Gone),
         Err(error) => return Err(error.into()),
     };
+    let known = find_marker(&*context.ports.table, &file_key(&model.id, kind, uri)).await?;
+    if let Some(answer) = known.as_ref().and_then(|it| it.marker.answer(&model.id, &info.etag)) {
+        return Ok(answer);
+    }
+    let mut file = File { model, kind, uri, etag: info.etag, modified: info.modified };
     let object = match objects.get(uri, MAX_FILE_BYTES).await {
         Ok(object) => object,
         Err(ObjectError::NotFound(_)) => return Ok(Recorded::Gone),
-        Err(error @ ObjectError::TooLarge { .. }) => {
-            return refuse(context, model, uri, &info.etag, error.to_string()).await;
-        }
+        Err(error @ ObjectError::TooLarge { .. }) => return file.refuse(context, error.to_string()).await,
         Err(error) => return Err(error.into()),
     };
-    let pointer = WindowPointer {
-        schema: 1,
-        kind,
-        uri: uri.clone(),
-        etag: object.etag.clone(),
-        rows: 0,
-        from: info.modified,
-        to: info.modified,
+    file.etag = object.etag;
+    let rows = match kind {
+        FileKind::Capture => file.read_capture(&object.bytes),
+        FileKind::Labels => file.read_labels(&object.bytes),
     };
-    let described = match kind {
-        FileKind::Capture => describe_capture(model, &object.bytes, pointer),
-        FileKind::Labels => describe_labels(&object.bytes, pointer),
-    };
-    let (pointer, days) = match described {
-        Ok(described) => described,
-        Err(reason) => return refuse(context, model, uri, &object.etag, reason).await,
-    };
-    let sort = format!("{}#{}", kind.name(), Digest::of_list(&[&uri.to_string(), &object.etag]).hex());
-    let writes: Vec<Write> = days
-        .iter()
-        .map(|day| Write::Put {
-            key: Key::new(&window_partition(&model.id, *day), &sort),
-            expect: Expect::Absent,
-            body: to_body(&pointer),
-            due: None,
-        })
-        .collect();
-    match context.ports.table.transact(&transaction_token(&writes), &writes).await {
-        Ok(()) => Ok(Recorded::Taken { model: model.id.clone(), rows: pointer.rows }),
-        Err(error) if error.failure() == Failure::Conflict => Ok(Recorded::Known { model: model.id.clone() }),
-        Err(error) => Err(error.into()),
+    match rows {
+        Ok(rows) => file.take_in(context, &rows).await,
+        Err(reason) => file.refuse(context, reason).await,
     }
 }
 
@@ -160,39 +172,292 @@ fn owner<'a>(fleet: &'a Policy, uri: &ObjectUri) -> Option<(&'a ModelPolicy, Fil
     })
 }
 
-type Described = Result<(WindowPointer, BTreeSet<Timestamp>), String>;
-
-fn describe_capture(model: &ModelPolicy, bytes: &[u8], mut pointer: WindowPointer) -> Described {
-    let features = feature_columns(&model.data);
-    let options =
-        CaptureOptions { features: &features, score_key: &model.data.prediction, answers: answers(model.task) };
-    let frame = read_capture_with(bytes, options).map_err(|error| chain(&error))?.frame;
-    let Some(Values::Time(times)) = frame.find_column("ts").map(|it| &it.values) else {
-        return Err("it has no event times".to_owned());
-    };
-    let moments: Vec<Timestamp> =
-        times.iter().flatten().filter_map(|it| Timestamp::from_microsecond(*it).ok()).collect();
-    let (Some(first), Some(last)) = (moments.iter().min(), moments.iter().max()) else {
-        return Err("it has no rows with an event time".to_owned());
-    };
-    pointer.from = *first;
-    pointer.to = *last;
-    pointer.rows = frame.rows() as u64;
-    let days: BTreeSet<Timestamp> = moments.iter().map(|it| Span::days(1).floor(*it)).collect();
-    if MAX_DAYS < days.len() {
-        return Err(format!("it has events on {} days; split it into files of at most {MAX_DAYS}", days.len()));
-    }
-    Ok((pointer, days))
+/// The marker of a file: below the day that its address names.
+fn file_key(model: &ModelId, kind: FileKind, uri: &ObjectUri) -> Key {
+    let partition = time_of_path(uri.key()).map_or_else(|| undated_partition(model), |it| window_partition(model, it));
+    Key::new(&partition, &format!("{}{}", file_prefix(kind), Digest::of(uri.to_string().as_bytes()).hex()))
 }
 
-/// Labels say nothing about when they became known but where they lie: `…/yyyy/mm/dd/hh/`.
-fn describe_labels(bytes: &[u8], mut pointer: WindowPointer) -> Described {
-    let pairs = read_ground_truth(bytes).map_err(|error| chain(&error))?;
-    pointer.rows = pairs.len() as u64;
-    let collected = time_of_path(pointer.uri.key()).unwrap_or(pointer.from);
-    pointer.from = collected;
-    pointer.to = collected;
-    Ok((pointer, BTreeSet::from([Span::days(1).floor(collected)])))
+fn file_prefix(kind: FileKind) -> String {
+    format!("FILE#{}#", kind.name())
+}
+
+/// How many rows the files of a kind have that begin in `[from, until)`, by their markers.
+///
+/// # Errors
+/// See [`AppError`].
+pub(crate) async fn count_rows(
+    table: &dyn Table,
+    policy: &ModelPolicy,
+    from: Timestamp,
+    until: Timestamp,
+    kind: FileKind,
+) -> Result<u64, AppError> {
+    // A file may lie in the folder of the day before or after its first row.
+    let day = Span::days(1);
+    let mut partitions: Vec<String> =
+        days(day.before(from), day.after(until)).map(|it| window_partition(&policy.id, it)).collect();
+    partitions.push(undated_partition(&policy.id));
+    let mut count = 0;
+    for partition in partitions {
+        let markers = list_markers(table, &partition, kind).await?;
+        let counts = |it: &&FileMarker| it.version.is_some() && from <= it.from && it.from < until;
+        count += markers.iter().filter(counts).map(|it| it.rows).sum::<u64>();
+    }
+    Ok(count)
+}
+
+/// The markers of one kind in a partition.
+async fn list_markers(table: &dyn Table, partition: &str, kind: FileKind) -> Result<Vec<FileMarker>, AppError> {
+    let mut markers = Vec::new();
+    let mut after = None;
+    loop {
+        let query = Query {
+            partition: partition.to_owned(),
+            prefix: file_prefix(kind),
+            after: after.take(),
+            order: Order::Ascending,
+            limit: 1_000,
+        };
+        let page = table.query(&query).await?;
+        for item in &page.items {
+            markers.push(parse(item)?);
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(markers),
+        }
+    }
+}
+
+struct StoredMarker {
+    marker: FileMarker,
+    generation: Generation,
+}
+
+async fn find_marker(table: &dyn Table, key: &Key) -> Result<Option<StoredMarker>, AppError> {
+    let Some(item) = table.get(key).await? else { return Ok(None) };
+    Ok(Some(StoredMarker { marker: parse(&item)?, generation: item.generation }))
+}
+
+impl FileMarker {
+    /// What is to be said about content that was looked at before.
+    fn answer(&self, model: &ModelId, etag: &str) -> Option<Recorded> {
+        let model = model.clone();
+        (self.etag == etag).then(|| match &self.refused {
+            Some(reason) => Recorded::Refused { model, reason: reason.clone() },
+            None => Recorded::Known { model },
+        })
+    }
+}
+
+/// A file that is being taken in.
+struct File<'a> {
+    model: &'a ModelPolicy,
+    kind: FileKind,
+    uri: &'a ObjectUri,
+    etag: String,
+    modified: Timestamp,
+}
+
+impl File<'_> {
+    /// Names the content: rows of another version do not count any more.
+    fn version(&self) -> String {
+        format!("{}#{}", self.uri, Digest::of(self.etag.as_bytes()).short())
+    }
+
+    fn key(&self) -> Key {
+        file_key(&self.model.id, self.kind, self.uri)
+    }
+
+    /// The rows with the columns of an extract, or why the file is damaged.
+    fn read_capture(&self, bytes: &[u8]) -> Result<Frame, String> {
+        let features = feature_columns(&self.model.data);
+        let data = &self.model.data;
+        let answers = answers(self.model.task);
+        let options = CaptureOptions { features: &features, score_key: &data.prediction, answers };
+        let frame = read_capture_with(bytes, options).map_err(|error| chain(&error))?.frame;
+        let variant = variant_of_path(self.uri.key());
+        let mut columns = self.origin(frame.rows());
+        columns.push(text_column(VARIANT, std::iter::repeat_n(variant, frame.rows())));
+        columns.extend(frame.into_columns());
+        let frame = Frame::new(columns).map_err(|error| error.to_string())?;
+        let times = frame.find_column("ts").and_then(|it| it.values.as_time()).unwrap_or_default();
+        if times.iter().all(Option::is_none) {
+            return Err("it has no rows with an event time".to_owned());
+        }
+        Ok(frame)
+    }
+
+    /// Labels say nothing about when they became known but where they lie: `…/yyyy/mm/dd/hh/`.
+    fn read_labels(&self, bytes: &[u8]) -> Result<Frame, String> {
+        let pairs = read_ground_truth(bytes).map_err(|error| chain(&error))?;
+        let collected = time_of_path(self.uri.key()).unwrap_or(self.modified).as_microsecond();
+        let number = |label: &Label| match label {
+            Label::Number(value) => Some(*value),
+            Label::Text(_) => None,
+        };
+        let class = |label: &Label| match label {
+            Label::Number(_) => None,
+            Label::Text(text) => Some(text.clone()),
+        };
+        let classes: Vec<Option<String>> = pairs.iter().map(|it| class(&it.1)).collect();
+        let numbers = pairs.iter().map(|it| number(&it.1)).collect();
+        let mut columns = self.origin(pairs.len());
+        columns.push(text_column("id", pairs.iter().map(|it| Some(it.0.as_str()))));
+        columns.push(Column { name: "ts".to_owned(), values: Values::Time(vec![Some(collected); pairs.len()]) });
+        columns.push(Column { name: LABEL.to_owned(), values: Values::Numeric(numbers) });
+        columns.push(text_column(CLASS, classes.iter().map(Option::as_deref)));
+        Frame::new(columns).map_err(|error| error.to_string())
+    }
+
+    /// Which file, and which row in it.
+    fn origin(&self, rows: usize) -> Vec<Column> {
+        let version = self.version();
+        let numbers = Values::Numeric((0..rows).map(|it| Some(it as f64)).collect());
+        vec![
+            text_column(FILE, std::iter::repeat_n(Some(version.as_str()), rows)),
+            Column { name: ROW.to_owned(), values: numbers },
+        ]
+    }
+
+    /// Lists the rows' extracts, sets the marker and notes the arrival. Dying before the transaction leaves objects that nobody
+    /// lists; dying after it leaves nothing to do.
+    async fn take_in(&self, context: &Context, rows: &Frame) -> Result<Recorded, AppError> {
+        let parts = by_day(rows);
+        if MAX_DAYS < parts.len() {
+            let days = parts.len();
+            let reason = format!("it has events on {days} days; split it into files of at most {MAX_DAYS}");
+            return self.refuse(context, reason).await;
+        }
+        let mut extracts = BTreeMap::new();
+        for (day, part) in &parts {
+            extracts.insert(*day, write_extract(context, &self.model.id, self.kind, *day, part).await?);
+        }
+        let table = &*context.ports.table;
+        let model = self.model.id.clone();
+        for _ in 0..MAX_CONFLICTS {
+            let before = find_marker(table, &self.key()).await?;
+            if let Some(answer) = before.as_ref().and_then(|it| it.marker.answer(&model, &self.etag)) {
+                return Ok(answer);
+            }
+            let count = rows.rows() as u64;
+            let Some(writes) = self.writes(context, before, &extracts, rows).await? else {
+                let reason = format!("it and what it replaces have events on more than {MAX_DAYS} days");
+                return self.refuse(context, reason).await;
+            };
+            match table.transact(&transaction_token(&writes), &writes).await {
+                Ok(()) => return Ok(Recorded::Taken { model, rows: count }),
+                Err(error) if error.failure() == Failure::Conflict => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(AppError::Contended(model.to_string()))
+    }
+
+    /// The transaction that takes the file in; `None` when it would be too large.
+    async fn writes(
+        &self,
+        context: &Context,
+        before: Option<StoredMarker>,
+        extracts: &BTreeMap<Timestamp, Extract>,
+        rows: &Frame,
+    ) -> Result<Option<Vec<Write>>, AppError> {
+        let id = &self.model.id;
+        let times = rows.find_column("ts").and_then(|it| it.values.as_time()).unwrap_or_default();
+        let first = times.iter().flatten().min().copied().unwrap_or_default();
+        let from = Timestamp::from_microsecond(first).unwrap_or_default();
+        let rows = rows.rows() as u64;
+        let replaced = before.as_ref().and_then(|it| it.marker.version.clone());
+        let mut days: BTreeMap<Timestamp, u32> = before.as_ref().map(|it| it.marker.days.clone()).unwrap_or_default();
+        for (day, extract) in extracts {
+            *days.entry(*day).or_default() |= extract.hours;
+        }
+        if MAX_DAYS < days.len() {
+            return Ok(None);
+        }
+        let marker = FileMarker {
+            schema: 1,
+            kind: self.kind,
+            uri: self.uri.clone(),
+            etag: self.etag.clone(),
+            refused: None,
+            version: Some(self.version()),
+            rows,
+            from,
+            days: extracts.iter().map(|(day, it)| (*day, it.hours)).collect(),
+        };
+        let objects = extracts.iter().map(|(day, it)| (*day, it.object.clone())).collect();
+        let arrival = Arrival { schema: 1, kind: self.kind, days: days.clone(), objects };
+        let name = format!("{}#{}", arrival_sort(context.now()), Digest::of(self.version().as_bytes()).hex());
+        let arrival_key = Key::new(&arrivals_partition(id), &name);
+        let mut writes = vec![
+            put(self.key(), before.map(|it| it.generation), to_body(&marker)),
+            put(arrival_key, None, to_body(&arrival)),
+        ];
+        for day in days.keys() {
+            let (generation, mut list) = self.list(context, *day).await?;
+            list.revision += 1;
+            list.dropped.extend(replaced.clone());
+            list.dropped.remove(&self.version());
+            list.list.extend(extracts.get(day).cloned());
+            writes.push(put(extracts_key(id, self.kind.name(), *day), generation, to_body(&list)));
+        }
+        Ok(Some(writes))
+    }
+
+    /// A day's list with room for another extract.
+    async fn list(&self, context: &Context, day: Timestamp) -> Result<(Option<Generation>, Extracts), AppError> {
+        let key = extracts_key(&self.model.id, self.kind.name(), day);
+        let mut item = context.ports.table.get(&key).await?;
+        let mut list = Extracts::of(item.as_ref())?;
+        if MAX_EXTRACTS <= list.list.len() {
+            roll_up(context, self.model, self.kind, day).await?;
+            item = context.ports.table.get(&key).await?;
+            list = Extracts::of(item.as_ref())?;
+        }
+        Ok((item.map(|it| it.generation), list))
+    }
+
+    /// Refuses damaged content: people are told once, and what was taken in from this address before stays as it is.
+    async fn refuse(&self, context: &Context, reason: String) -> Result<Recorded, AppError> {
+        let table = &*context.ports.table;
+        let before = find_marker(table, &self.key()).await?;
+        let refused = Recorded::Refused { model: self.model.id.clone(), reason: reason.clone() };
+        if before.as_ref().is_some_and(|it| it.marker.etag == self.etag) {
+            return Ok(refused);
+        }
+        // Told first: dying in between tells twice, the other way round never.
+        alert_damaged(context, self.model, &self.uri.to_string(), &self.etag, &reason).await?;
+        let generation = before.as_ref().map(|it| it.generation);
+        let blank = FileMarker {
+            schema: 1,
+            kind: self.kind,
+            uri: self.uri.clone(),
+            etag: String::new(),
+            refused: None,
+            version: None,
+            rows: 0,
+            from: Timestamp::UNIX_EPOCH,
+            days: BTreeMap::new(),
+        };
+        let marker = before.map_or(blank, |it| it.marker);
+        let marker = FileMarker { etag: self.etag.clone(), refused: Some(reason), ..marker };
+        let writes = [put(self.key(), generation, to_body(&marker))];
+        match table.transact(&transaction_token(&writes), &writes).await {
+            // Whoever wrote meanwhile has looked at the file, too.
+            Err(error) if error.failure() != Failure::Conflict => Err(error.into()),
+            Ok(()) | Err(_) => Ok(refused),
+        }
+    }
+}
+
+fn put(key: Key, generation: Option<Generation>, body: String) -> Write {
+    Write::Put { key, expect: generation.map_or(Expect::Absent, Expect::Generation), body, due: None }
+}
+
+fn text_column<'a>(name: &str, texts: impl Iterator<Item = Option<&'a str>>) -> Column {
+    Column { name: name.to_owned(), values: Values::Categorical(texts.collect::<Categories>()) }
 }
 
 /// The hour that a key's folders `yyyy/mm/dd/hh` name.
@@ -205,20 +470,35 @@ fn time_of_path(key: &str) -> Option<Timestamp> {
     })
 }
 
-/// Refuses a damaged file: people are told, nothing is taken in.
-async fn refuse(
-    context: &Context,
-    model: &ModelPolicy,
-    uri: &ObjectUri,
-    etag: &str,
-    reason: String,
-) -> Result<Recorded, AppError> {
-    tell_damaged(context, model, &uri.to_string(), etag, &reason).await?;
-    Ok(Recorded::Refused { model: model.id.clone(), reason })
+/// The folder before the date: SageMaker captures to `<endpoint>/<variant>/yyyy/mm/dd/hh/`.
+fn variant_of_path(key: &str) -> Option<&str> {
+    let parts: Vec<&str> = key.split('/').collect();
+    let date = (0..parts.len()).rev().find(|&at| time_of_path(&parts[at..].join("/")).is_some())?;
+    (1 < date).then(|| parts[date - 1])
 }
 
-/// Tells people about a damaged file, once for each content.
+/// Tells people about a damaged file that is no capture or label file, once for each content.
 pub(crate) async fn tell_damaged(
+    context: &Context,
+    model: &ModelPolicy,
+    uri: &str,
+    etag: &str,
+    reason: &str,
+) -> Result<(), AppError> {
+    let table = &*context.ports.table;
+    let key = told_key(&model.id, uri, etag);
+    if table.get(&key).await?.is_some() {
+        return Ok(());
+    }
+    alert_damaged(context, model, uri, etag, reason).await?;
+    let writes = [put(key, None, to_body(&serde_json::json!({ "schema": 1, "uri": uri, "etag": etag })))];
+    match table.transact(&transaction_token(&writes), &writes).await {
+        Err(error) if error.failure() != Failure::Conflict => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+async fn alert_damaged(
     context: &Context,
     model: &ModelPolicy,
     uri: &str,
@@ -244,6 +524,17 @@ pub(crate) async fn tell_damaged(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn capture_folders_name_their_variant() {
+        for (key, expected) in [
+            ("capture/m/champion/2013/01/02/03/part.jsonl", Some("champion")),
+            ("2013/01/02/03/part.jsonl", None),
+            ("capture/part.jsonl", None),
+        ] {
+            assert_eq!(variant_of_path(key), expected, "{key}");
+        }
+    }
 
     #[test]
     fn label_folders_name_their_hour() {
