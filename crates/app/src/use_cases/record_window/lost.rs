@@ -1,4 +1,5 @@
-//! Files whose event was lost: lists where new files lie, and takes in what no marker knows.
+//! Files whose event was lost: lists where new files lie, and takes in what no marker knows. An event that is only late changes
+//! nothing when it comes.
 //!
 //! Bounded: once a check, the folders of today and, on the first check of a day, of the days before; where no folder names a
 //! day, one page of the listing. A file that was put into an older folder and whose event was lost stays unseen.
@@ -52,8 +53,8 @@ pub(crate) async fn record_lost(
         }
     }
     for uri in lost.iter().take(MAX_FILES) {
-        tracing::warn!(model.id = %policy.id, object.uri = %uri, "a file was never announced: its event was lost");
-        record_window(context, uri).await?;
+        let recorded = record_window(context, uri).await?;
+        tracing::info!(model.id = %policy.id, object.uri = %uri, ?recorded, "took in a file whose event has not come");
     }
     Ok(())
 }
