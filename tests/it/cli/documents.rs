@@ -223,7 +223,7 @@ fn a_pipeline_that_cannot_be_read_is_bad_input_and_runs_nothing() {
         $ refit pipeline lint broken.json
         exit 1
         -- stdout
-        error: broken.json#/: is not JSON: EOF while parsing a string at line 408 column 13; correct the text
+        error: broken.json#/: is not JSON: EOF while parsing an object at line 413 column 8; correct the text
         broken.json is not valid: 1 problem, 0 warnings
         $ refit pipeline run missing.json
         exit 2
@@ -232,7 +232,7 @@ fn a_pipeline_that_cannot_be_read_is_bad_input_and_runs_nothing() {
         $ refit pipeline run broken.json
         exit 2
         -- stderr
-        error: broken.json#/: is not JSON: EOF while parsing a string at line 408 column 13; correct the text
+        error: broken.json#/: is not JSON: EOF while parsing an object at line 413 column 8; correct the text
         error: pipeline definition `broken.json` has 1 problem
     "#]]
     .assert_eq(&lines);

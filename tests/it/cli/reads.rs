@@ -79,7 +79,7 @@ fn explain_tells_why_a_run_was_started() {
         price-d000027  2026-03-14T12:00:00Z  price
         retrain as price-r0002: performance_drop
         asked by schedule, policy …, champion version 1
-          - performance_drop: [2026-03-13T00:00:00Z, 2026-03-14T00:00:00Z): mae 6.1973 against 0.3963 on the hold-out: +1463.8 %, at least +1005.4 % with 99.9 % confidence; more than 30.0 % worse
+          - performance_drop: [2026-03-13T00:00:00Z, 2026-03-14T00:00:00Z): mae 6.2521 against 0.3963 on the hold-out: +1477.6 %, at least +1046.1 % with 99.9 % confidence; more than 30.0 % worse
           - age: the last retraining was at 2026-03-06T18:12:00Z, within 9d
         all numbers: refit explain price-d000027 --output-format json
     "#]]);
