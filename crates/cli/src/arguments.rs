@@ -161,6 +161,10 @@ pub(crate) enum Command {
     Approve(VoteArguments),
     /// Decline the candidate of a run that waits for approval.
     Decline(VoteArguments),
+    /// Ask people to promote a version that exists.
+    Promote(PromoteArguments),
+    /// Bring a model under watch that was made elsewhere, as champion.
+    Adopt(AdoptArguments),
     /// Take the champion back: restore the one before it.
     Rollback(RollbackArguments),
     /// Look for what should not be, and say what to do about it.
@@ -424,6 +428,41 @@ pub(crate) struct ResumeArguments {
     pub(crate) model: String,
     /// Why.
     #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) person: PersonArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArguments {
+    /// The model.
+    pub(crate) model: String,
+    /// The version, as `refit packages` lists it.
+    #[arg(value_parser = version)]
+    pub(crate) version: u64,
+    /// Why; people will read it.
+    #[arg(long, value_parser = filled())]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) person: PersonArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdoptArguments {
+    /// The model; the policy names it.
+    pub(crate) model: String,
+    /// The registered package; what the endpoint serves alone by default.
+    #[arg(long, value_name = "ARN", value_parser = filled())]
+    pub(crate) package_arn: Option<String>,
+    /// Its evaluation.json, on data that it has not seen; without one its quality is unknown and `max_drop` cannot fire.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) evaluation: Option<PathBuf>,
+    /// Why; people will read it.
+    #[arg(long, value_parser = filled())]
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) person: PersonArguments,

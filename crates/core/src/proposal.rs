@@ -120,6 +120,8 @@ fn missing(question: &Question, state: &Model, recorded: &ModelPolicy, proposed:
         | Question::Resume { .. }
         | Question::Start { .. }
         | Question::Evaluate { .. }
+        | Question::PromoteVersion { .. }
+        | Question::Adopt { .. }
         | Question::Rollback { .. } => None,
     }
 }

@@ -8,6 +8,7 @@ use refit_app::queries::get_head;
 use refit_app::state::find_run;
 use refit_app::use_cases::check_triggers::{TriggerAsk, TriggerRequest, check_triggers, receive_call};
 use refit_app::use_cases::evaluate_candidate::evaluate_candidate;
+use refit_app::use_cases::existing::{AdoptionOrder, PromotionOrder, adopt_model, promote_version};
 use refit_app::use_cases::promote_model::{ApprovalRequest, RollbackOrder, promote_model, rollback_model};
 use refit_app::use_cases::publish_events::publish_events;
 use refit_app::use_cases::record_window::record_window;
@@ -15,7 +16,9 @@ use refit_app::use_cases::start_retraining::start_retraining;
 use refit_app::use_cases::sweep::{WAKE_UP, sweep};
 use refit_app::{AppError, Context};
 use refit_core::approval::Choice;
-use refit_core::plan::{ManualRequest, ResumeRequest, RollbackRequest, SuspendRequest, VoteRequest};
+use refit_core::plan::{
+    AdoptionRequest, ManualRequest, PromotionRequest, ResumeRequest, RollbackRequest, SuspendRequest, VoteRequest,
+};
 use refit_core::{Actor, Digest, ModelId, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -151,6 +154,21 @@ enum Request {
         reason: String,
         from: Option<u64>,
     },
+    Promote {
+        id: String,
+        model: ModelId,
+        version: u64,
+        actor: String,
+        reason: String,
+    },
+    Adopt {
+        id: String,
+        model: ModelId,
+        actor: String,
+        reason: String,
+        package_arn: Option<String>,
+        evaluation: Option<Value>,
+    },
 }
 
 /// A request inside an event: an object with `kind`. `None` when the event is something else.
@@ -212,7 +230,7 @@ async fn ask_triggers(context: &Context, request: Request) -> Result<Response, A
         Request::Resume { id, model, actor, reason } => {
             (id, model, TriggerAsk::Resume(ResumeRequest { actor: Actor::person(&actor), reason }))
         }
-        Request::Vote { .. } | Request::Rollback { .. } => {
+        Request::Vote { .. } | Request::Rollback { .. } | Request::Promote { .. } | Request::Adopt { .. } => {
             return Ok(Response::refused("this function takes requests of kind `trigger`, `suspend` or `resume`"));
         }
     };
@@ -266,8 +284,23 @@ async fn handle_promote_model(context: &Context, event: &Value) -> Result<Respon
             let order = RollbackOrder { id, rollback };
             return answer(rollback_model(context, &model, Some(&order)).await.map(to_value));
         }
+        Some(Ok(Request::Promote { reason, .. } | Request::Adopt { reason, .. })) if reason.trim().is_empty() => {
+            return Ok(Response::refused("it needs a reason"));
+        }
+        Some(Ok(Request::Promote { id, model, version, actor, reason })) => {
+            let request = PromotionRequest { version, actor: Actor::person(&actor), reason };
+            let order = PromotionOrder { id, request };
+            return answer(promote_version(context, &model, &order).await.map(to_value));
+        }
+        Some(Ok(Request::Adopt { id, model, actor, reason, package_arn, evaluation })) => {
+            let request = AdoptionRequest { actor: Actor::person(&actor), reason };
+            let order = AdoptionOrder { id, request, package_arn, evaluation };
+            return answer(adopt_model(context, &model, &order).await.map(to_value));
+        }
         Some(Ok(Request::Trigger { .. } | Request::Suspend { .. } | Request::Resume { .. })) => {
-            return Ok(Response::refused("this function takes requests of kind `vote` or `rollback`"));
+            return Ok(Response::refused(
+                "this function takes requests of kind `vote`, `rollback`, `promote` or `adopt`",
+            ));
         }
         Some(Err(why)) => return Ok(Response::refused(why)),
         None => {}

@@ -5,6 +5,7 @@
 
 pub mod check_triggers;
 pub mod evaluate_candidate;
+pub mod existing;
 pub mod policy;
 pub mod promote_model;
 pub mod publish_events;

@@ -44,7 +44,7 @@ impl Planner for Promote<'_> {
 }
 
 /// The package that an endpoint serves alone.
-async fn serving(context: &Context, endpoint: &str) -> Result<Option<String>, AppError> {
+pub(super) async fn serving(context: &Context, endpoint: &str) -> Result<Option<String>, AppError> {
     match context.ports.endpoints.describe(endpoint).await {
         Ok(state) if state.status == EndpointStatus::InService => match &state.variants[..] {
             [only] => Ok(Some(only.package_arn.clone())),

@@ -55,6 +55,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Resume(arguments) => people::resume(&arguments, format),
         Command::Approve(arguments) => people::vote(&arguments, Choice::Approve, format),
         Command::Decline(arguments) => people::vote(&arguments, Choice::Decline, format),
+        Command::Promote(arguments) => people::promote(&arguments, format),
+        Command::Adopt(arguments) => people::adopt(&arguments, format),
         Command::Rollback(arguments) => people::rollback(&arguments, format),
         Command::Doctor { state } => doctor::doctor(&state.state, format),
         Command::Export { output, state } => export::export(&output, &state.state, format),

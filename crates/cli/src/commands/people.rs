@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
 use refit_app::queries;
 use refit_core::approval::Choice;
@@ -15,7 +15,8 @@ use refit_local::world::{Access, Moment, World};
 use serde_json::{Value, json};
 
 use crate::arguments::{
-    Format, PersonArguments, ResumeArguments, RollbackArguments, SuspendArguments, TriggerArguments, VoteArguments,
+    AdoptArguments, Format, PersonArguments, PromoteArguments, ResumeArguments, RollbackArguments, SuspendArguments,
+    TriggerArguments, VoteArguments,
 };
 use crate::output::{Exit, answer, escaped, say, word};
 use crate::state;
@@ -63,6 +64,34 @@ pub(crate) fn vote(arguments: &VoteArguments, choice: Choice, format: Format) ->
         "if_match": arguments.if_match,
     });
     desk.ask(Function::PromoteModel, request, &run.model())
+}
+
+/// `refit promote`.
+pub(crate) fn promote(arguments: &PromoteArguments, format: Format) -> anyhow::Result<Exit> {
+    let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
+    let model = state::models(&desk.world, Some(&arguments.model))?.remove(0);
+    let request =
+        json!({ "kind": "promote", "model": model, "version": arguments.version, "reason": arguments.reason });
+    desk.ask(Function::PromoteModel, request, &model)
+}
+
+/// `refit adopt`.
+pub(crate) fn adopt(arguments: &AdoptArguments, format: Format) -> anyhow::Result<Exit> {
+    let evaluation: Option<Value> = match &arguments.evaluation {
+        Some(path) => {
+            let name = path.display();
+            let bytes = std::fs::read(path).with_context(|| format!("reading evaluation `{name}`"))?;
+            Some(serde_json::from_slice(&bytes).with_context(|| format!("evaluation `{name}` is not JSON"))?)
+        }
+        None => None,
+    };
+    let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
+    let model = state::models(&desk.world, Some(&arguments.model))?.remove(0);
+    let request = json!({
+        "kind": "adopt", "model": model, "reason": arguments.reason, "package_arn": arguments.package_arn,
+        "evaluation": evaluation,
+    });
+    desk.ask(Function::PromoteModel, request, &model)
 }
 
 /// `refit rollback`.

@@ -6,6 +6,7 @@
 mod check;
 mod dispatch;
 mod evaluate;
+mod existing;
 mod look;
 mod promote;
 mod question;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{CheckInputs, ManualRequest, Recent, Volume, budget_from, next_check, plan_check};
 pub use dispatch::{Dispatch, Fleet, Holder, Queue, QueueEntry, Slots, plan_dispatch};
 pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, plan_evaluate};
+pub use existing::{AdoptionRequest, PromotionRequest, plan_adopt, plan_promotion_request};
 pub use look::{next_idle_look, next_look};
 pub use promote::{PromoteInputs, VoteRequest, approval_basis, plan_promote};
 pub use question::Question;

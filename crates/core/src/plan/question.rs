@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, Fleet, ManualRequest, ObservedExecution,
-    OutputsProblem, Plan, PromoteInputs, Queue, Recent, Record, ResumeRequest, RollbackRequest, Slots, StartInputs,
-    Step, SuspendRequest, VoteRequest, WaitingOn, plan_check, plan_evaluate, plan_promote, plan_resume,
-    plan_rollback_request, plan_start, plan_suspend,
+    AdoptionRequest, CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, Fleet, ManualRequest,
+    ObservedExecution, OutputsProblem, Plan, PromoteInputs, PromotionRequest, Queue, Recent, Record, ResumeRequest,
+    RollbackRequest, Slots, StartInputs, Step, SuspendRequest, VoteRequest, WaitingOn, plan_adopt, plan_check,
+    plan_evaluate, plan_promote, plan_promotion_request, plan_resume, plan_rollback_request, plan_start, plan_suspend,
 };
 use crate::audit::Fact;
 use crate::model::Model;
 use crate::names::{Digest, ObjectUri};
+use crate::package::Package;
 use crate::policy::{ModelPolicy, Span};
 use crate::trigger::{Signal, WindowEvidence};
 
@@ -81,6 +82,22 @@ pub enum Question {
         /// A person's vote.
         vote: Option<VoteRequest>,
     },
+    /// [`plan_promotion_request`].
+    PromoteVersion {
+        /// A person's request.
+        request: PromotionRequest,
+        /// The version as it is stored.
+        package: Option<Box<Package>>,
+    },
+    /// [`plan_adopt`].
+    Adopt {
+        /// A person's request.
+        request: AdoptionRequest,
+        /// What is to be champion, or why it cannot be.
+        package: Result<Box<Package>, String>,
+        /// The package that the endpoint serves alone, if it serves one alone.
+        serving: Option<String>,
+    },
     /// [`plan_rollback_request`].
     Rollback {
         /// A person's request.
@@ -126,6 +143,12 @@ impl Question {
                 vote: vote.as_ref(),
                 performed,
             }),
+            Question::PromoteVersion { request, package } => {
+                plan_promotion_request(model, policy, now, request, package.as_deref())
+            }
+            Question::Adopt { request, package, serving } => {
+                plan_adopt(model, request, package.as_deref().map_err(String::as_str), serving.as_deref())
+            }
             Question::Rollback { request } => plan_rollback_request(model, request),
         }
     }
@@ -142,7 +165,9 @@ impl Question {
             | Question::Resume { .. }
             | Question::Start { .. }
             | Question::Evaluate { .. }
-            | Question::Promote { .. } => None,
+            | Question::Promote { .. }
+            | Question::PromoteVersion { .. }
+            | Question::Adopt { .. } => None,
         }
     }
 }

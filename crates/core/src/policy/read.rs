@@ -8,6 +8,7 @@ mod describe;
 mod field;
 mod gates;
 mod model;
+mod preset;
 mod report;
 mod triggers;
 mod words;
@@ -43,6 +44,24 @@ const DEFAULT_CONCURRENT_RUNS: u32 = 3;
 const DEFAULT_PRIORITY_AGING: Span = Span::from_const_seconds(3_600);
 /// The longest step of aging: beyond it priorities would hardly ever age.
 const MAX_PRIORITY_AGING_DAYS: i64 = 30;
+
+/// Keys that have an effect and that a text does not give in any of its sections of their kind.
+#[cfg(test)]
+pub(super) fn keys_not_given(text: &str) -> Vec<String> {
+    let root = yaml::parse(text, &mut Vec::new());
+    let mut log = Log::new(Vec::new());
+    root.as_ref().and_then(|root| read_policy(Field::root(root), &mut log));
+    let mut sections: std::collections::BTreeMap<Vec<&'static str>, std::collections::BTreeSet<String>> =
+        std::collections::BTreeMap::new();
+    for (built, given) in log.visited {
+        sections.entry(built).or_default().extend(given);
+    }
+    let missing = |(built, given): (Vec<&'static str>, std::collections::BTreeSet<String>)| {
+        let missing: Vec<&str> = built.iter().copied().filter(|it| !given.contains(*it)).collect();
+        (!missing.is_empty()).then(|| format!("{missing:?} of {built:?}"))
+    };
+    sections.into_iter().filter_map(missing).collect()
+}
 
 /// Reads and validates a policy as a whole.
 ///

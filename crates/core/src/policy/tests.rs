@@ -1,5 +1,8 @@
 //! Tests of the policy reader: what is accepted, and the words in which everything else is refused.
 
+mod fuzz;
+mod presets;
+
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
@@ -268,6 +271,9 @@ fn a_full_document_reads_as_typed() {
               },
               "rollout": {
                 "strategy": "immediate"
+              },
+              "retention": {
+                "runs": null
               }
             }
           ]
@@ -354,6 +360,9 @@ fn what_is_left_out_has_its_default() {
               },
               "rollout": {
                 "strategy": "immediate"
+              },
+              "retention": {
+                "runs": null
               }
             }
           ]
@@ -1074,7 +1083,6 @@ fn triggers_and_guards_are_read_strictly() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     let lines = [
-        ("    task: regression\n", "preset: lightgbm"),
         ("    task: regression\n", "watch: { for: 24h, rollback: automatic }"),
         ("      strategy: full\n", "  resources: { instance: ml.m5.large }"),
         ("      when: any\n", "  estimated_performance: { metric: auc }"),
@@ -1084,7 +1092,6 @@ fn what_is_not_built_is_refused_by_name() {
         writeln!(out, "{}", refused(&patched(before, &format!("{before}    {line}\n")))).unwrap_or_default();
     }
     expect![[r#"
-        8:5: models[0].preset: `preset` is not built yet; remove it
         8:5: models[0].watch: `watch` is not built yet; remove it
         14:7: models[0].pipeline.resources: `pipeline.resources` is not built yet; remove it
         32:7: models[0].triggers.estimated_performance: `triggers.estimated_performance` is not built yet; remove it

@@ -21,6 +21,9 @@ pub(super) struct Keys {
 pub(super) struct Log {
     problems: Vec<Problem>,
     notes: Option<Notes>,
+    /// The keys that each section has, and those that are given.
+    #[cfg(test)]
+    pub(super) visited: Vec<(Vec<&'static str>, Vec<String>)>,
 }
 
 /// What stands everywhere in a document that is only described.
@@ -28,12 +31,17 @@ static VOID: Node = Node { at: At { line: 1, column: 1 }, kind: Kind::Refused };
 
 impl Log {
     pub(super) fn new(problems: Vec<Problem>) -> Log {
-        Log { problems, notes: None }
+        Log {
+            problems,
+            notes: None,
+            #[cfg(test)]
+            visited: Vec::new(),
+        }
     }
 
     /// A log that notes what is read.
     pub(super) fn describing(notes: Notes) -> Log {
-        Log { problems: Vec::new(), notes: Some(notes) }
+        Log { notes: Some(notes), ..Log::new(Vec::new()) }
     }
 
     pub(super) fn into_notes(self) -> Notes {
@@ -137,12 +145,33 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The entries of a map; `None`, unreported, if it is something else.
+    pub(super) fn given(&self) -> Option<&'a [Entry]> {
+        match &self.node.kind {
+            Kind::Map(entries) => Some(entries),
+            Kind::Scalar { .. } | Kind::List(_) | Kind::Refused => None,
+        }
+    }
+
+    /// The value of a key of a map, if given.
+    pub(super) fn child(&self, key: &str) -> Option<Field<'a>> {
+        let entry = self.given()?.iter().find(|it| it.key == key)?;
+        Some(Field { path: join(&self.path, key), key: entry.at, node: &entry.value })
+    }
+
+    /// The same place with another value.
+    pub(super) fn with<'b>(&self, node: &'b Node) -> Field<'b> {
+        Field { path: self.path.clone(), key: self.key, node }
+    }
+
     /// Reads a map, refusing unknown keys and those whose effect is not built.
     pub(super) fn section(&self, keys: &Keys, log: &mut Log) -> Option<Section<'a>> {
         if log.describe(&self.path, || Shape::Section(keys.built.to_vec())) {
             return Some(Section { path: self.path.clone(), at: self.key, entries: &[], is_void: true });
         }
         let entries = self.entries(log)?;
+        #[cfg(test)]
+        log.visited.push((keys.built.to_vec(), entries.iter().map(|it| it.key.clone()).collect()));
         for entry in entries {
             let key = entry.key.as_str();
             if keys.built.contains(&key) {

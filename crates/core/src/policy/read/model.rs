@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::field::{Field, Keys, Log, longest};
-use super::{Names, data, gates, triggers, words};
+use super::{Names, data, gates, preset, triggers, words};
 use crate::names::{ModelId, NameError, is_name};
 use crate::policy::yaml::shown;
 use crate::policy::{
-    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, Span, Strategy, TrainingPolicy, WindowPolicy, Zone,
+    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, RetentionPolicy, Span, Strategy, TrainingPolicy,
+    WindowPolicy, Zone,
 };
 
 const MODEL: Keys = Keys {
     built: &[
         "id",
+        "preset",
         "task",
         "priority",
         "endpoint",
@@ -25,12 +27,14 @@ const MODEL: Keys = Keys {
         "gates",
         "promotion",
         "rollout",
+        "retention",
     ],
-    not_built: &["preset", "watch"],
+    not_built: &["watch"],
 };
 const ENDPOINT: Keys = Keys { built: &["name", "variant"], not_built: &[] };
 const PIPELINE: Keys = Keys { built: &["definition", "parameters", "strategy", "timeout"], not_built: &["resources"] };
 const WINDOW: Keys = Keys { built: &["size", "hop", "lateness"], not_built: &[] };
+const RETENTION: Keys = Keys { built: &["runs"], not_built: &[] };
 const TRAINING: Keys = Keys { built: &["window", "holdout"], not_built: &[] };
 
 /// The longest window; the shortest is an hour.
@@ -70,6 +74,8 @@ const MAX_DEFINITION: usize = 1_024;
 const MAX_TIMEOUT_DAYS: i64 = 28;
 
 pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, log: &mut Log) -> Option<ModelPolicy> {
+    let expanded = preset::expand(&field, log);
+    let field = expanded.as_ref().map_or(field.clone(), |it| field.with(it));
     let section = field.section(&MODEL, log)?;
     let id = section.required("id", log, |it, log| read_id(&it, names, log));
     let default_name = id.as_ref().map(ModelId::to_string);
@@ -103,6 +109,7 @@ pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, l
     let gates = section.or("gates", Vec::new(), log, |it, log| gates::read_gates(&it, task, data.as_ref(), log));
     let promotion = gates::read_promotion(section.find("promotion"), task, log);
     let rollout = gates::read_rollout(section.find("rollout"), log);
+    let retention = section.or("retention", RetentionPolicy { runs: None }, log, read_retention);
 
     let model = ModelPolicy {
         id: id?,
@@ -118,6 +125,7 @@ pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, l
         gates: gates?,
         promotion: promotion?,
         rollout: rollout?,
+        retention: retention?,
     };
     names.pipelines.take(&model.pipeline_name(), &section.find("pipeline")?, log)?;
     Some(model)
@@ -252,6 +260,12 @@ fn read_training(field: Field<'_>, log: &mut Log) -> Option<TrainingPolicy> {
     Some(TrainingPolicy { window: window?, holdout: holdout? })
 }
 
+fn read_retention(field: Field<'_>, log: &mut Log) -> Option<RetentionPolicy> {
+    let section = field.section(&RETENTION, log)?;
+    let runs = section.required("runs", log, |it, log| it.span(Span::days(1)..=longest(), log))?;
+    Some(RetentionPolicy { runs: Some(runs) })
+}
+
 /// Checks the name of a column, or of a key of an answer.
 pub(super) fn read_column(field: &Field<'_>, log: &mut Log) -> Option<String> {
     let text = field.text(log)?;
@@ -267,7 +281,7 @@ const MAX_COLUMN: usize = 128;
 
 /// Why a text is not the name of a column.
 pub(super) fn column_problem(text: &str) -> Option<String> {
-    if text.is_empty() || MAX_COLUMN < text.chars().count() || text.chars().any(char::is_control) {
+    if text.trim().is_empty() || MAX_COLUMN < text.chars().count() || text.chars().any(char::is_control) {
         let text = shown(text);
         return Some(format!(
             "`{text}` is not the name of a column: use 1 to {MAX_COLUMN} characters, no control characters"

@@ -208,6 +208,7 @@ fn policy(model: &ModelId) -> ModelPolicy {
             notice_timeout: Span::minutes(15),
         },
         rollout: RolloutPolicy { strategy: RolloutStrategy::Immediate },
+        retention: refit_core::policy::RetentionPolicy { runs: None },
     }
 }
 
