@@ -10,6 +10,7 @@ mod invariants;
 mod layering;
 mod licenses;
 mod names;
+mod policies;
 mod replay;
 mod repo;
 mod sim;
