@@ -321,9 +321,7 @@ fn a_late_duplicate_of_a_refused_request_gets_the_same_answer() {
 #[test]
 fn p2_a_version_is_promoted_again_only_by_others_than_who_asked() {
     let mut it = Watched::at(two_champions());
-    let promote = |id: &str, version: u64| {
-        json!({ "kind": "promote", "id": id, "model": MODEL, "version": version, "actor": "ann", "reason": "it was better" })
-    };
+    let promote = |id: &str, version: u64| json!({ "kind": "promote", "id": id, "model": MODEL, "version": version, "actor": "ann", "reason": "it was better" });
     for (id, version, why) in [("p1", 2, "it is the champion"), ("p2", 9, "there is no such version")] {
         let (refused, _) = refused(&it.world, Function::PromoteModel, &promote(id, version));
         assert!(refused.is_some_and(|it| it.contains(why)));
@@ -344,8 +342,7 @@ fn p2_a_version_is_promoted_again_only_by_others_than_who_asked() {
 #[test]
 fn a_declined_return_leaves_the_version_as_it_was() {
     let mut it = Watched::at(two_champions());
-    let promote =
-        json!({ "kind": "promote", "id": "p", "model": MODEL, "version": 1, "actor": "ann", "reason": "it was better" });
+    let promote = json!({ "kind": "promote", "id": "p", "model": MODEL, "version": 1, "actor": "ann", "reason": "it was better" });
     ask(&mut it.world, Function::PromoteModel, &promote);
     ask(&mut it.world, Function::PromoteModel, &vote("v", 3, "bob", "decline"));
     let packages = poll(refit_app::queries::list_packages(&it.world.table, &model())).unwrap_done().expect("packages");

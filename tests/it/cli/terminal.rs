@@ -43,6 +43,8 @@ const FLAGS: &[(&[&str], &[&str])] = &[
     (&["config", "rollback"], &["--comment", "--as", "--state"]),
     (&["approve"], &["--comment", "--basis", "--if-match", "--as", "--request-id", "--state"]),
     (&["decline"], &["--comment", "--basis", "--if-match", "--as", "--request-id", "--state"]),
+    (&["promote"], &["--reason", "--as", "--request-id", "--state"]),
+    (&["adopt"], &["--package-arn", "--evaluation", "--reason", "--as", "--request-id", "--state"]),
     (&["rollback"], &["--reason", "--from", "--as", "--request-id", "--state"]),
     (&["audit", "verify"], &["--state"]),
     (&["audit", "replay"], &["--state"]),

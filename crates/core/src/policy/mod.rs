@@ -176,8 +176,6 @@ pub struct ModelPolicy {
     pub promotion: PromotionPolicy,
     /// How traffic moves.
     pub rollout: RolloutPolicy,
-    /// How long what runs wrote is kept.
-    pub retention: RetentionPolicy,
 }
 
 /// Where a model serves.
@@ -515,14 +513,6 @@ pub struct AutoPromote {
     pub min_improvement: f64,
     /// The one-sided 95 % lower bound of the improvement is above this. Default 0.
     pub lower_bound_above: f64,
-}
-
-/// How long what runs wrote is kept. The log and the decisions are kept for good, and so is whatever is in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetentionPolicy {
-    /// How long after its end what a run wrote is kept, at least 1d; `None` (the default) means for good.
-    pub runs: Option<Span>,
 }
 
 /// How traffic moves to a promoted model.

@@ -271,9 +271,6 @@ fn a_full_document_reads_as_typed() {
               },
               "rollout": {
                 "strategy": "immediate"
-              },
-              "retention": {
-                "runs": null
               }
             }
           ]
@@ -360,9 +357,6 @@ fn what_is_left_out_has_its_default() {
               },
               "rollout": {
                 "strategy": "immediate"
-              },
-              "retention": {
-                "runs": null
               }
             }
           ]

@@ -159,6 +159,11 @@ impl<'a> Field<'a> {
         Some(Field { path: join(&self.path, key), key: entry.at, node: &entry.value })
     }
 
+    /// Whether a scalar of this text stands here.
+    pub(super) fn is_scalar(&self, wanted: &str) -> bool {
+        matches!(&self.node.kind, Kind::Scalar { text, .. } if text == wanted)
+    }
+
     /// The same place with another value.
     pub(super) fn with<'b>(&self, node: &'b Node) -> Field<'b> {
         Field { path: self.path.clone(), key: self.key, node }

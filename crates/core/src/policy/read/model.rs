@@ -7,8 +7,7 @@ use super::{Names, data, gates, preset, triggers, words};
 use crate::names::{ModelId, NameError, is_name};
 use crate::policy::yaml::shown;
 use crate::policy::{
-    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, RetentionPolicy, Span, Strategy, TrainingPolicy,
-    WindowPolicy, Zone,
+    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, Span, Strategy, TrainingPolicy, WindowPolicy, Zone,
 };
 
 const MODEL: Keys = Keys {
@@ -27,14 +26,12 @@ const MODEL: Keys = Keys {
         "gates",
         "promotion",
         "rollout",
-        "retention",
     ],
-    not_built: &["watch"],
+    not_built: &["watch", "retention"],
 };
 const ENDPOINT: Keys = Keys { built: &["name", "variant"], not_built: &[] };
 const PIPELINE: Keys = Keys { built: &["definition", "parameters", "strategy", "timeout"], not_built: &["resources"] };
 const WINDOW: Keys = Keys { built: &["size", "hop", "lateness"], not_built: &[] };
-const RETENTION: Keys = Keys { built: &["runs"], not_built: &[] };
 const TRAINING: Keys = Keys { built: &["window", "holdout"], not_built: &[] };
 
 /// The longest window; the shortest is an hour.
@@ -74,11 +71,12 @@ const MAX_DEFINITION: usize = 1_024;
 const MAX_TIMEOUT_DAYS: i64 = 28;
 
 pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, log: &mut Log) -> Option<ModelPolicy> {
-    let expanded = preset::expand(&field, log);
+    let expanded = preset::expand(&field);
     let field = expanded.as_ref().map_or(field.clone(), |it| field.with(it));
     let section = field.section(&MODEL, log)?;
     let id = section.required("id", log, |it, log| read_id(&it, names, log));
     let default_name = id.as_ref().map(ModelId::to_string);
+    section.optional("preset", log, |it, log| it.word(&preset::NAMES, &[], log));
     let task = section.required("task", log, |it, log| it.word(&words::TASKS, &[], log));
 
     let priority = section.or("priority", Priority::Normal, log, |it, log| it.word(&words::PRIORITIES, &[], log));
@@ -109,7 +107,6 @@ pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, l
     let gates = section.or("gates", Vec::new(), log, |it, log| gates::read_gates(&it, task, data.as_ref(), log));
     let promotion = gates::read_promotion(section.find("promotion"), task, log);
     let rollout = gates::read_rollout(section.find("rollout"), log);
-    let retention = section.or("retention", RetentionPolicy { runs: None }, log, read_retention);
 
     let model = ModelPolicy {
         id: id?,
@@ -125,7 +122,6 @@ pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, l
         gates: gates?,
         promotion: promotion?,
         rollout: rollout?,
-        retention: retention?,
     };
     names.pipelines.take(&model.pipeline_name(), &section.find("pipeline")?, log)?;
     Some(model)
@@ -258,12 +254,6 @@ fn read_training(field: Field<'_>, log: &mut Log) -> Option<TrainingPolicy> {
     let window = section.required("window", log, |it, log| it.span(Span::seconds(1)..=longest(), log));
     let holdout = section.required("holdout", log, |it, log| it.span(Span::seconds(1)..=longest(), log));
     Some(TrainingPolicy { window: window?, holdout: holdout? })
-}
-
-fn read_retention(field: Field<'_>, log: &mut Log) -> Option<RetentionPolicy> {
-    let section = field.section(&RETENTION, log)?;
-    let runs = section.required("runs", log, |it, log| it.span(Span::days(1)..=longest(), log))?;
-    Some(RetentionPolicy { runs: Some(runs) })
 }
 
 /// Checks the name of a column, or of a key of an answer.

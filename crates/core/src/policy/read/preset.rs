@@ -4,9 +4,8 @@
 //! nothing of presets, a stored policy holds their values and not their names, and what a preset says is checked like
 //! anything else.
 
-use super::field::{Field, Log};
-use super::words::suggest;
-use crate::policy::yaml::{At, Entry, Kind, Node, Style, shown};
+use super::field::Field;
+use crate::policy::yaml::{At, Entry, Kind, Node, Style};
 use crate::policy::{Metric, Strategy, Task};
 
 /// What is customary for a kind of model (FEATURES F05 to F09).
@@ -31,10 +30,16 @@ const PRESETS: [Preset; 7] = [
     Preset { name: "neural_network", hour: 2, drift: "0.25", floor: "0.8", strategy: Strategy::Full },
 ];
 
-/// The names of the presets.
-pub(super) fn names() -> [&'static str; 7] {
-    PRESETS.each_ref().map(|it| it.name)
-}
+/// The names of the presets, for the reader of the key itself.
+pub(super) const NAMES: [(&str, ()); 7] = {
+    let mut names = [("", ()); 7];
+    let mut index = 0;
+    while index < names.len() {
+        names[index].0 = PRESETS[index].name;
+        index += 1;
+    }
+    names
+};
 
 /// The metric that a preset's floor is of: a share in which more is better and 1 is perfect, whatever the task.
 fn natural_metric(task: Task) -> Metric {
@@ -44,15 +49,12 @@ fn natural_metric(task: Task) -> Metric {
     }
 }
 
-/// The section of a model with its preset filled in; `None` without a preset, or with one that is reported.
-pub(super) fn expand(model: &Field<'_>, log: &mut Log) -> Option<Node> {
+/// The section of a model with its preset filled in; `None` without a preset, or with one that is not known.
+pub(super) fn expand(model: &Field<'_>) -> Option<Node> {
     let section = model.given()?;
     let named = model.child("preset")?;
-    let name = named.scalar(&format!("one of `{}`", names().join("`, `")), log)?;
-    let Some(preset) = PRESETS.iter().find(|it| it.name == name) else {
-        named.report(log, format!("unknown preset `{}`; {}", shown(name), suggest(name, &names())));
-        return None;
-    };
+    // What is no preset is reported where the key is read.
+    let preset = PRESETS.iter().find(|it| named.is_scalar(it.name))?;
     let task = section.iter().find(|it| it.key == "task").and_then(|it| match &it.value.kind {
         Kind::Scalar { text, .. } => super::words::TASKS.iter().find(|(word, _)| word == text).map(|(_, task)| *task),
         Kind::List(_) | Kind::Map(_) | Kind::Refused => None,

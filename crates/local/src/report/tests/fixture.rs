@@ -208,7 +208,6 @@ fn policy(model: &ModelId) -> ModelPolicy {
             notice_timeout: Span::minutes(15),
         },
         rollout: RolloutPolicy { strategy: RolloutStrategy::Immediate },
-        retention: refit_core::policy::RetentionPolicy { runs: None },
     }
 }
 

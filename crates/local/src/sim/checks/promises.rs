@@ -180,9 +180,21 @@ fn check_promotion(model: &ModelChecker, seen: &Seen<'_>, run: &refit_core::RunI
     let folded = folded(model)?;
     let entry = known(model, run)?;
     ensure!(entry.candidate == Some(version), "P2", "{run} promoted version {version}, its candidate is another");
-    let evaluation = entry.evaluation.as_ref();
-    let is_refused = evaluation.is_none_or(|it| matches!(it.verdict, Verdict::Failed | Verdict::Errored));
-    ensure!(!is_refused, "P2", "{run} was promoted although its gates did not pass");
+    match &entry.evaluation {
+        Some(evaluation) => {
+            let is_refused = matches!(evaluation.verdict, Verdict::Failed | Verdict::Errored);
+            ensure!(!is_refused, "P2", "{run} was promoted although its gates did not pass");
+        }
+        // A version that exists is judged by people alone.
+        None => {
+            let approval = folded.approvals.get(run);
+            let is_approved = approval.is_some_and(|it| {
+                usize::try_from(it.needed).is_ok_and(|needed| 0 < needed && needed <= it.votes.len())
+                    && it.votes.iter().all(|it| it.choice == Choice::Approve)
+            });
+            ensure!(is_approved, "P2", "{run} was promoted without gates and without an approval");
+        }
+    }
     let replaced = folded.packages.get(&version).and_then(|it| it.replaced);
     ensure!(entry.champion == replaced, "P2", "{run} was compared with {:?} and replaced {replaced:?}", entry.champion);
     if let (Some(Some(found)), Some(package)) = (model.archives.get(run), folded.packages.get(&version)) {
