@@ -107,10 +107,10 @@ fn wrong_presets_are_refused_where_they_stand() {
         .map(|it| format!("{}\n", refused(&with_preset(it, "binary"))))
         .collect();
     expect![[r#"
-        6:13: models[0].preset: unknown preset `lightbgm`; did you mean `lightgbm`?
-        6:13: models[0].preset: unknown preset ``; use `lightgbm`, `lstm`, `transformer`, `ensemble`, `random_forest`, `xgboost`, `neural_network`
-        6:13: models[0].preset: unknown preset `1`; use `lightgbm`, `lstm`, `transformer`, `ensemble`, `random_forest`, `xgboost`, `neural_network`
+        6:13: models[0].preset: unknown word `lightbgm`; did you mean `lightgbm`?
+        6:13: models[0].preset: unknown word ``; use `lightgbm`, `lstm`, `transformer`, `ensemble`, `random_forest`, `xgboost`, `neural_network`
+        6:13: models[0].preset: unknown word `1`; use `lightgbm`, `lstm`, `transformer`, `ensemble`, `random_forest`, `xgboost`, `neural_network`
         6:13: models[0].preset: expected one of `lightgbm`, `lstm`, `transformer`, `ensemble`, `random_forest`, `xgboost`, `neural_network`, found a list
-        6:13: models[0].preset: unknown preset `catboost`; use `lightgbm`, `lstm`, `transformer`, `ensemble`, `random_forest`, `xgboost`, `neural_network`
+        6:13: models[0].preset: unknown word `catboost`; use `lightgbm`, `lstm`, `transformer`, `ensemble`, `random_forest`, `xgboost`, `neural_network`
     "#]].assert_eq(&table);
 }
