@@ -125,6 +125,12 @@ pub fn queue_key() -> Key {
     Key::new(FLEET, "QUEUE")
 }
 
+/// When every model was looked at, whether it was due or not.
+#[must_use]
+pub fn pass_key() -> Key {
+    Key::new(FLEET, "PASS")
+}
+
 /// The pointer to the current policy.
 #[must_use]
 pub fn policy_key() -> Key {

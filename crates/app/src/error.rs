@@ -61,6 +61,14 @@ pub enum AppError {
     /// A planned fact does not fit the state it was planned from.
     #[error("planned fact does not fit the state")]
     Inconsistent(#[from] Inconsistent),
+    /// A model's stored state is one that Refit does not write.
+    #[error("state of model `{model}` is damaged: {why}")]
+    Damaged {
+        /// Which model.
+        model: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The model is not under watch.
     #[error("model `{0}` is not known: `refit models` lists the models")]
     UnknownModel(String),
@@ -93,6 +101,7 @@ impl AppError {
             AppError::Contended(_) => ErrorClass::Conflict,
             AppError::Corrupt { .. }
             | AppError::CorruptObject { .. }
+            | AppError::Damaged { .. }
             | AppError::Inconsistent(_)
             | AppError::Restless(_) => ErrorClass::Bug,
         }

@@ -18,7 +18,7 @@ use crate::documents::{
     request_key, run_key, slots_key, to_body, watched_key,
 };
 use crate::error::AppError;
-use crate::ports::{Due, Expect, Generation, Item, Key, Table, Token, Write};
+use crate::ports::{Due, Expect, Generation, Item, Key, Table, TableError, Token, Write};
 
 /// A model's state as it was read, with the generations that a write must find unchanged.
 #[derive(Debug, Clone, PartialEq)]
@@ -210,7 +210,7 @@ pub async fn record(
     if Guard::LookSet.is_kept() {
         writes.push(look_write(generations, id, context.look_at));
     }
-    table.transact(&transaction_token(&writes), &writes).await?;
+    table.transact(&transaction_token(&writes), &writes).await.map_err(|error| explain_conflict(id, error))?;
     tracing::info!(model.id = %id, audit.seq = seq, fact = record.fact.name(), "recorded {}", record.fact.name());
     Ok(after)
 }
@@ -218,6 +218,22 @@ pub async fn record(
 /// What a write must find when it believes nothing: only what a guard that was taken away leaves.
 async fn generations_now(table: &dyn Table, key: &Key) -> Result<BTreeMap<Key, Generation>, AppError> {
     Ok(table.get(key).await?.map(|it| (it.key, it.generation)).into_iter().collect())
+}
+
+/// Whatever is stored of a model changes together with its HEAD, and HEAD is the first that is compared: when HEAD is as
+/// it was read and something else is not, what is stored does not fit together, and no repetition helps.
+fn explain_conflict(model: &ModelId, error: TableError) -> AppError {
+    match error {
+        TableError::Conflict { key }
+            if key.partition == audit_partition(model)
+                || key.partition == model_partition(model)
+                    && key != head_key(model)
+                    && !key.sort.starts_with("REQUEST#") =>
+        {
+            AppError::Damaged { model: model.to_string(), why: format!("{key} is not what HEAD says") }
+        }
+        error => error.into(),
+    }
 }
 
 /// Moves the alarm clock without touching the state; does nothing when it is right already or was moved meanwhile.

@@ -8,6 +8,7 @@ mod actor;
 pub mod approval;
 pub mod audit;
 pub mod config;
+mod damage;
 pub mod decision;
 pub mod evaluation;
 mod guard;

@@ -13,6 +13,7 @@ pub mod record_window;
 pub mod start_retraining;
 pub mod sweep;
 
+mod park;
 mod perform;
 
 use std::sync::Arc;
@@ -107,11 +108,15 @@ pub trait Planner: Send + Sync {
     }
 }
 
-/// Drives one model until its plan is to wait.
+/// Drives one model until its plan is to wait. A model whose state is damaged is left alone, and people are told.
 ///
 /// # Errors
 /// See [`AppError`]; whatever was recorded before stays.
 pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Result<Outcome, AppError> {
+    park::or_park(context, id, drive_on(context, id, planner).await).await
+}
+
+async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Result<Outcome, AppError> {
     let table = &*context.ports.table;
     let mut outcome = Outcome::default();
     let mut performed: Vec<Step> = Vec::new();
@@ -125,6 +130,7 @@ pub async fn drive(context: &Context, id: &ModelId, planner: &dyn Planner) -> Re
     }
     for _ in 0..MAX_ROUNDS {
         let loaded = load(table, id, Scope::Everything).await?.ok_or_else(|| AppError::UnknownModel(id.to_string()))?;
+        park::refuse_damaged(id, loaded.model.find_damage())?;
         let now = context.now();
         let in_force = policy::in_force(context, &loaded.model.head).await?;
         let situation = Situation {

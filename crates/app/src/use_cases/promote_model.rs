@@ -7,6 +7,7 @@ use refit_core::plan::{
 use refit_core::run::RunStatus;
 use refit_core::{Digest, ModelId};
 
+use super::park::{or_park, refuse_damaged};
 use super::publish_events::published_up_to;
 use super::{Asked, Context, Outcome, Planner, Situation, drive, keep_asked, perform_for_rollback, refuse};
 use crate::error::AppError;
@@ -101,12 +102,17 @@ pub async fn rollback_model(
     model: &ModelId,
     order: Option<&RollbackOrder>,
 ) -> Result<Outcome, AppError> {
+    or_park(context, model, carry_back(context, model, order).await).await
+}
+
+async fn carry_back(context: &Context, model: &ModelId, order: Option<&RollbackOrder>) -> Result<Outcome, AppError> {
     let table = &*context.ports.table;
     let mut outcome = Outcome::default();
     let mut performed: Vec<Step> = Vec::new();
     for _ in 0..super::MAX_ROUNDS {
         let loaded =
             load(table, model, Scope::Rollback).await?.ok_or_else(|| AppError::UnknownModel(model.to_string()))?;
+        refuse_damaged(model, loaded.model.find_damaged_rollback())?;
         let head = &loaded.model.head;
         let answer = match order {
             Some(order) => find_answer(table, model, &order.id).await?,

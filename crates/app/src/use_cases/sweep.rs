@@ -1,26 +1,30 @@
 //! Wakes whatever is due or overdue: the schedule, and the net below every lost event.
 
-use refit_core::Guard;
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use refit_core::{Guard, ModelId};
+use refit_core::audit::AuditEvent;
 use refit_core::model::Model;
 use refit_core::plan::{POLL, next_check, next_idle_look};
 use refit_core::policy::{ModelPolicy, Span};
 use refit_core::run::RunStatus;
-use refit_core::{Digest, ModelId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::park::{park, refuse_damaged};
 use super::publish_events::published_up_to;
 use super::{Context, policy};
-use crate::documents::{model_of_look, spread_key};
+use crate::documents::{audit_partition, head_key, model_of_look, parse, pass_key, spread_key, to_body};
 use crate::error::{AppError, ErrorClass, chain};
-use crate::ports::{Alert, AlertKind, DUE_SHARDS, DueItem, OutboundEvent, PublishError};
-use crate::state::{Scope, load, postpone, reschedule};
+use crate::ports::{DUE_SHARDS, DueItem, Expect, Failure, Key, OutboundEvent, Write};
+use crate::state::{Scope, load, reschedule, transaction_token};
 
 /// The detail type of a wake-up.
 pub const WAKE_UP: &str = "Wake Up";
 /// Models read from an index partition at once.
 const PAGE: usize = 1_000;
-/// How long a model that cannot be looked at is left alone: people are told each time.
-const RETRY: Span = Span::from_const_seconds(6 * 3_600);
+/// How often every model is looked at whether it is due or not.
+const PASS_EVERY: Span = Span::from_const_seconds(24 * 3_600);
 
 /// What a sweep did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -29,6 +33,9 @@ pub struct Swept {
     pub woken: Vec<String>,
     /// Models that could not be looked at, with the reason.
     pub failed: Vec<String>,
+    /// Models that were looked at.
+    #[serde(skip)]
+    seen: BTreeSet<ModelId>,
 }
 
 /// Wakes every model that is due.
@@ -52,13 +59,7 @@ pub async fn sweep(context: &Context) -> Result<Swept, AppError> {
                     continue;
                 }
                 let Some(model) = model_of_look(&item.key) else { continue };
-                if let Err(error) = wake(context, &model, &mut swept).await {
-                    tracing::warn!(model.id = %model, "sweep could not wake a model: {}", chain(&error));
-                    swept.failed.push(format!("{model}: {}", chain(&error)));
-                    if error.class() == ErrorClass::Bug {
-                        give_up(context, &model, &error).await?;
-                    }
-                }
+                try_wake(context, &model, &mut swept).await?;
             }
             match page.next {
                 Some(next) => after = Some(next),
@@ -66,12 +67,61 @@ pub async fn sweep(context: &Context) -> Result<Swept, AppError> {
             }
         }
     }
+    pass_over_all(context, &mut swept).await?;
     Ok(swept)
+}
+
+/// Wakes a model; its trouble is noted and does not stop the sweep.
+async fn try_wake(context: &Context, model: &ModelId, swept: &mut Swept) -> Result<(), AppError> {
+    swept.seen.insert(model.clone());
+    let Err(error) = wake(context, model, swept).await else { return Ok(()) };
+    tracing::warn!(model.id = %model, "sweep could not wake a model: {}", chain(&error));
+    swept.failed.push(format!("{model}: {}", chain(&error)));
+    if error.class() == ErrorClass::Bug { park(context, model, &error).await } else { Ok(()) }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Pass {
+    schema: u16,
+    at: Timestamp,
+}
+
+/// Wakes every model once a day whether it is due or not: an entry of the index that is lost or wrong is set right by it.
+async fn pass_over_all(context: &Context, swept: &mut Swept) -> Result<(), AppError> {
+    let table = &*context.ports.table;
+    let now = context.now();
+    let item = table.get(&pass_key()).await?;
+    // What cannot be read is written anew.
+    let last = item.as_ref().and_then(|it| parse::<Pass>(it).ok()).map(|it| it.at);
+    if last.is_some_and(|it| it <= now && now < PASS_EVERY.after(it)) {
+        return Ok(());
+    }
+    let expect = item.map_or(Expect::Absent, |it| Expect::Generation(it.generation));
+    let models = match policy::models(context).await {
+        Ok(models) => models,
+        Err(error) => {
+            tracing::error!("sweep cannot read the policy: {}", chain(&error));
+            return Ok(());
+        }
+    };
+    for model in &models {
+        // Without a HEAD its watch has not begun.
+        if !swept.seen.contains(model) && table.get(&head_key(model)).await?.is_some() {
+            try_wake(context, model, swept).await?;
+        }
+    }
+    let writes = [Write::Put { key: pass_key(), expect, body: to_body(&Pass { schema: 1, at: now }), due: None }];
+    match table.transact(&transaction_token(&writes), &writes).await {
+        Ok(()) => Ok(()),
+        // Another sweep was faster.
+        Err(error) if error.failure() == Failure::Conflict => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The functions that have something to do for a model, in the order of the loop.
 #[must_use]
-pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: jiff::Timestamp) -> Vec<&'static str> {
+pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: Timestamp) -> Vec<&'static str> {
     let mut due = Vec::new();
     // What is not published yet wakes nobody: the publisher comes first.
     if !Guard::SweepPublishes.holds(model.head.audit_seq <= published) {
@@ -105,14 +155,20 @@ pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: j
 
 async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), AppError> {
     let table = &*context.ports.table;
-    let Some(loaded) = load(table, id, Scope::Rollback).await? else { return Ok(()) };
+    let Some(loaded) = load(table, id, Scope::Rollback).await? else {
+        return refuse_damaged(id, Some("it has no HEAD".to_owned()));
+    };
     if loaded.model.head.active_rollback.is_some() {
         // Nothing else that is broken may stand in its way: not the run, not the policy.
         return send(context, id, "promote-model", swept).await;
     }
     let Some(loaded) = load(table, id, Scope::Everything).await? else { return Ok(()) };
+    refuse_damaged(id, loaded.model.find_damage())?;
     let in_force = policy::in_force(context, &loaded.model.head).await?;
     let published = published_up_to(context, id).await?;
+    if published < loaded.model.head.audit_seq {
+        refuse_damaged(id, find_lost_entry(context, &loaded.model).await?)?;
+    }
     let now = context.now();
     let mut functions = functions_due(&loaded.model, &in_force.model, published, now);
     // Whoever moves a model adopts the current policy first; an idle one is moved by its check.
@@ -129,22 +185,12 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
     reschedule(table, &loaded, look_at).await
 }
 
-/// What is stored of a model is damaged: people are told, and it is tried again later.
-async fn give_up(context: &Context, id: &ModelId, error: &AppError) -> Result<(), AppError> {
-    let why = chain(error);
-    let alert = Alert {
-        dedupe_id: format!("look-{}", Digest::of_list(&[id.as_ref(), &why]).short()),
-        time: context.now(),
-        kind: AlertKind::Failure,
-        model: id.to_string(),
-        subject: format!("Refit: {id} cannot be looked at"),
-        body: format!("{why}\nUntil that is repaired nothing happens to it. The next try is in {RETRY}."),
-    };
-    match context.ports.publisher.alert(&alert).await {
-        Ok(()) | Err(PublishError::Refused { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    postpone(&*context.ports.table, id, RETRY.after(context.now())).await
+/// What is wrong when the last entry of the log is not there: it would be waited for without an end.
+async fn find_lost_entry(context: &Context, model: &Model) -> Result<Option<String>, AppError> {
+    let seq = model.head.audit_seq;
+    let key = Key::new(&audit_partition(&model.head.model), &AuditEvent::sort(seq));
+    let entry = context.ports.table.get(&key).await?;
+    Ok(entry.is_none().then(|| format!("HEAD names event {seq} as the last of the log, which is not there")))
 }
 
 async fn send(context: &Context, id: &ModelId, function: &str, swept: &mut Swept) -> Result<(), AppError> {

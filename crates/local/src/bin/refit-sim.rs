@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use refit_local::sim::{
-    CHECKS, FleetSize, FleetYear, Mask, Progress, Seeds, Tally, play, play_fleet, play_many, play_traced, play_twice,
-    shrink,
+    CHECKS, Ended, FleetSize, FleetYear, Mask, Progress, Seeds, Tally, play, play_any_state, play_any_state_traced,
+    play_fleet, play_many, play_traced, play_twice, shrink,
 };
 
 const HELP: &str = "\
@@ -15,6 +15,8 @@ refit-sim: the real core, use cases and handlers under every fault, by seed
   refit-sim twice  [--n N] [--seed S] [--threads T]   each schedule twice: the same trace (default: 1000)
   refit-sim replay SEED [--full]                      one schedule, with what its failure needs (all of it: --full)
   refit-sim fleet  [--models M] [--days D] [--slots S] a fleet, checked daily (default: 1000 models, 365 days, 3 slots)
+  refit-sim any-state [--n N] [--seed S] [--threads T] damaged tables: rest or an alert within 50 sweeps (default: 10000)
+  refit-sim any-state --replay SEED                   one of them
   refit-sim power  [--n N] [GUARD...]                 takes each guard of the code away and counts the schedules until
                                                       it is noticed, at most N (default: 100000); needs a build with
                                                       --features planted-bugs
@@ -33,6 +35,7 @@ struct Arguments {
     models: Option<u64>,
     days: Option<u64>,
     slots: Option<u64>,
+    is_replay: bool,
     rest: Vec<String>,
 }
 
@@ -46,6 +49,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
         models: None,
         days: None,
         slots: None,
+        is_replay: false,
         rest: Vec::new(),
     };
     let mut arguments = arguments.peekable();
@@ -63,7 +67,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--days" => found.days = Some(number("--days")?),
             "--slots" => found.slots = Some(number("--slots")?),
             "--replay" => {
-                found.command = "replay".to_owned();
+                found.is_replay = true;
                 found.rest.push(number("--replay")?.to_string());
             }
             "--help" | "-h" => found.command = "help".to_owned(),
@@ -91,8 +95,11 @@ fn main() -> ExitCode {
     // A panic is a violation, and is reported as one.
     std::panic::set_hook(Box::new(|_| {}));
     match arguments.command.as_str() {
+        "any-state" if arguments.is_replay => replay_any_state(&arguments),
+        _ if arguments.is_replay => replay(&arguments),
         "random" => many(&arguments, 10_000, "random", play_many),
         "twice" => many(&arguments, 1_000, "twice", play_twice),
+        "any-state" => many(&arguments, 10_000, "any-state", play_any_state),
         "replay" => replay(&arguments),
         "fleet" => fleet(&arguments),
         #[cfg(feature = "planted-bugs")]
@@ -140,7 +147,11 @@ fn many(arguments: &Arguments, default: u64, name: &str, run: fn(Seeds, Progress
     print_tally(name, &tally, begun.elapsed().as_secs_f64());
     for (seed, violation) in tally.violations.iter().take(3) {
         println!("\nseed {seed}: {violation}");
-        print_minimal(*seed);
+        if name == "any-state" {
+            print_ended(&play_any_state_traced(*seed));
+        } else {
+            print_minimal(*seed);
+        }
     }
     if tally.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -155,12 +166,23 @@ fn print_tally(name: &str, tally: &Tally, seconds: f64) {
     for (kind, count) in stats.by_kind() {
         println!("    {kind:<18}{count:>10}");
     }
+    if 0 < stats.sweeps_to_rest {
+        println!(
+            "  at rest or parked after at most {} sweeps; parked with an alert: {}",
+            stats.sweeps_to_rest, stats.parked
+        );
+        return print_violations(tally);
+    }
     let bounds = stats.bounds;
     println!("  sweeps after faults stop until, at most");
     println!("    slot freed        {:>10}", bounds.slot_freed);
     println!("    lost event healed {:>10}", bounds.healed);
     println!("    rollback done     {:>10}", bounds.rolled_back);
     println!("    log published     {:>10}", bounds.published);
+    print_violations(tally);
+}
+
+fn print_violations(tally: &Tally) {
     println!("  violations    {:>12}", tally.violations.len());
     for (seed, violation) in &tally.violations {
         println!("    seed {seed}: {violation}");
@@ -184,6 +206,13 @@ fn print_minimal(seed: u64) {
     }
 }
 
+fn replay_any_state(arguments: &Arguments) -> ExitCode {
+    let Some(seed) = arguments.rest.first().and_then(|it| parse_number(it)) else {
+        return wrong("--replay needs a seed");
+    };
+    print_ended(&play_any_state_traced(seed))
+}
+
 fn replay(arguments: &Arguments) -> ExitCode {
     let Some(seed) = arguments.rest.first().and_then(|it| parse_number(it)) else {
         return wrong("replay needs a seed");
@@ -196,8 +225,17 @@ fn replay(arguments: &Arguments) -> ExitCode {
     } else {
         print_minimal(seed);
     }
-    println!("seed {seed}: {} steps, {} faults, trace {:016x}", ended.steps, ended.injected.len(), ended.hash);
-    match ended.violation {
+    let ended = Ended { trace: Vec::new(), ..ended };
+    print_ended(&ended)
+}
+
+/// How a schedule ended, after what happened in it.
+fn print_ended(ended: &Ended) -> ExitCode {
+    for line in &ended.trace {
+        println!("{line}");
+    }
+    println!("seed {}: {} steps, {} faults, trace {:016x}", ended.seed, ended.steps, ended.injected.len(), ended.hash);
+    match &ended.violation {
         Some(violation) => {
             println!("{violation}");
             ExitCode::FAILURE

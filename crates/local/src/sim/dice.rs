@@ -186,6 +186,11 @@ impl SkewedClock {
         SkewedClock { truth: truth.clone(), since, skew: Arc::new(Mutex::new(skew)) }
     }
 
+    /// Sets the clock right.
+    pub fn correct(&self) {
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = Skew::default();
+    }
+
     /// Makes the clock jump.
     pub fn jump(&self, seconds: i64) {
         self.skew.lock().unwrap_or_else(PoisonError::into_inner).offset += seconds;

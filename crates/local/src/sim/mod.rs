@@ -9,8 +9,10 @@
 //! can be played again, and pieces of it can be left out to find what a failure needs ([`shrink`]).
 
 mod actions;
+pub mod any_state;
 pub mod base;
 pub mod checks;
+mod damage;
 pub mod dice;
 mod fleet;
 #[cfg(feature = "planted-bugs")]
@@ -27,6 +29,8 @@ pub use dice::Mask;
 pub use fleet::{DayProgress, FleetSize, FleetYear, play_fleet};
 pub use record::{Recorder, Transaction};
 pub use report::{Ended, Stats};
-pub use run::{Progress, Seeds, Tally, play, play_many, play_traced, play_twice, shrink};
+pub use run::{
+    Progress, Seeds, Tally, play, play_any_state, play_any_state_traced, play_many, play_traced, play_twice, shrink,
+};
 pub use schedule::Simulation;
 pub use settle::Bounds;

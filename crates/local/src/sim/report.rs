@@ -24,6 +24,10 @@ pub struct Stats {
     pub reordered: u64,
     /// How long it took to come to rest, at most.
     pub bounds: Bounds,
+    /// From a damaged table: after how many sweeps everything was at rest or parked, at most.
+    pub sweeps_to_rest: u32,
+    /// In how many of them people were told of a model that cannot be looked at.
+    pub parked: u64,
 }
 
 impl Stats {
@@ -39,6 +43,8 @@ impl Stats {
         self.lost += other.lost;
         self.reordered += other.reordered;
         self.bounds = self.bounds.max(other.bounds);
+        self.sweeps_to_rest = self.sweeps_to_rest.max(other.sweeps_to_rest);
+        self.parked += other.parked;
     }
 
     /// All faults, those of the bus included.

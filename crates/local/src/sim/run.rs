@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::any_state;
 use super::checks::Violation;
 use super::dice::Mask;
 use super::report::{Ended, Stats};
@@ -66,6 +67,17 @@ pub struct Tally {
 /// Plays the schedules of many seeds; `progress` hears how many are done.
 pub fn play_many(seeds: Seeds, progress: Progress<'_>) -> Tally {
     play_each(seeds, progress, |seed| play(seed, &Mask::default()))
+}
+
+/// Damages the tables of many histories: each comes to rest, or people are told.
+pub fn play_any_state(seeds: Seeds, progress: Progress<'_>) -> Tally {
+    play_each(seeds, progress, |seed| guard(seed, || any_state::play(seed, false)))
+}
+
+/// Damages the table of one history and writes down what happens.
+#[must_use]
+pub fn play_any_state_traced(seed: u64) -> Ended {
+    guard(seed, || any_state::play(seed, true))
 }
 
 /// Plays every schedule twice: it has to be the same.

@@ -9,8 +9,8 @@ use jiff::SignedDuration;
 use refit_app::ports::{Clock, Write};
 use refit_app::use_cases::policy::apply;
 use refit_app::{AppError, Context, ErrorClass};
-use refit_core::Actor;
 use refit_core::audit::AuditEntry;
+use refit_core::{Actor, ModelId};
 use refit_handlers::{Function, Response, handle};
 
 use super::base::{Base, Fleet, base, beginning, policy};
@@ -170,6 +170,18 @@ impl Simulation {
             injected: self.dice.injected(),
             trace: self.trace.unwrap_or_default(),
         }
+    }
+
+    /// Plays a part of phase 1: the world, its slots and its models as they are then.
+    pub(super) fn interrupt(mut self) -> (MemoryWorld, usize, Vec<ModelId>) {
+        self.profile.steps = Rng::at(self.seed, WHOLE, 1).draw() % self.profile.steps;
+        // What is wrong here is found by other schedules.
+        let _ = self.disturb();
+        let models = self.model_ids();
+        self.workers.clear();
+        self.world.publisher.bring_up();
+        self.world.pipelines.set_quota(None);
+        (self.world, self.fleet.0, models)
     }
 
     fn skews(&self) -> Vec<i64> {

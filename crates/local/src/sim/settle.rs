@@ -10,6 +10,7 @@ use refit_core::run::RunStatus;
 use serde::de::DeserializeOwned;
 
 use super::checks::{Checked, Violation, ensure};
+use super::dice::SkewedClock;
 use super::schedule::{Simulation, Work, is_kept};
 use crate::memory::{poll, scheduled_event};
 
@@ -83,9 +84,7 @@ impl Simulation {
         // What a worker whose clock was ahead wrote down is due when the true clock gets there.
         let ahead = self.greatest_skew();
         self.world.clock.advance(ahead);
-        for machine in &self.machines {
-            machine.jump(-machine.ahead().as_secs());
-        }
+        self.machines.iter().for_each(SkewedClock::correct);
         self.sweep_to_rest()?;
         if rng.chance(500) {
             self.close_approvals()?;
@@ -250,7 +249,9 @@ impl Simulation {
             }
         }
         let faults: u64 = self.dice.counts().iter().sum::<u64>() + self.stats.duplicated;
-        if let Some((id, times)) = told.iter().find(|it| 1 + faults < *it.1) {
+        // What is not of a log is told again at each check that meets it: a damaged file, a model that is parked.
+        let limit = |id: &str| if models.iter().any(|it| id.starts_with(&format!("{it}-"))) { 1 } else { 10 };
+        if let Some((id, times)) = told.iter().find(|it| limit(it.0) + faults < *it.1) {
             return Err(Violation::new("A3", format!("people were told {id} {times} times, with {faults} faults")));
         }
         Ok(())

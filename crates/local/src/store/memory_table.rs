@@ -66,6 +66,12 @@ impl MemoryTable {
         *self.lock() = Arc::clone(&snapshot.0);
     }
 
+    /// Every item, in the order of their keys.
+    #[must_use]
+    pub fn items(&self) -> Vec<Item> {
+        self.lock().items.values().cloned().collect()
+    }
+
     /// The generation of an item, if there is one.
     #[must_use]
     pub fn generation(&self, key: &Key) -> Option<Generation> {

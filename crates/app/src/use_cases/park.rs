@@ -1,0 +1,46 @@
+//! What becomes of a model whose stored state is wrong: people are told, and it is left alone for a while.
+
+use refit_core::policy::Span;
+use refit_core::{Digest, ModelId};
+
+use super::Context;
+use crate::error::{AppError, ErrorClass, chain};
+use crate::ports::{Alert, AlertKind, PublishError};
+use crate::state::postpone;
+
+/// How long a model that cannot be looked at is left alone: people are told each time.
+const RETRY: Span = Span::from_const_seconds(6 * 3_600);
+
+/// An error when a model's state is damaged.
+pub(super) fn refuse_damaged(id: &ModelId, damage: Option<String>) -> Result<(), AppError> {
+    damage.map_or(Ok(()), |why| Err(AppError::Damaged { model: id.to_string(), why }))
+}
+
+/// The same result; parks the model when it says that its state is wrong.
+pub(super) async fn or_park<T>(context: &Context, id: &ModelId, result: Result<T, AppError>) -> Result<T, AppError> {
+    if let Err(error) = &result
+        && error.class() == ErrorClass::Bug
+        && let Err(other) = park(context, id, error).await
+    {
+        tracing::warn!(model.id = %id, "people could not be told: {}", chain(&other));
+    }
+    result
+}
+
+/// What is stored of a model is damaged: people are told, and it is tried again later.
+pub(super) async fn park(context: &Context, id: &ModelId, error: &AppError) -> Result<(), AppError> {
+    let why = chain(error);
+    let alert = Alert {
+        dedupe_id: format!("look-{}", Digest::of_list(&[id.as_ref(), &why]).short()),
+        time: context.now(),
+        kind: AlertKind::Failure,
+        model: id.to_string(),
+        subject: format!("Refit: {id} cannot be looked at"),
+        body: format!("{why}\nUntil that is repaired nothing happens to it. The next try is in {RETRY}."),
+    };
+    match context.ports.publisher.alert(&alert).await {
+        Ok(()) | Err(PublishError::Refused { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    postpone(&*context.ports.table, id, RETRY.after(context.now())).await
+}

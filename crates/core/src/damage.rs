@@ -1,0 +1,80 @@
+//! What cannot be in a state that Refit wrote: references to nothing, a run without what its status says it has.
+//!
+//! Planners rely on it: they are asked only about a state in which nothing is found here. A damaged state is left alone and
+//! people are told.
+
+use crate::model::Model;
+use crate::package::PackageStatus;
+use crate::run::{Run, RunStatus};
+
+impl Model {
+    /// What is wrong with the state, as far as it is loaded; `None` when nothing is.
+    #[must_use]
+    pub fn find_damage(&self) -> Option<String> {
+        self.find_damaged_rollback().or_else(|| self.find_damaged_champion()).or_else(|| self.find_damaged_run())
+    }
+
+    /// What stands in the way of the rollback that is under way.
+    #[must_use]
+    pub fn find_damaged_rollback(&self) -> Option<String> {
+        let rollback = self.head.active_rollback.as_ref()?;
+        [rollback.from, rollback.to]
+            .into_iter()
+            .find(|it| !self.packages.contains_key(it))
+            .map(|it| format!("HEAD names a rollback of version {it}, which is not there"))
+    }
+
+    fn find_damaged_champion(&self) -> Option<String> {
+        let head = &self.head;
+        if let Some(version) = head.previous_champion.filter(|it| !self.packages.contains_key(it)) {
+            return Some(format!("HEAD names version {version} as the champion before, which is not there"));
+        }
+        let version = head.champion?;
+        match self.packages.get(&version).map(|it| it.status) {
+            None => Some(format!("HEAD names champion {version}, which is not there")),
+            Some(PackageStatus::Champion) => None,
+            Some(status) => Some(format!("HEAD names champion {version}, which is {status:?}").to_lowercase()),
+        }
+    }
+
+    fn find_damaged_run(&self) -> Option<String> {
+        let id = self.head.active_run.as_ref()?;
+        let Some(run) = self.runs.get(id) else {
+            return Some(format!("HEAD names run {id}, which is not there"));
+        };
+        if run.status.is_terminal() {
+            return Some(format!("HEAD names run {id}, which has ended: {}", run.status));
+        }
+        self.find_missing_part(run).map(|part| format!("run {id} is {} and has no {part}", run.status))
+    }
+
+    /// What a run of this status must have and this one lacks.
+    fn find_missing_part(&self, run: &Run) -> Option<&'static str> {
+        let lacks_request = run.request.is_none();
+        let lacks_execution = run.execution.is_none();
+        let lacks_candidate = run.candidate.is_none_or(|it| !self.packages.contains_key(&it));
+        let parts: &[(bool, &'static str)] = match run.status {
+            RunStatus::Requested => &[],
+            RunStatus::Queued | RunStatus::Starting => &[(lacks_request, "request")],
+            RunStatus::Training | RunStatus::Stopping | RunStatus::Evaluating => {
+                &[(lacks_request, "request"), (lacks_execution, "execution")]
+            }
+            RunStatus::AwaitingApproval => &[
+                (lacks_candidate, "candidate"),
+                (run.evaluation.is_none(), "evaluation"),
+                (!self.approvals.contains_key(&run.id), "approval"),
+            ],
+            RunStatus::Announced | RunStatus::RollingOut => &[
+                (lacks_candidate, "candidate"),
+                (run.evaluation.is_none(), "evaluation"),
+                (run.announced.is_none(), "announcement"),
+            ],
+            RunStatus::Succeeded
+            | RunStatus::Rejected
+            | RunStatus::Failed
+            | RunStatus::Canceled
+            | RunStatus::TimedOut => &[],
+        };
+        parts.iter().find(|it| it.0).map(|it| it.1)
+    }
+}
