@@ -2,10 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use refit_local::sim::{CHECKS, Mask, Progress, Seeds, Tally, play, play_many, play_twice, shrink};
+use refit_local::sim::{CHECKS, Mask, Progress, Seeds, Tally, play, play_any_state, play_many, play_twice, shrink};
 
 /// Seeds that were played at each commit; more are played by `make sim`.
 const FIXED: u64 = 60;
+/// Damaged tables.
+const DAMAGED: u64 = 60;
 /// Seeds that nobody played before.
 const FRESH: u64 = 40;
 
@@ -26,6 +28,14 @@ fn no_schedule_of_faults_breaks_an_invariant() {
 fn no_fresh_schedule_of_faults_breaks_an_invariant() {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     check("fresh", u64::try_from(since.as_micros()).expect("a time") << 8, FRESH, play_many);
+}
+
+#[test]
+fn damaged_tables_come_to_rest() {
+    let tally = play_any_state(Seeds { first: 1, count: DAMAGED, threads: 2, enough: 3 }, &|_| {});
+    println!("damaged: {} tables, {} parked", tally.stats.schedules, tally.stats.parked);
+    assert!(tally.violations.is_empty(), "{:#?}\nrefit-sim any-state --replay SEED shows one", tally.violations);
+    assert!(DAMAGED / 10 < tally.stats.parked, "some damage has to be noticed");
 }
 
 #[test]

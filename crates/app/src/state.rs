@@ -161,8 +161,9 @@ pub async fn record(
     };
     let mut event = before.next_event(record.fact.clone(), record.actor.clone(), &cause, context.now);
     event.snapshot = context.snapshot.map(|it| it.digest.clone());
+    let entry = AuditEntry::new(event);
     let mut after = before.clone();
-    after.apply(&event)?;
+    after.apply_entry(&entry)?;
 
     let generations = &loaded.generations;
     let mut writes = vec![put(generations, head_key(id), &after.head)];
@@ -202,7 +203,6 @@ pub async fn record(
         let key = request_key(id, request_id);
         writes.push(Write::Put { key, expect: Expect::Absent, body: to_body(&answer), due: None });
     }
-    let entry = AuditEntry::new(event);
     let audit_key = Key::new(&audit_partition(id), &refit_core::audit::AuditEvent::sort(seq));
     if Guard::AuditedInOneTransaction.is_kept() {
         writes.push(Write::Put { key: audit_key, expect: Expect::Absent, body: to_body(&entry), due: None });
@@ -292,8 +292,24 @@ pub async fn begin(
 /// A token that is a pure function of the writes: the same transaction sent twice is one.
 #[must_use]
 pub fn transaction_token(writes: &[Write]) -> Token {
-    let text = format!("{writes:?}");
-    Token(Digest::of(text.as_bytes()).hex()[..36].to_owned())
+    let mut parts = Vec::with_capacity(writes.len() * 4);
+    let expected = |expect: Expect| match expect {
+        Expect::Absent => "absent".to_owned(),
+        Expect::Generation(generation) => generation.0.to_string(),
+    };
+    for write in writes {
+        let (action, body) = match write {
+            Write::Put { expect, body, due, .. } => {
+                let due = due.map_or_else(String::new, |it| format!("{} {}", it.shard, it.at.as_nanosecond()));
+                (format!("put {} {due}", expected(*expect)), body.as_str())
+            }
+            Write::Delete { expect, .. } => (format!("delete {}", expect.0), ""),
+            Write::Check { expect, .. } => (format!("check {}", expected(*expect)), ""),
+        };
+        parts.push((action, write.key(), body));
+    }
+    let texts = parts.iter().flat_map(|(action, key, body)| [action.as_str(), &key.partition, &key.sort, body]);
+    Token(Digest::of_list(&texts.collect::<Vec<_>>()).hex()[..36].to_owned())
 }
 
 fn changed<'a, K: Ord, V: PartialEq>(

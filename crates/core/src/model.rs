@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
 use crate::approval::Approval;
-use crate::audit::{AfterEvaluation, AuditEvent, Fact};
+use crate::audit::{AfterEvaluation, AuditEntry, AuditEvent, Fact};
 use crate::guard::Guard;
 use crate::names::{Digest, ModelId, RunId};
 use crate::package::{Package, PackageStatus};
@@ -287,6 +287,18 @@ impl Model {
     /// # Errors
     /// Says why the event does not fit; the state is then not to be used any more.
     pub fn apply(&mut self, event: &AuditEvent) -> Result<(), Inconsistent> {
+        self.apply_hashed(event, event.hash())
+    }
+
+    /// Applies the next entry of the log, whose hash was made or checked before: it is not computed again.
+    ///
+    /// # Errors
+    /// See [`Model::apply`].
+    pub fn apply_entry(&mut self, entry: &AuditEntry) -> Result<(), Inconsistent> {
+        self.apply_hashed(&entry.event, entry.hash.clone())
+    }
+
+    fn apply_hashed(&mut self, event: &AuditEvent, hash: Digest) -> Result<(), Inconsistent> {
         let seq = event.seq;
         if seq != self.head.audit_seq + 1 {
             return Err(Inconsistent::Sequence { last: self.head.audit_seq, found: seq });
@@ -296,7 +308,7 @@ impl Model {
         }
         self.apply_fact(event)?;
         self.head.audit_seq = seq;
-        self.head.audit_hash = event.hash();
+        self.head.audit_hash = hash;
         Ok(())
     }
 

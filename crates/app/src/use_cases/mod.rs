@@ -21,7 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use refit_core::ModelId;
-use refit_core::audit::Fact;
+use refit_core::audit::{AuditEntry, Fact};
 use refit_core::plan::{Plan, Question, Record, Refusal, Step, WaitingOn, next_idle_look, next_look};
 use refit_core::policy::{ModelPolicy, Policy};
 use refit_core::snapshot::{Snapshot, StateName, StoredSnapshot};
@@ -301,7 +301,9 @@ async fn record_planned(
 ) -> Result<(), AppError> {
     let mut after = loaded.model.clone();
     let event = after.next_event(planned.fact.clone(), planned.actor.clone(), "", now);
-    after.apply(&event)?;
+    // Only looked at: what is recorded gets its hash there.
+    let hash = event.previous.clone();
+    after.apply_entry(&AuditEntry { event, hash })?;
     // From an adoption on the new policy says when to look next.
     let adopted = match &planned.fact {
         Fact::PolicyAdopted { .. } => Some(policy::in_force(context, &after.head).await?),

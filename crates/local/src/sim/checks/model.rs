@@ -119,7 +119,7 @@ impl ModelChecker {
                 self.folded = Some(Arc::new(begun));
             }
             Some(model) => Arc::make_mut(model)
-                .apply(&entry.event)
+                .apply_entry(&entry)
                 .map_err(|error| Violation::new("U3", refit_app::chain(&error)))?,
         }
         Arc::make_mut(&mut self.entries).push(Arc::new(entry));
