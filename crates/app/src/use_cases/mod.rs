@@ -309,7 +309,11 @@ async fn record_planned(
         Fact::PolicyAdopted { .. } => Some(policy::in_force(context, &after.head).await?),
         _ => None,
     };
-    let look_at = next_look(&after, &adopted.as_ref().unwrap_or(in_force).model, now);
+    // A run may have lost its basis by an adoption: should this worker die now, the next sweep finds out.
+    let look_at = match &adopted {
+        Some(_) if after.head.active_run.is_some() => now,
+        adopted => next_look(&after, &adopted.as_ref().unwrap_or(in_force).model, now),
+    };
     let request_id = asked.request_id;
     let snapshot = keep_asked(context, loaded, &in_force.digest, planned, now, asked).await?;
     let record_context =

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use refit_core::{Guard, ModelId};
 use refit_core::audit::AuditEvent;
 use refit_core::model::Model;
 use refit_core::plan::{POLL, next_check, next_idle_look};
 use refit_core::policy::{ModelPolicy, Span};
 use refit_core::run::RunStatus;
+use refit_core::{Guard, ModelId};
 use serde::{Deserialize, Serialize};
 
 use super::park::{park, refuse_damaged};
