@@ -130,7 +130,9 @@ async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Res
     }
     for _ in 0..MAX_ROUNDS {
         let loaded = load(table, id, Scope::Everything).await?.ok_or_else(|| AppError::UnknownModel(id.to_string()))?;
-        park::refuse_damaged(id, loaded.model.find_damage())?;
+        if !park::is_whole(context, &loaded.model).await? {
+            continue;
+        }
         let now = context.now();
         let in_force = policy::in_force(context, &loaded.model.head).await?;
         let situation = Situation {

@@ -1,15 +1,31 @@
 //! What becomes of a model whose stored state is wrong: people are told, and it is left alone for a while.
 
+use refit_core::model::Model;
 use refit_core::policy::Span;
 use refit_core::{Digest, ModelId};
 
 use super::Context;
 use crate::error::{AppError, ErrorClass, chain};
 use crate::ports::{Alert, AlertKind, PublishError};
+use crate::queries::get_head;
 use crate::state::postpone;
 
 /// How long a model that cannot be looked at is left alone: people are told each time.
 const RETRY: Span = Span::from_const_seconds(6 * 3_600);
+
+/// Whether a model's state fits together as it was read; `false` when it changed meanwhile and has to be read again.
+///
+/// Documents are read one after another, HEAD first. So what does not fit together is damage only when HEAD is still what it
+/// was; else somebody recorded something in between.
+///
+/// # Errors
+/// [`AppError::Damaged`].
+pub(super) async fn is_whole(context: &Context, model: &Model) -> Result<bool, AppError> {
+    let Some(why) = model.find_damage() else { return Ok(true) };
+    let id = &model.head.model;
+    let now = get_head(&*context.ports.table, id).await?;
+    if now.audit_seq == model.head.audit_seq { refuse_damaged(id, Some(why)).map(|()| false) } else { Ok(false) }
+}
 
 /// An error when a model's state is damaged.
 pub(super) fn refuse_damaged(id: &ModelId, damage: Option<String>) -> Result<(), AppError> {

@@ -11,7 +11,7 @@ use refit_core::run::RunStatus;
 use refit_core::{Guard, ModelId};
 use serde::{Deserialize, Serialize};
 
-use super::park::{park, refuse_damaged};
+use super::park::{is_whole, park, refuse_damaged};
 use super::publish_events::published_up_to;
 use super::{Context, policy};
 use crate::documents::{audit_partition, head_key, model_of_look, parse, pass_key, spread_key, to_body};
@@ -163,7 +163,10 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
         return send(context, id, "promote-model", swept).await;
     }
     let Some(loaded) = load(table, id, Scope::Everything).await? else { return Ok(()) };
-    refuse_damaged(id, loaded.model.find_damage())?;
+    if !is_whole(context, &loaded.model).await? {
+        // Somebody is at it, and it stays due.
+        return Ok(());
+    }
     let in_force = policy::in_force(context, &loaded.model.head).await?;
     let published = published_up_to(context, id).await?;
     if published < loaded.model.head.audit_seq {

@@ -356,7 +356,9 @@ impl Simulation {
     /// Faults stop: frozen workers go on to their end, or are gone.
     pub(super) fn end_workers(&mut self) -> Checked {
         if !self.profile.thaws {
-            self.workers.clear();
+            for worker in std::mem::take(&mut self.workers) {
+                self.finish(worker.work, None)?;
+            }
         }
         while !self.workers.is_empty() {
             self.next_step();
