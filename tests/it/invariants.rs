@@ -638,7 +638,7 @@ fn t1_a_lost_answer_starts_no_second_execution() {
         assert_eq!(player.play().expect("every invariant holds"), undisturbed.summary);
         let run = "m-r0002";
         let sent: Vec<_> = player.world.pipelines.starts().into_iter().filter(|it| it.1.display_name == run).collect();
-        assert_eq!(sent.len(), 2, "it was asked for twice");
+        assert_eq!(sent.len(), 1, "it was found by its name before it was asked for again");
         assert_eq!(player.world.pipelines.executions().iter().filter(|it| it.0.display_name == run).count(), 1);
     }
 }
@@ -649,7 +649,7 @@ fn t2_a_request_is_frozen_before_it_is_sent() {
     let undisturbed = Undisturbed::play(&workflows::manual_to_promotion());
     let start = undisturbed.calls.iter().find(|it| it.method == "ensure_started").expect("it starts").index;
     let workflow = workflows::manual_to_promotion();
-    let mut player = Player::new(&workflow, At { index: start, fault: Fault::UnavailableAfter });
+    let mut player = Player::new(&workflow, At { index: start, fault: Fault::Unavailable });
     while player.injected() == 0 {
         assert!(player.tick().expect("every invariant holds"));
     }
@@ -666,7 +666,8 @@ fn t2_a_request_is_frozen_before_it_is_sent() {
     while player.calls() < start + 60 && player.tick().expect("every invariant holds") {}
     let starts: Vec<_> =
         player.world.pipelines.starts().into_iter().filter(|it| it.1.display_name == "m-r0002").collect();
-    assert!(starts.len() == 2 && starts[0] == starts[1], "{starts:?}");
+    // The checker compares what was sent with what was stored before the policy and the clock changed.
+    assert_eq!(starts.len(), 1, "{starts:?}");
 }
 
 #[test]

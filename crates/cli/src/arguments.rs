@@ -153,6 +153,10 @@ pub(crate) enum Command {
     },
     /// Ask for a retraining run, and play it to its end.
     Trigger(TriggerArguments),
+    /// End a run: at once if it waits, by way of stopping its execution if it trains.
+    Cancel(CancelArguments),
+    /// Ask for a run for the reasons of one that was rejected, failed, canceled or timed out; the cooldown is skipped.
+    Retry(RetryArguments),
     /// Keep a model's triggers from asking for runs; a run under way and a rollback go on.
     Suspend(SuspendArguments),
     /// Let a model's triggers ask for runs again, after a suspension or when the loop breaker stopped them.
@@ -403,6 +407,29 @@ pub(crate) struct TriggerArguments {
     /// Skip the cooldown, and nothing else.
     #[arg(long)]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) person: PersonArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelArguments {
+    /// The run, for example `flight-time-r0003`.
+    pub(crate) run: String,
+    /// Why; people will read it.
+    #[arg(long, value_parser = filled())]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) person: PersonArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetryArguments {
+    /// The run, for example `flight-time-r0003`.
+    pub(crate) run: String,
     #[command(flatten)]
     pub(crate) person: PersonArguments,
     #[command(flatten)]

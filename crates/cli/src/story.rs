@@ -1,9 +1,9 @@
 //! What happened, in sentences.
 
 use refit_core::approval::Choice;
-use refit_core::audit::{AfterEvaluation, AuditEntry, Fact};
+use refit_core::audit::{AfterEvaluation, AuditEntry, CausesEffect, Fact};
 use refit_core::policy::Direction;
-use refit_core::run::RunStatus;
+use refit_core::run::{FailureClass, RunStatus, StopReason};
 use refit_core::trigger::{Cause, Judgment};
 use refit_local::replay::Document;
 use refit_local::world::Moment;
@@ -43,6 +43,9 @@ fn tell_fact(entry: &AuditEntry) -> Option<String> {
         | Fact::RunRequested { .. }
         | Fact::RunTraining { .. }
         | Fact::RunStopping { .. }
+        | Fact::RunCausesAdded { .. }
+        | Fact::RunRetrying { .. }
+        | Fact::RunSuperseded { .. }
         | Fact::CandidateEvaluated { .. }
         | Fact::ApprovalVoted { .. }
         | Fact::ModelPromoted { .. }
@@ -82,7 +85,28 @@ pub(crate) fn sentence(entry: &AuditEntry) -> String {
         Fact::RunQueued { run, .. } => format!("{run} is queued"),
         Fact::RunStarting { run } => format!("{run} starts"),
         Fact::RunTraining { run, .. } => format!("{run} trains"),
-        Fact::RunStopping { run, .. } => format!("{run} is being stopped"),
+        Fact::RunStopping { run, because } => match because {
+            StopReason::Timeout => format!("{run} takes too long and is being stopped"),
+            StopReason::Canceled { by, reason } => format!("{by} cancels {run}, which is being stopped: {reason}"),
+            StopReason::Released => format!("{run} is being stopped: its model left the policy"),
+            StopReason::Superseded => format!("{run} is being stopped for a newer run"),
+        },
+        Fact::RunCausesAdded { run, causes, effect, .. } => match effect {
+            CausesEffect::Coalesced => format!("{run}, which waits, retrains for these, too: {}", list(causes)),
+            CausesEffect::Superseding => format!("{run} is being stopped for a newer run: {}", list(causes)),
+        },
+        Fact::RunRetrying { run, attempt, failure, ready_at } => {
+            let when = ready_at.strftime("%H:%M");
+            match failure.class {
+                FailureClass::Quota => format!("{run} waits until {when}: {}", failure.reason),
+                FailureClass::Transient | FailureClass::Permanent | FailureClass::Unknown => {
+                    format!("{run} is tried again from {when} on, attempt {attempt} failed: {}", failure.reason)
+                }
+            }
+        }
+        Fact::RunSuperseded { run, by, causes, .. } => {
+            format!("{by} requested in the place of {run}: {}", list(causes))
+        }
         Fact::RunTrained { run } => format!("{run} is trained"),
         Fact::CandidateEvaluated { run, package, evaluation, next } => {
             let version = package.version;

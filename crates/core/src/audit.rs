@@ -12,7 +12,7 @@ use crate::evaluation::Evaluation;
 use crate::names::{Digest, ModelId, RunId};
 use crate::package::Package;
 use crate::policy::{EndpointPolicy, Priority};
-use crate::run::{Announcement, Outcome, RunStatus, StopReason, TrainingRequest};
+use crate::run::{Announcement, Failure, Outcome, RunStatus, StopReason, TrainingRequest};
 use crate::trigger::{Cause, Finding, Judgment, Signal};
 
 /// One immutable, numbered fact: who, what, when, why.
@@ -149,6 +149,45 @@ pub enum Fact {
         /// Why.
         because: StopReason,
     },
+    /// Causes came while a run was under way.
+    RunCausesAdded {
+        /// The run.
+        run: RunId,
+        /// Those that it did not have.
+        causes: Vec<Cause>,
+        /// What each trigger found.
+        findings: Vec<Finding>,
+        /// Windows judged at this check.
+        judgments: Vec<Judgment>,
+        /// What they do.
+        effect: CausesEffect,
+    },
+    /// A run goes back to the queue: its attempt failed for a reason that may pass, or none could be started now.
+    RunRetrying {
+        /// The run.
+        run: RunId,
+        /// The attempt that failed, or that could not be started and does not count.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// From when on the next one may be started.
+        ready_at: Timestamp,
+    },
+    /// A run ended because a newer one takes its place, with the causes of both.
+    RunSuperseded {
+        /// The run that ended.
+        run: RunId,
+        /// The newer run.
+        by: RunId,
+        /// Why the newer run was requested.
+        causes: Vec<Cause>,
+        /// What each trigger found.
+        findings: Vec<Finding>,
+        /// Windows judged at this check.
+        judgments: Vec<Judgment>,
+        /// How the older run ended.
+        outcome: Outcome,
+    },
     /// A run's execution ended well.
     RunTrained {
         /// The run.
@@ -242,6 +281,16 @@ pub enum Fact {
     },
 }
 
+/// What causes do that come while a run is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CausesEffect {
+    /// The run waits still and trains for them, too.
+    Coalesced,
+    /// The run is stopped; a newer one takes its place.
+    Superseding,
+}
+
 /// What follows an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -282,6 +331,9 @@ impl Fact {
             Fact::RunStarting { .. } => "run_starting",
             Fact::RunTraining { .. } => "run_training",
             Fact::RunStopping { .. } => "run_stopping",
+            Fact::RunCausesAdded { .. } => "run_causes_added",
+            Fact::RunRetrying { .. } => "run_retrying",
+            Fact::RunSuperseded { .. } => "run_superseded",
             Fact::RunTrained { .. } => "run_trained",
             Fact::CandidateEvaluated { .. } => "candidate_evaluated",
             Fact::ApprovalVoted { .. } => "approval_voted",
@@ -306,6 +358,9 @@ impl Fact {
             | Fact::RunStarting { run }
             | Fact::RunTraining { run, .. }
             | Fact::RunStopping { run, .. }
+            | Fact::RunCausesAdded { run, .. }
+            | Fact::RunRetrying { run, .. }
+            | Fact::RunSuperseded { run, .. }
             | Fact::RunTrained { run }
             | Fact::CandidateEvaluated { run, .. }
             | Fact::ApprovalVoted { run, .. }
@@ -332,7 +387,10 @@ impl Fact {
     #[must_use]
     pub fn judgments(&self) -> &[Judgment] {
         match self {
-            Fact::TriggersChecked { judgments, .. } | Fact::RunRequested { judgments, .. } => judgments,
+            Fact::TriggersChecked { judgments, .. }
+            | Fact::RunRequested { judgments, .. }
+            | Fact::RunCausesAdded { judgments, .. }
+            | Fact::RunSuperseded { judgments, .. } => judgments,
             Fact::ModelWatched { .. }
             | Fact::PolicyAdopted { .. }
             | Fact::SignalReceived { .. }
@@ -345,6 +403,7 @@ impl Fact {
             | Fact::RunStarting { .. }
             | Fact::RunTraining { .. }
             | Fact::RunStopping { .. }
+            | Fact::RunRetrying { .. }
             | Fact::RunTrained { .. }
             | Fact::CandidateEvaluated { .. }
             | Fact::ApprovalVoted { .. }

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, ActorKind};
 use crate::approval::Approval;
-use crate::audit::{AfterEvaluation, AuditEntry, AuditEvent, Fact};
+use crate::audit::{AfterEvaluation, AuditEntry, AuditEvent, CausesEffect, Fact};
 use crate::guard::Guard;
 use crate::names::{Digest, ModelId, RunId};
 use crate::package::{Package, PackageStatus};
 use crate::policy::{EndpointPolicy, Priority};
-use crate::run::{IllegalTransition, Outcome, OutcomeCode, Run, RunEvent, RunStatus};
+use crate::run::{
+    Attempt, Failure, FailureClass, IllegalTransition, Outcome, OutcomeCode, Run, RunEvent, RunStatus, StopReason,
+};
 use crate::trigger::{Cause, CauseKind, Finding, FindingOutcome, Judgment, JudgmentKind, Signal};
 
 /// The head item of a model: what every decision begins with.
@@ -364,15 +366,54 @@ impl Model {
                 run.queued_at = Some(event.at);
                 run.ready_at = Some(event.at);
             }
-            Fact::RunStarting { run } => self.step(seq, run, RunEvent::TakeSlot)?.ready_at = None,
+            Fact::RunStarting { run } => {
+                let run = self.step(seq, run, RunEvent::TakeSlot)?;
+                run.ready_at = None;
+                run.starting_at = Some(event.at);
+            }
             Fact::RunTraining { run, execution, deadline } => {
                 let run = self.step(seq, run, RunEvent::ExecutionStarted)?;
+                let number = run.attempt();
+                run.attempts.push(Attempt {
+                    number,
+                    execution: execution.clone(),
+                    started_at: event.at,
+                    ended_at: None,
+                    failure: None,
+                });
                 run.execution = Some(execution.clone());
                 run.deadline = Some(*deadline);
             }
-            Fact::RunStopping { run, because } => self.step(seq, run, RunEvent::Stop)?.stopping = Some(*because),
+            Fact::RunCausesAdded { run, causes, findings, judgments, effect } => {
+                self.note_causes(event, causes, findings, judgments);
+                self.add_causes(event, run, causes, *effect)?;
+            }
+            Fact::RunRetrying { run, failure, ready_at, .. } => {
+                let run = self.step(seq, run, RunEvent::Retry)?;
+                // Whoever had its turn waits anew; whoever could not even begin keeps its place.
+                if run.execution.take().is_some() {
+                    run.queued_at = Some(event.at);
+                    end_attempt(run, event.at, Some(failure.clone()));
+                }
+                run.deadline = None;
+                run.starting_at = None;
+                run.ready_at = Some(*ready_at);
+            }
+            Fact::RunSuperseded { run, by, causes, findings, judgments, outcome } => {
+                // After a stop this is no check: the check was what stopped the run.
+                if self.run(seq, run)?.stopping.is_none() {
+                    self.note_causes(event, causes, findings, judgments);
+                }
+                self.supersede_run(event, run, by, causes, outcome)?;
+            }
+            Fact::RunStopping { run, because } => {
+                let run = self.step(seq, run, RunEvent::Stop)?;
+                run.stopping = Some(because.clone());
+                run.stopping_at = Some(event.at);
+            }
             Fact::RunTrained { run } => {
-                self.step(seq, run, RunEvent::ExecutionSucceeded)?;
+                let run = self.step(seq, run, RunEvent::ExecutionSucceeded)?;
+                end_attempt(run, event.at, None);
             }
             Fact::CandidateEvaluated { run, package, evaluation, next } => {
                 let mut package = (**package).clone();
@@ -421,6 +462,9 @@ impl Model {
                     package.status = PackageStatus::Rejected;
                 }
                 self.end_run(seq, run, run_event, outcome)?;
+                let failure = (outcome.code == OutcomeCode::ExecutionFailed)
+                    .then(|| Failure { class: FailureClass::of(&outcome.reason), reason: outcome.reason.clone() });
+                end_attempt(self.run(seq, run)?, event.at, failure);
             }
             Fact::RollbackStarted { from, to, reason } => {
                 let by = event.actor.clone();
@@ -532,6 +576,7 @@ impl Model {
             causes: causes.to_vec(),
             requested_by: event.actor.clone(),
             editor: self.head.editor.clone(),
+            also_requested_by: Vec::new(),
             requested_at: event.at,
             decision: event.cause.clone(),
             priority: Priority::Normal,
@@ -539,15 +584,87 @@ impl Model {
             ready_at: None,
             champion: self.head.champion,
             request: None,
+            starting_at: None,
             execution: None,
+            attempts: Vec::new(),
             deadline: None,
             stopping: None,
+            stopping_at: None,
             candidate: None,
             evaluation: None,
             announced: None,
             outcome: None,
         };
         self.runs.insert(id.clone(), run);
+        Ok(())
+    }
+
+    /// What a check leaves behind that found causes; a person's request is no check, a scheduled time stays due.
+    fn note_causes(&mut self, event: &AuditEvent, causes: &[Cause], findings: &[Finding], judgments: &[Judgment]) {
+        if causes.iter().all(|it| it.kind != CauseKind::Manual) {
+            self.check_triggers(event, findings);
+        } else {
+            self.head.setbacks = 0;
+        }
+        self.add_judgments(judgments);
+    }
+
+    fn add_causes(
+        &mut self,
+        event: &AuditEvent,
+        id: &RunId,
+        causes: &[Cause],
+        effect: CausesEffect,
+    ) -> Result<(), Inconsistent> {
+        // What the run trains for is asked for: it does not fire again once the run has ended.
+        self.head.last_run_at = Some(event.at);
+        self.head.signals.clear();
+        match effect {
+            CausesEffect::Coalesced => {}
+            CausesEffect::Superseding => {
+                let run = self.step(event.seq, id, RunEvent::Stop)?;
+                run.stopping = Some(StopReason::Superseded);
+                run.stopping_at = Some(event.at);
+            }
+        }
+        let run = self.run(event.seq, id)?;
+        run.causes.extend_from_slice(causes);
+        if causes.iter().any(|it| it.kind == CauseKind::Manual) {
+            run.priority = run.priority.max(Priority::High);
+        }
+        if event.actor.kind == ActorKind::Person && !run.is_requested_by(&event.actor) {
+            run.also_requested_by.push(event.actor.clone());
+        }
+        Ok(())
+    }
+
+    fn supersede_run(
+        &mut self,
+        event: &AuditEvent,
+        id: &RunId,
+        by: &RunId,
+        causes: &[Cause],
+        outcome: &Outcome,
+    ) -> Result<(), Inconsistent> {
+        let seq = event.seq;
+        let old = self.run(seq, id)?;
+        end_attempt(old, event.at, None);
+        let mut people = vec![old.requested_by.clone()];
+        people.extend(old.also_requested_by.iter().cloned());
+        if let Some(version) = old.candidate
+            && let Some(package) = self.packages.get_mut(&version)
+        {
+            package.status = PackageStatus::Rejected;
+        }
+        self.end_run(seq, id, RunEvent::Cancel, outcome)?;
+        self.request_run(event, by, causes)?;
+        // Whoever asked for the old run asked for this one, too, and cannot approve it alone.
+        let run = self.run(seq, by)?;
+        for person in people.into_iter().filter(|it| it.kind == ActorKind::Person) {
+            if !run.is_requested_by(&person) {
+                run.also_requested_by.push(person);
+            }
+        }
         Ok(())
     }
 
@@ -624,6 +741,14 @@ impl Model {
         self.head.drift = None;
         self.head.performance = None;
         Ok(())
+    }
+}
+
+/// Notes how the attempt under way ended, if there is one.
+fn end_attempt(run: &mut Run, at: Timestamp, failure: Option<Failure>) {
+    if let Some(attempt) = run.attempts.last_mut().filter(|it| it.ended_at.is_none()) {
+        attempt.ended_at = Some(at);
+        attempt.failure = failure;
     }
 }
 

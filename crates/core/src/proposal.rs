@@ -119,6 +119,8 @@ fn missing(question: &Question, state: &Model, recorded: &ModelPolicy, proposed:
         | Question::Suspend { .. }
         | Question::Resume { .. }
         | Question::Start { .. }
+        | Question::Retry { .. }
+        | Question::Cancel { .. }
         | Question::Evaluate { .. }
         | Question::PromoteVersion { .. }
         | Question::Adopt { .. }
@@ -158,6 +160,7 @@ fn missing_windows(recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<Str
         freeze: _,
         loop_breaker: _,
         upstream,
+        on_new_trigger: _,
     } = &proposed.triggers;
     let before = &recorded.triggers;
     let metrics = |it: &TriggersPolicy| it.drift.as_ref().map(|it| it.features.clone());

@@ -11,11 +11,12 @@ use refit_core::evaluation::{Comparison, Evidence, Improvement, improvement};
 use refit_core::model::Model;
 use refit_core::package::{Measured, Package, PackageStatus};
 use refit_core::plan::{
-    CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, Fleet, ManualRequest, ObservedExecution,
-    OutputsProblem, Plan, PromoteInputs, Queue, QueueEntry, Recent, RollbackRequest, Slots, StartInputs, Step,
-    VoteRequest, WaitingOn, plan_check, plan_evaluate, plan_promote, plan_rollback, plan_rollback_request, plan_start,
+    CancelRequest, CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, Fleet, ManualRequest,
+    ObservedExecution, OutputsProblem, Plan, PromoteInputs, Queue, QueueEntry, Recent, RetryRequest, RollbackRequest,
+    Slots, StartInputs, Step, VoteRequest, WaitingOn, plan_cancel, plan_check, plan_evaluate, plan_promote, plan_retry,
+    plan_rollback, plan_rollback_request, plan_start,
 };
-use refit_core::policy::{ImprovementMode, Metric, ModelPolicy, Policy, Span, read};
+use refit_core::policy::{ImprovementMode, Metric, ModelPolicy, OnNewTrigger, Policy, Span, read};
 use refit_core::run::{ExecutionStatus, Run, RunStatus};
 use refit_core::trigger::{QualityEvidence, Source, WindowEvidence};
 use refit_core::{Actor, Digest, ObjectUri, RunId, Window};
@@ -38,15 +39,43 @@ models:
 /// What happens next.
 #[derive(Debug, Clone)]
 enum Move {
-    Wait { minutes: i64 },
-    Check { error: f64 },
-    Manual { actor: u8, force: bool },
-    Start { is_defined: bool },
-    Observe { status: ExecutionStatus },
-    Judge { outputs: Option<(f64, f64)> },
-    Vote { actor: u8, choice: Choice },
-    Promote { is_published: bool },
-    Rollback { from: Option<u64> },
+    Wait {
+        minutes: i64,
+    },
+    Check {
+        error: f64,
+    },
+    Manual {
+        actor: u8,
+        force: bool,
+    },
+    Start {
+        is_defined: bool,
+    },
+    Observe {
+        status: ExecutionStatus,
+    },
+    /// The execution fails for a reason that may pass.
+    Fault,
+    Cancel {
+        actor: u8,
+    },
+    Again {
+        actor: u8,
+    },
+    Judge {
+        outputs: Option<(f64, f64)>,
+    },
+    Vote {
+        actor: u8,
+        choice: Choice,
+    },
+    Promote {
+        is_published: bool,
+    },
+    Rollback {
+        from: Option<u64>,
+    },
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -65,10 +94,13 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => (0..3_u8, any::<bool>()).prop_map(|(actor, force)| Move::Manual { actor, force }),
         4 => prop::bool::weighted(0.95).prop_map(|is_defined| Move::Start { is_defined }),
         4 => prop::sample::select(statuses.to_vec()).prop_map(|status| Move::Observe { status }),
+        1 => Just(Move::Fault),
+        1 => (0..3_u8).prop_map(|actor| Move::Cancel { actor }),
+        1 => (0..3_u8).prop_map(|actor| Move::Again { actor }),
         4 => prop::option::weighted(0.95, (0.0..100.0, 0.0..100.0)).prop_map(|outputs| Move::Judge { outputs }),
         4 => (0..4_u8, choice).prop_map(|(actor, choice)| Move::Vote { actor, choice }),
         6 => any::<bool>().prop_map(|is_published| Move::Promote { is_published }),
-        1 => prop::option::of(1..4_u64).prop_map(|from| Move::Rollback { from }),
+        3 => prop::option::of(1..4_u64).prop_map(|from| Move::Rollback { from }),
     ]
 }
 
@@ -90,8 +122,9 @@ fn measured(value: f64) -> Option<Measured> {
 }
 
 impl History {
-    fn new() -> History {
-        let policy: Policy = read(POLICY).unwrap_or_else(|problems| panic!("{problems:?}"));
+    fn new(on_new_trigger: OnNewTrigger) -> History {
+        let mut policy: Policy = read(POLICY).unwrap_or_else(|problems| panic!("{problems:?}"));
+        policy.models[0].triggers.on_new_trigger = on_new_trigger;
         let now: Timestamp = "2026-01-05T03:00:00Z".parse().unwrap_or_default();
         let model = policy.models[0].clone();
         let fact = Fact::ModelWatched {
@@ -126,7 +159,7 @@ impl History {
                     performed.clear();
                     self.record(planned.fact, planned.actor)?;
                 }
-                Plan::Perform(Step::StartExecution { run, request }) => {
+                Plan::Perform(Step::StartExecution { run, request, .. }) => {
                     let execution = format!("arn:{}", request.start_key);
                     performed.clear();
                     self.record(
@@ -159,7 +192,7 @@ impl History {
             Move::Check { error } => {
                 let windows = self.windows(*error);
                 let mut is_asked = false;
-                self.follow(|it, _| {
+                self.follow(|it, performed| {
                     let fresh: &[WindowEvidence] = if is_asked { &[] } else { &windows };
                     is_asked |= it.model.head.checked_at == it.now;
                     plan_check(&CheckInputs {
@@ -169,12 +202,13 @@ impl History {
                         windows: fresh,
                         recent: &Recent::default(),
                         manual: None,
+                        performed,
                     })
                 })
             }
             Move::Manual { actor, force } => {
                 let manual = ManualRequest { actor: person(*actor), reason: "why not".to_owned(), force: *force };
-                self.once(|it| {
+                self.once(|it, performed| {
                     plan_check(&CheckInputs {
                         model: &it.model,
                         policy: &it.policy,
@@ -182,6 +216,7 @@ impl History {
                         windows: &[],
                         recent: &Recent::default(),
                         manual: Some(&manual),
+                        performed,
                     })
                 })
             }
@@ -197,6 +232,24 @@ impl History {
                     _ => it.evaluate(Some(&execution), Some(Err(&problem)), performed),
                 })
             }
+            Move::Fault => {
+                let failure = Some("CapacityError: no machine is free".to_owned());
+                let execution = ObservedExecution { status: ExecutionStatus::Failed, failure };
+                self.once(|it, _| match it.model.active_run() {
+                    Some(run) if run.status == RunStatus::Training => it.evaluate(Some(&execution), None, &[]),
+                    _ => Plan::Wait { on: WaitingOn::Nothing, until: None },
+                })
+            }
+            Move::Cancel { actor } => {
+                let Some(run) = self.model.head.active_run.clone() else { return Ok(()) };
+                let request = CancelRequest { run, actor: person(*actor), reason: "not now".to_owned() };
+                self.once(|it, performed| plan_cancel(&it.model, &request, it.now, performed))
+            }
+            Move::Again { actor } => {
+                let Some((id, old)) = self.model.runs.last_key_value() else { return Ok(()) };
+                let (request, old) = (RetryRequest { run: id.clone(), actor: person(*actor) }, old.clone());
+                self.once(|it, _| plan_retry(&it.model, &request, Some(&old)))
+            }
             Move::Judge { outputs } => self.judge(*outputs),
             Move::Vote { actor, choice } => {
                 let Some(run) = self.model.head.active_run.clone() else { return Ok(()) };
@@ -208,7 +261,7 @@ impl History {
                     basis: None,
                     if_match: None,
                 };
-                self.once(|it| it.promote(Some(&vote), 0, &[]))
+                self.once(|it, _| it.promote(Some(&vote), 0, &[]))
             }
             Move::Promote { is_published } => self.follow(|it, performed| {
                 let published = if *is_published { it.model.head.audit_seq } else { 0 };
@@ -216,19 +269,19 @@ impl History {
             }),
             Move::Rollback { from } => {
                 let request = RollbackRequest { actor: person(9), reason: "complaints".to_owned(), from: *from };
-                self.once(|it| plan_rollback_request(&it.model, &request))?;
+                self.once(|it, _| plan_rollback_request(&it.model, &request))?;
                 self.follow(|it, performed| plan_rollback(&it.model, performed))
             }
         }
     }
 
     /// A plan that is made for one request: carried out once.
-    fn once(&mut self, mut plan: impl FnMut(&History) -> Plan) -> Result<(), TestCaseError> {
+    fn once(&mut self, mut plan: impl FnMut(&History, &[Step]) -> Plan) -> Result<(), TestCaseError> {
         let mut is_done = false;
         let last = self.events.len();
-        self.follow(|it, _| {
+        self.follow(|it, performed| {
             is_done |= last < it.events.len();
-            if is_done { Plan::Wait { on: WaitingOn::Nothing, until: None } } else { plan(it) }
+            if is_done { Plan::Wait { on: WaitingOn::Nothing, until: None } } else { plan(it, performed) }
         })
     }
 
@@ -320,6 +373,7 @@ impl History {
             policy: &self.policy,
             now: self.now,
             execution,
+            found: None,
             outputs,
             performed,
         })
@@ -342,7 +396,13 @@ impl History {
 }
 
 fn check(moves: &[Move]) -> Result<BTreeSet<&'static str>, TestCaseError> {
-    let mut history = History::new();
+    let mut reached = check_under(OnNewTrigger::Wait, moves)?;
+    reached.extend(check_under(OnNewTrigger::Supersede, moves)?);
+    Ok(reached)
+}
+
+fn check_under(on_new_trigger: OnNewTrigger, moves: &[Move]) -> Result<BTreeSet<&'static str>, TestCaseError> {
+    let mut history = History::new(on_new_trigger);
     for next in moves {
         history.play(next)?;
     }
@@ -381,9 +441,9 @@ fn random_histories_reach_every_fact() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let strategy = prop::collection::vec(moves(), 120);
+    let strategy = prop::collection::vec(moves(), 360);
     let mut reached = BTreeSet::new();
-    for _ in 0..60 {
+    for _ in 0..90 {
         let moves = strategy.new_tree(&mut runner).unwrap_or_else(|error| panic!("{error}")).current();
         reached.extend(check(&moves).unwrap_or_else(|error| panic!("{error}")));
     }
@@ -396,11 +456,14 @@ fn random_histories_reach_every_fact() {
         "promotion_announced",
         "rollback_started",
         "rollout_started",
+        "run_causes_added",
         "run_ended",
         "run_queued",
         "run_requested",
+        "run_retrying",
         "run_starting",
         "run_stopping",
+        "run_superseded",
         "run_trained",
         "run_training",
         "triggers_checked",
@@ -411,7 +474,7 @@ fn random_histories_reach_every_fact() {
 
 /// A history that has just begun to train, and the execution's deadline.
 fn training() -> (History, Timestamp) {
-    let mut history = History::new();
+    let mut history = History::new(OnNewTrigger::Wait);
     for next in [Move::Manual { actor: 1, force: false }, Move::Start { is_defined: true }] {
         history.play(&next).unwrap_or_else(|error| panic!("{error}"));
     }

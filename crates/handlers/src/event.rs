@@ -42,9 +42,9 @@ pub(crate) fn woken_function(event: &Value) -> Option<&str> {
     text(event, &["detail", "function"])
 }
 
-/// The run that a pipeline execution's event concerns: its display name is the run's id.
+/// The run that a pipeline execution's event concerns: its display name is the run's id, with the attempt's number.
 pub(crate) fn run_of_execution(event: &Value) -> Option<RunId> {
-    text(event, &["detail", "pipelineExecutionDisplayName"])?.parse().ok()
+    Some(refit_core::run::run_of_display_name(text(event, &["detail", "pipelineExecutionDisplayName"])?)?.0)
 }
 
 /// The ARN of the execution that an event concerns.

@@ -7,7 +7,7 @@ use refit_app::documents::model_of_audit_partition;
 use refit_app::queries::get_head;
 use refit_app::state::find_run;
 use refit_app::use_cases::check_triggers::{TriggerAsk, TriggerRequest, check_triggers, receive_call};
-use refit_app::use_cases::evaluate_candidate::evaluate_candidate;
+use refit_app::use_cases::evaluate_candidate::{CancelOrder, cancel_run, evaluate_candidate};
 use refit_app::use_cases::existing::{AdoptionOrder, PromotionOrder, adopt_model, promote_version};
 use refit_app::use_cases::promote_model::{ApprovalRequest, RollbackOrder, promote_model, rollback_model};
 use refit_app::use_cases::publish_events::publish_events;
@@ -17,7 +17,8 @@ use refit_app::use_cases::sweep::{WAKE_UP, sweep};
 use refit_app::{AppError, Context};
 use refit_core::approval::Choice;
 use refit_core::plan::{
-    AdoptionRequest, ManualRequest, PromotionRequest, ResumeRequest, RollbackRequest, SuspendRequest, VoteRequest,
+    AdoptionRequest, CancelRequest, ManualRequest, PromotionRequest, ResumeRequest, RetryRequest, RollbackRequest,
+    SuspendRequest, VoteRequest,
 };
 use refit_core::{Actor, Digest, ModelId, RunId};
 use serde::{Deserialize, Serialize};
@@ -147,6 +148,17 @@ enum Request {
         basis: Option<Digest>,
         if_match: Option<u64>,
     },
+    Cancel {
+        id: String,
+        run: RunId,
+        actor: String,
+        reason: String,
+    },
+    Retry {
+        id: String,
+        run: RunId,
+        actor: String,
+    },
     Rollback {
         id: String,
         model: ModelId,
@@ -230,15 +242,24 @@ async fn ask_triggers(context: &Context, request: Request) -> Result<Response, A
         Request::Resume { id, model, actor, reason } => {
             (id, model, TriggerAsk::Resume(ResumeRequest { actor: Actor::person(&actor), reason }))
         }
-        Request::Vote { .. } | Request::Rollback { .. } | Request::Promote { .. } | Request::Adopt { .. } => {
-            return Ok(Response::refused("this function takes requests of kind `trigger`, `suspend` or `resume`"));
+        Request::Retry { id, run, actor } => {
+            let model = run.model();
+            (id, model, TriggerAsk::Retry(RetryRequest { run, actor: Actor::person(&actor) }))
+        }
+        Request::Vote { .. }
+        | Request::Rollback { .. }
+        | Request::Promote { .. }
+        | Request::Adopt { .. }
+        | Request::Cancel { .. } => {
+            let kinds = "`trigger`, `retry`, `suspend` or `resume`";
+            return Ok(Response::refused(format!("this function takes requests of kind {kinds}")));
         }
     };
     let is_blank = match &ask {
         TriggerAsk::Run(ManualRequest { reason, .. }) | TriggerAsk::Suspend(SuspendRequest { reason, .. }) => {
             reason.trim().is_empty()
         }
-        TriggerAsk::Resume(_) | TriggerAsk::Signal(_) => false,
+        TriggerAsk::Retry(_) | TriggerAsk::Resume(_) | TriggerAsk::Signal(_) => false,
     };
     if is_blank {
         let what = if matches!(ask, TriggerAsk::Suspend(_)) { "a suspension" } else { "a manual trigger" };
@@ -255,6 +276,18 @@ async fn handle_start_retraining(context: &Context, event: &Value) -> Result<Res
 }
 
 async fn handle_evaluate_candidate(context: &Context, event: &Value) -> Result<Response, AppError> {
+    match request(event) {
+        Some(Ok(Request::Cancel { id, run, actor, reason })) => {
+            if reason.trim().is_empty() {
+                return Ok(Response::refused("a cancellation needs a reason"));
+            }
+            let cancel = CancelRequest { run, actor: Actor::person(&actor), reason };
+            return answer(cancel_run(context, &CancelOrder { id, cancel }).await.map(to_value));
+        }
+        Some(Ok(_)) => return Ok(Response::refused("this function takes requests of kind `cancel`")),
+        Some(Err(why)) => return Ok(Response::refused(why)),
+        None => {}
+    }
     if let Some(model) = own_event(Function::EvaluateCandidate, event) {
         return answer(evaluate_candidate(context, &model).await.map(to_value));
     }
@@ -297,7 +330,13 @@ async fn handle_promote_model(context: &Context, event: &Value) -> Result<Respon
             let order = AdoptionOrder { id, request, package_arn, evaluation };
             return answer(adopt_model(context, &model, &order).await.map(to_value));
         }
-        Some(Ok(Request::Trigger { .. } | Request::Suspend { .. } | Request::Resume { .. })) => {
+        Some(Ok(
+            Request::Trigger { .. }
+            | Request::Retry { .. }
+            | Request::Cancel { .. }
+            | Request::Suspend { .. }
+            | Request::Resume { .. },
+        )) => {
             return Ok(Response::refused(
                 "this function takes requests of kind `vote`, `rollback`, `promote` or `adopt`",
             ));

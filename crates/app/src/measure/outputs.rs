@@ -78,7 +78,7 @@ async fn read(
     package_arn: Option<&str>,
     has_champion: bool,
 ) -> Result<CandidateOutputs, Trouble> {
-    let request = run.request.as_ref().ok_or_else(|| bad("the run has no frozen request"))?;
+    let request = run.attempt_request().ok_or_else(|| bad("the run has no frozen request"))?;
     let arn = package_arn.ok_or_else(|| bad("the execution succeeded but registered no model package"))?;
     let description = match ports.packages.describe(arn).await {
         Ok(description) => description,

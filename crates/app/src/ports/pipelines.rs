@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use refit_core::Digest;
+use refit_core::policy::Resources;
 pub use refit_core::run::ExecutionStatus;
 use serde::{Deserialize, Serialize};
 
@@ -30,10 +31,12 @@ pub struct StartRequest {
     pub pipeline: String,
     /// The version of its definition.
     pub version: u64,
-    /// The name by which the execution can be found again: the run's id.
+    /// The name by which the execution can be found again: the run's id, from the second attempt on with its number.
     pub display_name: String,
     /// Values of declared parameters.
     pub parameters: BTreeMap<String, String>,
+    /// What its programs may use: for services that take no such parameters but can limit programs themselves.
+    pub resources: Resources,
 }
 
 /// One step of an execution.

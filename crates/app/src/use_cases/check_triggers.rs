@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use refit_core::Digest;
 use refit_core::ModelId;
-use refit_core::plan::{ManualRequest, Question, Recent, ResumeRequest, SuspendRequest, next_check};
+use refit_core::plan::{ManualRequest, Question, Recent, ResumeRequest, RetryRequest, SuspendRequest, next_check};
 use refit_core::policy::{EventPolicy, ModelPolicy, TriggersPolicy};
 use refit_core::trigger::{CauseKind, Signal};
 
@@ -12,6 +12,7 @@ use super::{Context, Outcome, Planner, Situation, drive, policy};
 use crate::error::{AppError, ErrorClass};
 use crate::measure::collect_windows;
 use crate::recent::load_recent;
+use crate::state::find_run;
 
 /// What is asked of a model's triggers, with the id that makes it count once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum TriggerAsk {
     Signal(Signal),
     /// A person suspends the triggers.
     Suspend(SuspendRequest),
+    /// A person asks for a run for the reasons of one that has ended.
+    Retry(RetryRequest),
     /// A person ends a suspension, or what the loop breaker stopped.
     Resume(ResumeRequest),
 }
@@ -94,10 +97,16 @@ impl Planner for Check<'_> {
         let policy = &situation.in_force.model;
         let manual = match (self.request.map(|it| &it.ask), situation.is_request_open) {
             (Some(TriggerAsk::Run(manual)), true) => Some(manual.clone()),
+            (Some(TriggerAsk::Retry(request)), true) => {
+                let run = find_run(&*context.ports.table, &request.run).await?.map(Box::new);
+                return Ok(Question::Retry { request: request.clone(), run });
+            }
             (Some(TriggerAsk::Suspend(request)), true) => return Ok(Question::Suspend { request: request.clone() }),
             (Some(TriggerAsk::Resume(request)), true) => return Ok(Question::Resume { request: request.clone() }),
             (Some(TriggerAsk::Signal(signal)), true) => return Ok(Question::Signal { signal: signal.clone() }),
-            (Some(TriggerAsk::Run(_) | TriggerAsk::Suspend(_)), false) => return Ok(Question::Nothing),
+            (Some(TriggerAsk::Run(_) | TriggerAsk::Retry(_) | TriggerAsk::Suspend(_)), false) => {
+                return Ok(Question::Nothing);
+            }
             // What was asked is recorded: the check that it wants is made like any other.
             (Some(TriggerAsk::Resume(_) | TriggerAsk::Signal(_)), false) | (None, _) => None,
         };

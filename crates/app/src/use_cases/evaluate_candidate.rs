@@ -3,24 +3,42 @@
 use async_trait::async_trait;
 use refit_core::Guard;
 use refit_core::ModelId;
-use refit_core::plan::{ObservedExecution, Question};
+use refit_core::plan::{CancelRequest, ObservedExecution, Question};
 use refit_core::run::{Run, RunStatus};
 
-use super::{Context, Outcome, Planner, Situation, drive};
+use super::{Context, Outcome, Planner, Situation, drive, perform};
 use crate::error::AppError;
 use crate::measure::read_outputs;
 use crate::ports::{Execution, ExecutionStatus, PipelineError};
 
-struct Evaluate;
+/// A person's request to end a run, with the id that makes it count once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancelOrder {
+    /// Names the request.
+    pub id: String,
+    /// What is asked.
+    pub cancel: CancelRequest,
+}
+
+struct Evaluate<'a> {
+    order: Option<&'a CancelOrder>,
+}
 
 #[async_trait]
-impl Planner for Evaluate {
+impl Planner for Evaluate<'_> {
     async fn ask(&self, context: &Context, situation: &Situation<'_>) -> Result<Question, AppError> {
+        if let Some(order) = self.order.filter(|_| situation.is_request_open) {
+            return Ok(Question::Cancel { request: order.cancel.clone() });
+        }
         let model = &situation.loaded.model;
         let policy = &situation.in_force.model;
         let run = model.active_run();
         let execution = match run {
             Some(run) => observe(context, run).await?,
+            None => None,
+        };
+        let found = match run {
+            Some(run) => find_unknown(context, run).await?,
             None => None,
         };
         let outputs = match (run, &execution) {
@@ -31,7 +49,11 @@ impl Planner for Evaluate {
             _ => None,
         };
         let execution = execution.map(|it| ObservedExecution { status: it.status, failure: failure(&it) });
-        Ok(Question::Evaluate { execution, outputs: outputs.map(|it| it.map(Box::new)) })
+        Ok(Question::Evaluate { execution, found, outputs: outputs.map(|it| it.map(Box::new)) })
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        self.order.map(|it| it.id.as_str())
     }
 }
 
@@ -45,6 +67,14 @@ async fn observe(context: &Context, run: &Run) -> Result<Option<Execution>, AppE
         Err(PipelineError::NotFound(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The execution of a run that was stopped while it was being started, if there is one.
+async fn find_unknown(context: &Context, run: &Run) -> Result<Option<String>, AppError> {
+    let is_unknown = matches!(run.status, RunStatus::Training | RunStatus::Stopping) && run.execution.is_none();
+    let Some(request) = run.request.as_ref().filter(|_| is_unknown) else { return Ok(None) };
+    let since = run.starting_at.unwrap_or(run.requested_at);
+    perform::find(context, &request.pipeline, &run.display_name(), since).await
 }
 
 /// Why an execution failed: the step's own words where there are some.
@@ -62,5 +92,14 @@ fn failure(execution: &Execution) -> Option<String> {
 /// See [`AppError`].
 #[tracing::instrument(name = "evaluate_candidate", skip_all, fields(model.id = %model))]
 pub async fn evaluate_candidate(context: &Context, model: &ModelId) -> Result<Outcome, AppError> {
-    drive(context, model, &Evaluate).await
+    drive(context, model, &Evaluate { order: None }).await
+}
+
+/// Ends a run because a person asks: at once if it holds no slot, else by way of stopping its execution.
+///
+/// # Errors
+/// See [`AppError`].
+#[tracing::instrument(name = "cancel_run", skip_all, fields(run.id = %order.cancel.run))]
+pub async fn cancel_run(context: &Context, order: &CancelOrder) -> Result<Outcome, AppError> {
+    drive(context, &order.cancel.run.model(), &Evaluate { order: Some(order) }).await
 }

@@ -24,6 +24,7 @@ use refit_core::ModelId;
 use refit_core::audit::{AuditEntry, Fact};
 use refit_core::plan::{Plan, Question, Record, Refusal, Step, WaitingOn, next_idle_look, next_look};
 use refit_core::policy::{ModelPolicy, Policy};
+use refit_core::run::{OutcomeCode, StopReason};
 use refit_core::snapshot::{Snapshot, StateName, StoredSnapshot};
 use refit_core::{Actor, Digest};
 use serde::Serialize;
@@ -121,6 +122,7 @@ async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Res
     let mut outcome = Outcome::default();
     let mut performed: Vec<Step> = Vec::new();
     let mut conflicts = 0;
+    let mut refused: Option<Fact> = None;
     let mut request_id = planner.request_id();
     if let Some(request) = request_id
         && let Some(answer) = find_answer(table, id, request).await?
@@ -132,6 +134,9 @@ async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Res
         let loaded = load(table, id, Scope::Everything).await?.ok_or_else(|| AppError::UnknownModel(id.to_string()))?;
         if !park::is_whole(context, &loaded.model).await? {
             continue;
+        }
+        if let Some(fact) = refused.take() {
+            perform::stop_orphan(context, &loaded, &fact).await?;
         }
         let now = context.now();
         let in_force = policy::in_force(context, &loaded.model.head).await?;
@@ -204,6 +209,7 @@ async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Res
                     return Err(AppError::Contended(id.to_string()));
                 }
                 performed.clear();
+                refused = Some(planned.fact);
                 // The conflict may be the request's own marker, written by an earlier delivery.
                 if let Some(request) = request_id
                     && let Some(answer) = find_answer(table, id, request).await?
@@ -223,6 +229,10 @@ fn is_answer(fact: &Fact) -> bool {
     matches!(
         fact,
         Fact::RunRequested { .. }
+            | Fact::RunCausesAdded { .. }
+            | Fact::RunSuperseded { .. }
+            | Fact::RunStopping { because: StopReason::Canceled { .. }, .. }
+            | Fact::RunEnded { outcome: refit_core::run::Outcome { code: OutcomeCode::Canceled, .. }, .. }
             | Fact::SignalReceived { .. }
             | Fact::ModelSuspended { .. }
             | Fact::ModelResumed { .. }

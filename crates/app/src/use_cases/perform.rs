@@ -4,13 +4,18 @@ use jiff::Timestamp;
 use refit_core::Guard;
 use refit_core::audit::Fact;
 use refit_core::plan::{POLL, Step, WaitingOn};
-use refit_core::run::{Outcome, OutcomeCode, RunStatus, TrainingRequest};
+use refit_core::policy::Span;
+use refit_core::run::{Failure, FailureClass, Outcome, OutcomeCode, RunStatus, TrainingRequest};
 use refit_core::{ObjectUri, RunId};
 
 use super::{Context, InForce};
 use crate::error::AppError;
 use crate::ports::objects::ensure_object;
 use crate::ports::{ApprovalStatus, EndpointError, ObjectError, PackageError, PipelineError, StartRequest, Variant};
+use crate::state::Loaded;
+
+/// How far the service's clock and ours may differ.
+const MAX_SKEW: Span = Span::from_const_seconds(300);
 
 /// What performing a step led to.
 pub(super) enum Performed {
@@ -29,8 +34,11 @@ pub(super) async fn perform(
     now: Timestamp,
 ) -> Result<Performed, AppError> {
     match step {
-        Step::WriteRequest { output, document } => write_request(context, output, document).await,
-        Step::StartExecution { run, request } => start(context, in_force, run, request, now).await,
+        Step::WriteRequest { run, output, document } => write_request(context, run, output, document, now).await,
+        Step::StartExecution { run, attempt, display_name, since, request } => {
+            let start = Start { run, attempt: *attempt, display_name, since: *since, request };
+            start.perform(context, in_force, now).await
+        }
         Step::StopExecution { execution } => {
             context.ports.pipelines.stop(execution).await?;
             Ok(Performed::Done)
@@ -58,58 +66,124 @@ pub(super) async fn perform(
     }
 }
 
-async fn write_request(context: &Context, output: &ObjectUri, document: &str) -> Result<Performed, AppError> {
+async fn write_request(
+    context: &Context,
+    run: &RunId,
+    output: &ObjectUri,
+    document: &str,
+    now: Timestamp,
+) -> Result<Performed, AppError> {
     let objects = &*context.ports.objects;
     let below = |name: &str| output.join(name).map_err(|error| AppError::Invalid(error.to_string()));
     for (name, text) in [("request.json", document), ("no-champion.json", "{\"schema\":1,\"champion\":null}")] {
         let uri = below(name)?;
         ensure_object(objects, &uri, text.as_bytes()).await?;
-        if name == "request.json" {
-            check_unchanged(context, &uri, text).await?;
+        if name == "request.json" && !is_unchanged(context, &uri, text).await? {
+            let reason =
+                format!("`{uri}` holds another request; remove it, or clear the folder of earlier runs, and try again");
+            return Ok(not_startable(run, reason, now));
         }
     }
     Ok(Performed::Done)
 }
 
 /// A request of the same name with other content would train something else than what is recorded.
-async fn check_unchanged(context: &Context, uri: &ObjectUri, text: &str) -> Result<(), AppError> {
-    let limit = text.len() as u64;
-    let stored = match context.ports.objects.get(uri, limit).await {
-        Ok(object) => object.bytes,
-        Err(ObjectError::TooLarge { .. }) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    if stored == text.as_bytes() {
-        return Ok(());
+async fn is_unchanged(context: &Context, uri: &ObjectUri, text: &str) -> Result<bool, AppError> {
+    match context.ports.objects.get(uri, text.len() as u64).await {
+        Ok(object) => Ok(object.bytes == text.as_bytes()),
+        Err(ObjectError::TooLarge { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
-    let source = "it holds another request; remove it, or clear the folder of earlier runs".into();
-    Err(AppError::CorruptObject { uri: uri.to_string(), source })
 }
 
-async fn start(
-    context: &Context,
-    in_force: &InForce,
-    run: &RunId,
-    request: &TrainingRequest,
-    now: Timestamp,
-) -> Result<Performed, AppError> {
-    let start = StartRequest {
-        pipeline: request.pipeline.clone(),
-        version: request.definition_version,
-        display_name: run.to_string(),
-        parameters: request.parameters.clone(),
-    };
-    match context.ports.pipelines.ensure_started(&request.start_key, &start).await {
-        Ok(execution) => {
+/// The run ends, and with it its slot.
+fn not_startable(run: &RunId, reason: String, now: Timestamp) -> Performed {
+    let outcome = Outcome { at: now, code: OutcomeCode::NotStartable, reason };
+    Performed::Learned(Fact::RunEnded { run: run.clone(), status: RunStatus::Failed, outcome })
+}
+
+/// An attempt that is started.
+struct Start<'a> {
+    run: &'a RunId,
+    attempt: u32,
+    display_name: &'a str,
+    since: Timestamp,
+    request: &'a TrainingRequest,
+}
+
+impl Start<'_> {
+    /// Looks first, then starts under the attempt's key.
+    ///
+    /// An earlier call may have started it without an answer. The key makes a repetition harmless for as long as the service
+    /// remembers it, which is not documented; the list of executions names it for good, but may lag. So each covers the time
+    /// that the other does not: soon after a start the key, long after it the list.
+    async fn perform(&self, context: &Context, in_force: &InForce, now: Timestamp) -> Result<Performed, AppError> {
+        let training = |execution| {
             let deadline = in_force.model.pipeline.timeout.after(now);
-            Ok(Performed::Learned(Fact::RunTraining { run: run.clone(), execution, deadline }))
+            Performed::Learned(Fact::RunTraining { run: self.run.clone(), execution, deadline })
+        };
+        if let Some(execution) = find(context, &self.request.pipeline, self.display_name, self.since).await? {
+            return Ok(training(execution));
         }
-        Err(PipelineError::Quota) => Ok(Performed::Wait { on: WaitingOn::Quota, until: POLL.after(now) }),
-        Err(error @ (PipelineError::NotFound(_) | PipelineError::Invalid(_) | PipelineError::KeyReused)) => {
-            let reason = format!("the execution cannot be started: {error}");
-            let outcome = Outcome { at: now, code: OutcomeCode::NotStartable, reason };
-            Ok(Performed::Learned(Fact::RunEnded { run: run.clone(), status: RunStatus::Failed, outcome }))
+        let start = StartRequest {
+            pipeline: self.request.pipeline.clone(),
+            version: self.request.definition_version,
+            display_name: self.display_name.to_owned(),
+            parameters: self.request.parameters.clone(),
+            resources: self.request.resources.clone(),
+        };
+        match context.ports.pipelines.ensure_started(&self.request.start_key, &start).await {
+            Ok(execution) => Ok(training(execution)),
+            // Nothing was started: the attempt does not count, and the slot is for whoever can be started.
+            Err(error @ PipelineError::Quota) => {
+                let failure = Failure { class: FailureClass::Quota, reason: error.to_string() };
+                let (run, ready_at) = (self.run.clone(), POLL.after(now));
+                Ok(Performed::Learned(Fact::RunRetrying { run, attempt: self.attempt, failure, ready_at }))
+            }
+            Err(error @ (PipelineError::NotFound(_) | PipelineError::Invalid(_) | PipelineError::KeyReused)) => {
+                Ok(not_startable(self.run, format!("the execution cannot be started: {error}"), now))
+            }
+            Err(error @ (PipelineError::Unavailable(_) | PipelineError::Denied(_))) => Err(error.into()),
         }
-        Err(error @ (PipelineError::Unavailable(_) | PipelineError::Denied(_))) => Err(error.into()),
+    }
+}
+
+/// The execution with this display name that was started at or after `since`: an older one under the same name is
+/// somebody else's.
+pub(super) async fn find(
+    context: &Context,
+    pipeline: &str,
+    display_name: &str,
+    since: Timestamp,
+) -> Result<Option<String>, AppError> {
+    let pipelines = &*context.ports.pipelines;
+    let arn = match pipelines.find_by_display_name(pipeline, display_name).await {
+        Ok(Some(arn)) => arn,
+        Ok(None) | Err(PipelineError::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    match pipelines.observe(&arn).await {
+        Ok(execution) => Ok((since <= MAX_SKEW.after(execution.started_at)).then_some(arn)),
+        // Listed and not yet described: it is there.
+        Err(PipelineError::NotFound(_)) => Ok(Some(arn)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Stops an execution that a worker started for an attempt that had ended meanwhile: nobody else knows of it.
+pub(super) async fn stop_orphan(context: &Context, loaded: &Loaded, fact: &Fact) -> Result<(), AppError> {
+    let Fact::RunTraining { run, execution, .. } = fact else { return Ok(()) };
+    let is_known = match loaded.model.runs.get(run) {
+        // Whoever resolves the start finds it.
+        Some(run) => run.execution.as_ref().map_or(!run.status.is_terminal(), |it| it == execution),
+        None => false,
+    };
+    if is_known {
+        return Ok(());
+    }
+    tracing::warn!(run.id = %run, execution.arn = execution, "stopping an execution whose attempt is over");
+    match context.ports.pipelines.stop(execution).await {
+        Ok(()) | Err(PipelineError::NotFound(_)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -51,6 +51,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         Command::Explain { what, replay, state } => history::explain(&what, replay, &state.state, format),
         Command::Trigger(arguments) => people::trigger(&arguments, format),
+        Command::Cancel(arguments) => people::cancel(&arguments, format),
+        Command::Retry(arguments) => people::retry(&arguments, format),
         Command::Suspend(arguments) => people::suspend(&arguments, format),
         Command::Resume(arguments) => people::resume(&arguments, format),
         Command::Approve(arguments) => people::vote(&arguments, Choice::Approve, format),

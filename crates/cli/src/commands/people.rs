@@ -15,8 +15,8 @@ use refit_local::world::{Access, Moment, World};
 use serde_json::{Value, json};
 
 use crate::arguments::{
-    AdoptArguments, Format, PersonArguments, PromoteArguments, ResumeArguments, RollbackArguments, SuspendArguments,
-    TriggerArguments, VoteArguments,
+    AdoptArguments, CancelArguments, Format, PersonArguments, PromoteArguments, ResumeArguments, RetryArguments,
+    RollbackArguments, SuspendArguments, TriggerArguments, VoteArguments,
 };
 use crate::output::{Exit, answer, escaped, say, word};
 use crate::state;
@@ -34,6 +34,22 @@ pub(crate) fn trigger(arguments: &TriggerArguments, format: Format) -> anyhow::R
     }
     let model = state::models(&desk.world, arguments.model.as_deref())?.remove(0);
     desk.ask(Function::CheckTriggers, request(&model), &model)
+}
+
+/// `refit cancel`.
+pub(crate) fn cancel(arguments: &CancelArguments, format: Format) -> anyhow::Result<Exit> {
+    let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
+    let run = desk.known_run(&arguments.run)?;
+    let request = json!({ "kind": "cancel", "run": run, "reason": arguments.reason });
+    desk.ask(Function::EvaluateCandidate, request, &run.model())
+}
+
+/// `refit retry`.
+pub(crate) fn retry(arguments: &RetryArguments, format: Format) -> anyhow::Result<Exit> {
+    let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
+    let run = desk.known_run(&arguments.run)?;
+    let request = json!({ "kind": "retry", "run": run });
+    desk.ask(Function::CheckTriggers, request, &run.model())
 }
 
 /// `refit suspend`.
@@ -55,10 +71,7 @@ pub(crate) fn resume(arguments: &ResumeArguments, format: Format) -> anyhow::Res
 /// `refit approve` and `refit decline`.
 pub(crate) fn vote(arguments: &VoteArguments, choice: Choice, format: Format) -> anyhow::Result<Exit> {
     let desk = Desk::open(&arguments.state.state, &arguments.person, format)?;
-    let run: RunId = arguments.run.parse()?;
-    if desk.world.block_on(refit_app::state::find_run(&*desk.world.context.ports.table, &run))?.is_none() {
-        bail!("there is no run `{run}`: `refit runs` lists them");
-    }
+    let run = desk.known_run(&arguments.run)?;
     let request = json!({
         "kind": "vote", "run": run, "choice": choice, "comment": arguments.comment, "basis": arguments.basis,
         "if_match": arguments.if_match,
@@ -133,6 +146,15 @@ struct Desk<'a> {
 impl Desk<'_> {
     fn open<'a>(state: &'a Path, person: &'a PersonArguments, format: Format) -> anyhow::Result<Desk<'a>> {
         Ok(Desk { world: state::open(state, Access::Drive)?, state, person, format })
+    }
+
+    /// The run of this name, which must be there.
+    fn known_run(&self, name: &str) -> anyhow::Result<RunId> {
+        let run: RunId = name.parse()?;
+        if self.world.block_on(refit_app::state::find_run(&*self.world.context.ports.table, &run))?.is_none() {
+            bail!("there is no run `{run}`: `refit runs` lists them");
+        }
+        Ok(run)
     }
 
     /// Hands a request in, lets the world work it off, and tells what came of it.

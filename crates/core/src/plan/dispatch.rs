@@ -5,8 +5,8 @@
 //! workers dispatch. Who is in the queue and who holds a slot follows from the runs' statuses alone ([`Queue::follow`],
 //! [`Slots::follow`]): both documents are written with the status.
 //!
-//! Order: by effective priority, which is the run's own plus one for each aging step that it has been ready; then by when
-//! it was queued; then by name. Priorities differ by three at the most, so that no run that became ready four steps after
+//! Order: by effective priority, which is the run's own plus one for each aging step that it has waited; then by when
+//! it was queued; then by name. Priorities differ by three at the most, so that no run that was queued four steps after
 //! another goes before it: whatever arrives, each run's turn comes.
 
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ pub struct Queue {
 pub struct QueueEntry {
     /// How urgent it is.
     pub priority: Priority,
-    /// When it was queued first.
+    /// Since when it waits.
     pub enqueued_at: Timestamp,
     /// From when on it may be started.
     pub ready_at: Timestamp,
@@ -83,7 +83,7 @@ impl Slots {
             let holds = run.status.holds_slot();
             if holds && !held_before {
                 let pipeline = run.request.as_ref().map(|it| it.pipeline.clone()).unwrap_or_default();
-                let holder = Holder { since: now, pipeline, display_name: id.to_string() };
+                let holder = Holder { since: now, pipeline, display_name: run.display_name() };
                 if Guard::SlotTaken.is_kept() {
                     changed.holders.insert(id.clone(), holder);
                 }
@@ -146,7 +146,7 @@ impl QueueEntry {
         self.parked_until.map_or(self.ready_at, |it| it.max(self.ready_at))
     }
 
-    /// Its priority after waiting: one more for each step of `aging` that it has been ready.
+    /// Its priority after waiting: one more for each step of `aging` since it was queued.
     #[must_use]
     pub fn effective_priority(&self, aging: Span, now: Timestamp) -> i64 {
         let own = match self.priority {
@@ -155,7 +155,7 @@ impl QueueEntry {
             Priority::High => 2,
             Priority::Urgent => 3,
         };
-        let waited = now.duration_since(self.ready_at).as_secs().max(0);
+        let waited = now.duration_since(self.enqueued_at).as_secs().max(0);
         own + waited / aging.as_seconds().max(1)
     }
 }

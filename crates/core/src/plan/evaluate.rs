@@ -13,9 +13,19 @@ use crate::evaluation::{Evaluation, Evidence, Verdict, evaluate};
 use crate::model::Model;
 use crate::package::Package;
 use crate::policy::ModelPolicy;
-use crate::run::{Announcement, ExecutionStatus, Outcome, OutcomeCode, Run, RunStatus, StopReason};
+use crate::run::{
+    Announcement, ExecutionStatus, Failure, FailureClass, Outcome, OutcomeCode, Run, RunStatus, StopReason,
+};
 
+use super::cancel::canceled;
+use super::check::superseded;
 use super::promote::approval_basis;
+use crate::names::RunId;
+use crate::policy::Span;
+
+/// How long after a stop an execution may still come to light: a Lambda function lives 15 minutes at the most (Lambda quotas,
+/// function timeout), so that no worker is left that planned a start before.
+const START_GRACE: Span = Span::from_const_seconds(1_200);
 
 /// What the service says about the run's execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +62,8 @@ pub struct EvaluateInputs<'a> {
     pub now: Timestamp,
     /// The execution; needed while the run trains or stops.
     pub execution: Option<&'a ObservedExecution>,
+    /// The execution that has the run's display name; needed while the run stops and does not know its execution.
+    pub found: Option<&'a str>,
     /// The outputs; needed while the run is Evaluating.
     pub outputs: Option<Result<&'a CandidateOutputs, &'a OutputsProblem>>,
     /// Steps performed since the run's status last changed.
@@ -86,23 +98,14 @@ fn end(run: &Run, now: Timestamp, status: RunStatus, code: OutcomeCode, reason: 
 }
 
 fn plan_observed(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
-    let arn = run.execution.clone().expect("invariant: a training run has an execution");
     let now = inputs.now;
+    let Some(arn) = run.execution.clone() else { return plan_unresolved(inputs, run) };
     let wait = |until: Timestamp| Plan::Wait { on: WaitingOn::Execution { arn: arn.clone() }, until: Some(until) };
     let Some(execution) = inputs.execution else { return plan_unknown(inputs, run, &arn) };
     if run.status == RunStatus::Stopping {
         let stop = Step::StopExecution { execution: arn.clone() };
-        return if execution.status.is_terminal() && run.stopping == Some(StopReason::Released) {
-            end(run, now, RunStatus::Canceled, OutcomeCode::Released, "the model left the policy".to_owned())
-        } else if execution.status.is_terminal() {
-            let took = run.deadline.map_or_else(String::new, |it| format!(" and was still training at {it}"));
-            end(
-                run,
-                now,
-                RunStatus::TimedOut,
-                OutcomeCode::TimedOut,
-                format!("the execution took longer than {}{took}", inputs.policy.pipeline.timeout),
-            )
+        return if execution.status.is_terminal() {
+            end_stopped(inputs, run, None)
         } else if inputs.performed.contains(&stop) {
             wait(POLL.after(now))
         } else {
@@ -111,10 +114,7 @@ fn plan_observed(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     }
     match execution.status {
         ExecutionStatus::Succeeded => Record::carried_out(Fact::RunTrained { run: run.id.clone() }),
-        ExecutionStatus::Failed => {
-            let reason = execution.failure.clone().unwrap_or_else(|| "the service gives no reason".to_owned());
-            end(run, now, RunStatus::Failed, OutcomeCode::ExecutionFailed, reason)
-        }
+        ExecutionStatus::Failed => plan_failed(inputs, run, execution),
         ExecutionStatus::Stopped => end(
             run,
             now,
@@ -132,16 +132,94 @@ fn plan_observed(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     }
 }
 
+/// A failure that may pass is tried again as long as the policy allows; the pipeline's own is not.
+fn plan_failed(inputs: &EvaluateInputs<'_>, run: &Run, execution: &ObservedExecution) -> Plan {
+    let reason = execution.failure.clone().unwrap_or_else(|| "the service gives no reason".to_owned());
+    let class = FailureClass::of(&reason);
+    let attempt = run.attempt();
+    let retry = &inputs.policy.pipeline.retry;
+    if class == FailureClass::Transient && attempt < retry.attempts {
+        return Record::carried_out(Fact::RunRetrying {
+            run: run.id.clone(),
+            attempt,
+            failure: Failure { class, reason },
+            ready_at: retry.wait_after(attempt).after(inputs.now),
+        });
+    }
+    let reason = if 1 < attempt { format!("{reason} (attempt {attempt} of {})", retry.attempts) } else { reason };
+    end(run, inputs.now, RunStatus::Failed, OutcomeCode::ExecutionFailed, reason)
+}
+
+/// How a run ends that was stopped, for the reason that it was stopped for.
+fn end_stopped(inputs: &EvaluateInputs<'_>, run: &Run, unknown: Option<String>) -> Plan {
+    let now = inputs.now;
+    match &run.stopping {
+        Some(StopReason::Superseded) => {
+            let head = &inputs.model.head;
+            let by = RunId::new(&head.model, head.run_count + 1);
+            let outcome = superseded(&by, now);
+            let (findings, judgments) = (Vec::new(), Vec::new());
+            let causes = run.causes.clone();
+            Record::carried_out(Fact::RunSuperseded { run: run.id.clone(), by, causes, findings, judgments, outcome })
+        }
+        Some(StopReason::Released) => {
+            end(run, now, RunStatus::Canceled, OutcomeCode::Released, "the model left the policy".to_owned())
+        }
+        Some(StopReason::Canceled { by, reason }) => {
+            let outcome = canceled(by, reason, now);
+            Record::carried_out(Fact::RunEnded { run: run.id.clone(), status: RunStatus::Canceled, outcome })
+        }
+        Some(StopReason::Timeout) | None => {
+            let took = run.deadline.map_or_else(String::new, |it| format!(" and was still training at {it}"));
+            let timeout = inputs.policy.pipeline.timeout;
+            let reason = unknown.unwrap_or_else(|| format!("the execution took longer than {timeout}{took}"));
+            end(run, now, RunStatus::TimedOut, OutcomeCode::TimedOut, reason)
+        }
+    }
+}
+
+/// A run that was stopped while it was being started: whether there is an execution is not known. One of its name is its
+/// own, is recorded, and is stopped. That there is none is certain once every worker that may still start one is over, and
+/// the service had time to list what it started.
+fn plan_unresolved(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
+    let now = inputs.now;
+    if let Some(execution) = inputs.found {
+        if run.status != RunStatus::Stopping {
+            // Only damage leads here: what runs has a slot, so it is stopped like everything that has one.
+            let reason = "the record of its execution was lost".to_owned();
+            let because = StopReason::Canceled { by: Actor::refit(), reason };
+            return Record::carried_out(Fact::RunStopping { run: run.id.clone(), because });
+        }
+        let deadline = run.deadline.unwrap_or(now);
+        let execution = execution.to_owned();
+        return Record::carried_out(Fact::RunTraining { run: run.id.clone(), execution, deadline });
+    }
+    let since = run.stopping_at.or(run.starting_at).unwrap_or(run.requested_at);
+    let certain_at = START_GRACE.after(since);
+    if certain_at <= now {
+        return if run.status == RunStatus::Stopping {
+            end_stopped(inputs, run, Some("no execution was started".to_owned()))
+        } else {
+            let reason = "the run does not know its execution, and the service has none of its name".to_owned();
+            end(run, now, RunStatus::Failed, OutcomeCode::ExecutionFailed, reason)
+        };
+    }
+    let on = WaitingOn::Execution { arn: run.display_name() };
+    Plan::Wait { on, until: Some(certain_at.min(POLL.after(now))) }
+}
+
 /// The service does not know the execution: it may lag behind its own answer, but not for as long as a run may take.
 fn plan_unknown(inputs: &EvaluateInputs<'_>, run: &Run, arn: &str) -> Plan {
     let now = inputs.now;
-    let Some(deadline) = run.deadline.filter(|it| *it <= now) else {
-        let until = run.deadline.map_or(POLL.after(now), |it| it.min(POLL.after(now)));
+    let stopped = run.stopping_at.filter(|_| run.status == RunStatus::Stopping).map(|it| START_GRACE.after(it));
+    let until = [run.deadline, stopped].into_iter().flatten().min();
+    let Some(deadline) = until.filter(|it| *it <= now) else {
+        let until = until.map_or(POLL.after(now), |it| it.min(POLL.after(now)));
         return Plan::Wait { on: WaitingOn::Execution { arn: arn.to_owned() }, until: Some(until) };
     };
     let reason = format!("the pipeline service does not know execution {arn}, which had time until {deadline}");
     if run.status == RunStatus::Stopping {
-        end(run, now, RunStatus::TimedOut, OutcomeCode::TimedOut, reason)
+        end_stopped(inputs, run, Some(reason))
     } else {
         end(run, now, RunStatus::Failed, OutcomeCode::ExecutionFailed, reason)
     }
@@ -154,7 +232,7 @@ fn plan_judged(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
         Some(Err(problem)) => return end(run, now, RunStatus::Failed, OutcomeCode::InvalidOutputs, problem.0.clone()),
         // The execution could not be seen this time; it has ended well, so it is somewhere.
         None => {
-            let arn = run.execution.clone().expect("invariant: a run that was trained has an execution");
+            let arn = run.execution.clone().unwrap_or_else(|| run.display_name());
             return Plan::Wait { on: WaitingOn::Execution { arn }, until: Some(POLL.after(now)) };
         }
     };

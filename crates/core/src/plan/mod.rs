@@ -3,6 +3,7 @@
 //! A use case asks again after every record and every performed step, until the plan is to wait. So a crash at any place
 //! is healed by the next wake-up: the same state gives the same plan, and every step may be performed twice.
 
+mod cancel;
 mod check;
 mod dispatch;
 mod evaluate;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+pub use cancel::{CancelRequest, RetryRequest, plan_cancel, plan_retry};
 pub use check::{CheckInputs, ManualRequest, Recent, Volume, budget_from, next_check, plan_check};
 pub use dispatch::{Dispatch, Fleet, Holder, Queue, QueueEntry, Slots, plan_dispatch};
 pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, plan_evaluate};
@@ -38,7 +40,7 @@ use crate::audit::Fact;
 use crate::decision::DecisionKind;
 use crate::names::{ObjectUri, RunId};
 use crate::policy::Span;
-use crate::run::TrainingRequest;
+use crate::run::{RunStatus, TrainingRequest};
 
 /// How often a run under way is looked at when no event comes.
 pub const POLL: Span = Span::from_const_seconds(300);
@@ -99,6 +101,8 @@ pub struct Decision {
 pub enum Step {
     /// Write the frozen request beside the run's outputs.
     WriteRequest {
+        /// The run.
+        run: RunId,
         /// Below which address.
         output: ObjectUri,
         /// The document.
@@ -108,7 +112,13 @@ pub enum Step {
     StartExecution {
         /// The run.
         run: RunId,
-        /// The frozen request.
+        /// The number of the attempt.
+        attempt: u32,
+        /// The name by which the execution can be found again.
+        display_name: String,
+        /// When the run took its slot: no execution of this attempt is older.
+        since: Timestamp,
+        /// The attempt's frozen request.
         request: Box<TrainingRequest>,
     },
     /// Ask the service to stop the execution.
@@ -277,6 +287,29 @@ pub enum Refusal {
     /// There is nothing to resume.
     #[error("nothing to resume: the model is not suspended and its loop breaker has not acted")]
     NotSuspended,
+    /// The run waits for the same reason already.
+    #[error("run {0} waits already, for the same reason")]
+    AskedAlready(RunId),
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    UnknownRun(RunId),
+    /// The run has ended, or never began.
+    #[error("run {0} is not under way: there is nothing to cancel")]
+    NotUnderWay(RunId),
+    /// The run is being stopped.
+    #[error("run {0} is being stopped already; it ends when the service says so")]
+    StoppingAlready(RunId),
+    /// Traffic moves: half-way is no place to stop.
+    #[error("run {0} is rolling out; when it is done, take it back with a rollback")]
+    TrafficMoves(RunId),
+    /// Only what ended without success is tried again.
+    #[error("run {run} is {status}: only a run that was rejected, failed, canceled or timed out is tried again")]
+    NotRetryable {
+        /// Which.
+        run: RunId,
+        /// How it stands.
+        status: RunStatus,
+    },
     /// No run waits for approval.
     #[error("run {0} does not wait for approval")]
     NotAwaiting(RunId),

@@ -199,6 +199,9 @@ fn refuse_vote(approval: &Approval, run: &Run, vote: &VoteRequest, now: Timestam
 /// Whoever asked for a run cannot approve it. Where no person asked, whoever changed the configuration last answers for
 /// it: a lower bar would otherwise be set, and met, by one person.
 fn refuse_own(run: &Run, actor: &Actor) -> Option<Refusal> {
+    if run.also_requested_by.iter().any(|it| it.id == actor.id) {
+        return Some(Refusal::OwnRun(actor.clone()));
+    }
     let refusal = match run.requested_by.kind {
         ActorKind::Person if run.requested_by.id == actor.id => Refusal::OwnRun(actor.clone()),
         ActorKind::Schedule | ActorKind::Alarm | ActorKind::Refit if run.editor.id == actor.id => {

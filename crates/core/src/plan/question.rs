@@ -7,16 +7,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdoptionRequest, CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, Fleet, ManualRequest,
-    ObservedExecution, OutputsProblem, Plan, PromoteInputs, PromotionRequest, Queue, Recent, Record, ResumeRequest,
-    RollbackRequest, Slots, StartInputs, Step, SuspendRequest, VoteRequest, WaitingOn, plan_adopt, plan_check,
-    plan_evaluate, plan_promote, plan_promotion_request, plan_resume, plan_rollback_request, plan_start, plan_suspend,
+    AdoptionRequest, CancelRequest, CandidateOutputs, CheckInputs, DeclaredPipeline, EvaluateInputs, Fleet,
+    ManualRequest, ObservedExecution, OutputsProblem, Plan, PromoteInputs, PromotionRequest, Queue, Recent, Record,
+    ResumeRequest, RetryRequest, RollbackRequest, Slots, StartInputs, Step, SuspendRequest, VoteRequest, WaitingOn,
+    plan_adopt, plan_cancel, plan_check, plan_evaluate, plan_promote, plan_promotion_request, plan_resume, plan_retry,
+    plan_rollback_request, plan_start, plan_suspend,
 };
 use crate::audit::Fact;
 use crate::model::Model;
 use crate::names::{Digest, ObjectUri};
 use crate::package::Package;
 use crate::policy::{ModelPolicy, Span};
+use crate::run::Run;
 use crate::trigger::{Signal, WindowEvidence};
 
 /// One planner, and what was collected for it beyond the state, the policy and the time.
@@ -49,6 +51,18 @@ pub enum Question {
         /// A person's request.
         request: ResumeRequest,
     },
+    /// [`plan_retry`].
+    Retry {
+        /// A person's request.
+        request: RetryRequest,
+        /// The run that is to be tried again, if there is one.
+        run: Option<Box<Run>>,
+    },
+    /// [`plan_cancel`].
+    Cancel {
+        /// A person's request.
+        request: CancelRequest,
+    },
     /// [`plan_start`].
     Start {
         /// The pipeline, or why it cannot be described.
@@ -68,6 +82,8 @@ pub enum Question {
     Evaluate {
         /// The execution.
         execution: Option<ObservedExecution>,
+        /// The execution that has the run's display name, when the run does not know its execution.
+        found: Option<String>,
         /// The outputs.
         outputs: Option<Result<Box<CandidateOutputs>, OutputsProblem>>,
     },
@@ -111,7 +127,7 @@ impl Question {
         match self {
             Question::Nothing => Plan::Wait { on: WaitingOn::Nothing, until: None },
             Question::Check { windows, recent, manual } => {
-                plan_check(&CheckInputs { model, policy, now, windows, recent, manual: manual.as_ref() })
+                plan_check(&CheckInputs { model, policy, now, windows, recent, manual: manual.as_ref(), performed })
             }
             Question::Signal { signal } => Record::carried_out(Fact::SignalReceived { signal: signal.clone() }),
             Question::Suspend { request } => plan_suspend(model, request),
@@ -125,11 +141,14 @@ impl Question {
                 runs_root,
                 performed,
             }),
-            Question::Evaluate { execution, outputs } => plan_evaluate(&EvaluateInputs {
+            Question::Retry { request, run } => plan_retry(model, request, run.as_deref()),
+            Question::Cancel { request } => plan_cancel(model, request, now, performed),
+            Question::Evaluate { execution, found, outputs } => plan_evaluate(&EvaluateInputs {
                 model,
                 policy,
                 now,
                 execution: execution.as_ref(),
+                found: found.as_deref(),
                 outputs: outputs.as_ref().map(|it| it.as_deref()),
                 performed,
             }),
@@ -164,6 +183,8 @@ impl Question {
             | Question::Suspend { .. }
             | Question::Resume { .. }
             | Question::Start { .. }
+            | Question::Retry { .. }
+            | Question::Cancel { .. }
             | Question::Evaluate { .. }
             | Question::Promote { .. }
             | Question::PromoteVersion { .. }

@@ -28,11 +28,10 @@ pub fn plan_release(model: &Model, policy: &Digest, performed: &[Step], now: Tim
         | RunStatus::Evaluating
         | RunStatus::AwaitingApproval
         | RunStatus::Announced => Some(cancel(model, run, performed, now)),
-        RunStatus::Training => {
+        RunStatus::Starting | RunStatus::Training => {
             Some(Record::carried_out(Fact::RunStopping { run: run.id.clone(), because: StopReason::Released }))
         }
-        RunStatus::Starting
-        | RunStatus::Stopping
+        RunStatus::Stopping
         | RunStatus::RollingOut
         | RunStatus::Succeeded
         | RunStatus::Rejected

@@ -55,15 +55,7 @@ pub fn plan_start(inputs: &StartInputs<'_>) -> Plan {
     match run.status {
         RunStatus::Requested => plan_freeze(inputs, run),
         RunStatus::Queued => plan_queued(inputs, run),
-        RunStatus::Starting => {
-            let request = run.request.as_ref().expect("invariant: a starting run has a request");
-            let write = Step::WriteRequest { output: request.output.clone(), document: request.document.clone() };
-            if inputs.performed.contains(&write) {
-                Plan::Perform(Step::StartExecution { run: run.id.clone(), request: Box::new(request.clone()) })
-            } else {
-                Plan::Perform(write)
-            }
-        }
+        RunStatus::Starting => plan_starting(inputs, run),
         RunStatus::Training
         | RunStatus::Evaluating
         | RunStatus::AwaitingApproval
@@ -76,6 +68,26 @@ pub fn plan_start(inputs: &StartInputs<'_>) -> Plan {
         | RunStatus::Canceled
         | RunStatus::TimedOut => Plan::Wait { on: WaitingOn::Nothing, until: None },
     }
+}
+
+fn plan_starting(inputs: &StartInputs<'_>, run: &Run) -> Plan {
+    let Some(request) = run.attempt_request() else {
+        let reason = "its frozen request is missing".to_owned();
+        let outcome = Outcome { at: inputs.now, code: OutcomeCode::NotStartable, reason };
+        return Record::carried_out(Fact::RunEnded { run: run.id.clone(), status: RunStatus::Failed, outcome });
+    };
+    let write =
+        Step::WriteRequest { run: run.id.clone(), output: request.output.clone(), document: request.document.clone() };
+    if !inputs.performed.contains(&write) {
+        return Plan::Perform(write);
+    }
+    Plan::Perform(Step::StartExecution {
+        run: run.id.clone(),
+        attempt: run.attempt(),
+        display_name: run.display_name(),
+        since: run.starting_at.unwrap_or(run.requested_at),
+        request: Box::new(request),
+    })
 }
 
 /// Only the run whose turn it is takes a slot, whichever model was woken.
@@ -142,6 +154,7 @@ fn plan_freeze(inputs: &StartInputs<'_>, run: &Run) -> Plan {
         holdout,
         document: request_document(inputs.policy, run, &train, &holdout),
         output,
+        resources: inputs.policy.pipeline.resources.clone(),
     };
     let priority = priority(inputs.policy, run);
     Record::carried_out(Fact::RunQueued { run: run.id.clone(), priority, request: Box::new(request) })
@@ -183,7 +196,7 @@ fn offered_parameters(
         Strategy::Full => "full",
         Strategy::Incremental => "incremental",
     };
-    BTreeMap::from([
+    let mut offered = BTreeMap::from([
         ("RefitRunId", run.id.to_string()),
         ("TrainStart", train.start.to_string()),
         ("TrainEnd", train.end.to_string()),
@@ -198,7 +211,9 @@ fn offered_parameters(
         ("ChampionModelUri", champion.map_or_else(|| format!("{output}/no-champion.json"), |it| it.model.to_string())),
         ("OutputUri", output.to_string()),
         ("Strategy", strategy.to_owned()),
-    ])
+    ]);
+    offered.extend(policy.pipeline.resources.parameters());
+    offered
 }
 
 /// The document that tells the steps what to do: `request.json` of the training contract.

@@ -201,6 +201,79 @@ pub struct PipelinePolicy {
     pub strategy: Strategy,
     /// When a run that still trains is stopped. Default 2h.
     pub timeout: Span,
+    /// What happens after an attempt that failed for a reason that may pass.
+    pub retry: RetryPolicy,
+    /// What a run may use. Default: what the definition says.
+    pub resources: Resources,
+}
+
+/// How often a run is tried when the service fails it. The pipeline's own errors are never tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPolicy {
+    /// How many executions a run may have, 1 to 10. Default 3.
+    pub attempts: u32,
+    /// How long after the first failure the second attempt may start, 1s to 7d. Default 5m.
+    pub backoff: Span,
+    /// By what the wait is multiplied after each further failure, 1 to 10. Default 2.
+    pub factor: u32,
+    /// The longest wait, at least `backoff`. Default 1h.
+    pub max_backoff: Span,
+}
+
+impl RetryPolicy {
+    /// How long to wait after `failures` attempts have failed, at least one.
+    #[must_use]
+    pub fn wait_after(&self, failures: u32) -> Span {
+        let longest = self.max_backoff.as_seconds();
+        let mut wait = self.backoff.as_seconds();
+        for _ in 1..failures.min(64) {
+            wait = wait.saturating_mul(i64::from(self.factor)).min(longest);
+        }
+        Span::seconds(wait.min(longest))
+    }
+}
+
+/// What a run may use: offered to the pipeline as parameters that it may declare; the local world limits its programs
+/// itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// The kind of machine, as `InstanceType`.
+    pub instance: Option<String>,
+    /// How many machines, 1 to 100, as `InstanceCount`.
+    pub count: Option<u32>,
+    /// The size of each machine's disk in GB, 1 to 16,384, as `VolumeSizeInGB`.
+    pub volume_gb: Option<u32>,
+    /// The most memory of one program in MB, 64 to 16,777,216, as `MaxMemoryInMB`.
+    pub memory_mb: Option<u32>,
+    /// The longest time of one step, 1m to 28d, as `MaxRuntimeInSeconds`.
+    pub max_runtime: Option<Span>,
+}
+
+impl Resources {
+    /// The parameters that say it, by name.
+    #[must_use]
+    pub fn parameters(&self) -> BTreeMap<&'static str, String> {
+        let all = [
+            ("InstanceType", self.instance.clone()),
+            ("InstanceCount", self.count.map(|it| it.to_string())),
+            ("VolumeSizeInGB", self.volume_gb.map(|it| it.to_string())),
+            ("MaxMemoryInMB", self.memory_mb.map(|it| it.to_string())),
+            ("MaxRuntimeInSeconds", self.max_runtime.map(|it| it.as_seconds().to_string())),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+/// What a cause does that comes while a run is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNewTrigger {
+    /// It waits until the run has ended, and fires then if it still holds.
+    Wait,
+    /// It ends the run, and a new one is requested with the causes of both.
+    Supersede,
 }
 
 impl ModelPolicy {

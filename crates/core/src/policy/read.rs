@@ -10,6 +10,7 @@ mod gates;
 mod model;
 mod preset;
 mod report;
+mod runs;
 mod triggers;
 mod words;
 

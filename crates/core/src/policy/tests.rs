@@ -168,7 +168,20 @@ fn a_full_document_reads_as_typed() {
                   "InstanceType": "ml.m5.large"
                 },
                 "strategy": "full",
-                "timeout": "3h"
+                "timeout": "3h",
+                "retry": {
+                  "attempts": 3,
+                  "backoff": "5m",
+                  "factor": 2,
+                  "max_backoff": "1h"
+                },
+                "resources": {
+                  "instance": null,
+                  "count": null,
+                  "volume_gb": null,
+                  "memory_mb": null,
+                  "max_runtime": null
+                }
               },
               "data": {
                 "reference": "s3://refit/reference/",
@@ -222,6 +235,7 @@ fn a_full_document_reads_as_typed() {
                 "volume": null,
                 "alarms": [],
                 "events": [],
+                "on_new_trigger": "wait",
                 "cooldown": "6d",
                 "budget": null,
                 "freeze": [],
@@ -304,7 +318,20 @@ fn what_is_left_out_has_its_default() {
                 "definition": "retrain.json",
                 "parameters": {},
                 "strategy": "full",
-                "timeout": "2h"
+                "timeout": "2h",
+                "retry": {
+                  "attempts": 3,
+                  "backoff": "5m",
+                  "factor": 2,
+                  "max_backoff": "1h"
+                },
+                "resources": {
+                  "instance": null,
+                  "count": null,
+                  "volume_gb": null,
+                  "memory_mb": null,
+                  "max_runtime": null
+                }
               },
               "data": {
                 "reference": "s3://bucket/reference",
@@ -342,6 +369,7 @@ fn what_is_left_out_has_its_default() {
                 "volume": null,
                 "alarms": [],
                 "events": [],
+                "on_new_trigger": "wait",
                 "cooldown": "0s",
                 "budget": null,
                 "freeze": [],
@@ -539,7 +567,7 @@ fn unknown_keys_get_a_suggestion() {
             6:5: models[0]: required key `task` is missing
             7:5: models[0].taks: unknown key `taks`; did you mean `task`?
             37:7: models[0].triggers.Cooldown: unknown key `Cooldown`; did you mean `cooldown`?
-            31:7: models[0].triggers["a b"]: unknown key `a b`; use `when`, `check_every`, `schedule`, `drift`, `prediction_drift`, `concept`, `performance`, `age`, `volume`, `alarms`, `events`, `cooldown`, `budget`, `freeze`, `loop_breaker`, `upstream`
+            31:7: models[0].triggers["a b"]: unknown key `a b`; use `when`, `check_every`, `schedule`, `drift`, `prediction_drift`, `concept`, `performance`, `age`, `volume`, `alarms`, `events`, `cooldown`, `budget`, `freeze`, `loop_breaker`, `upstream`, `on_new_trigger`
         "#]],
     );
 }
@@ -1087,7 +1115,7 @@ fn what_is_not_built_is_refused_by_name() {
     }
     expect![[r#"
         8:5: models[0].watch: `watch` is not built yet; remove it
-        14:7: models[0].pipeline.resources: `pipeline.resources` is not built yet; remove it
+        14:18: models[0].pipeline.resources: it sets `InstanceType`, which `pipeline.parameters` sets, too; remove one of both
         32:7: models[0].triggers.estimated_performance: `triggers.estimated_performance` is not built yet; remove it
     "#]]
     .assert_eq(&out);

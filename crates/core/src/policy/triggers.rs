@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Cron, Metric, Span, Zone};
+use super::{Cron, Metric, OnNewTrigger, Span, Zone};
 
 /// When to retrain.
 ///
@@ -39,6 +39,8 @@ pub struct TriggersPolicy {
     pub alarms: Vec<AlarmPolicy>,
     /// Calls: events that match.
     pub events: Vec<EventPolicy>,
+    /// What a cause does that comes while a run is beyond the queue. Default `wait`.
+    pub on_new_trigger: OnNewTrigger,
     /// Guard: the least time between the requests of two runs. Default 0.
     pub cooldown: Span,
     /// Guard: how many runs a month may have.
@@ -69,6 +71,7 @@ impl TriggersPolicy {
             alarms: Vec::new(),
             events: Vec::new(),
             cooldown: Span::ZERO,
+            on_new_trigger: OnNewTrigger::Wait,
             budget: None,
             freeze: Vec::new(),
             loop_breaker: None,

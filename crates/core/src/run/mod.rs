@@ -1,6 +1,8 @@
 //! Retraining runs: everything from a trigger to promoted, rejected or abandoned.
 
+mod attempt;
 mod execution;
+mod failure;
 mod status;
 
 use std::collections::BTreeMap;
@@ -8,13 +10,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use attempt::{Attempt, run_of_display_name};
 pub use execution::{ExecutionStatus, UnknownStatus};
+pub use failure::{Failure, FailureClass};
 pub use status::{IllegalTransition, RunEvent, RunStatus};
 
 use crate::actor::Actor;
 use crate::evaluation::Evaluation;
 use crate::names::{Digest, ObjectUri, RunId};
-use crate::policy::Priority;
+use crate::policy::{Priority, Resources};
 use crate::trigger::Cause;
 use crate::window::Window;
 
@@ -34,13 +38,15 @@ pub struct Run {
     pub requested_by: Actor,
     /// Who had changed the configuration last, when it was requested: answers for a run that no person asked for.
     pub editor: Actor,
+    /// People who asked for it, too, while it waited.
+    pub also_requested_by: Vec<Actor>,
     /// When.
     pub requested_at: Timestamp,
     /// The decision record that led to it.
     pub decision: String,
     /// How urgent it is.
     pub priority: Priority,
-    /// When it was queued first.
+    /// Since when it waits in the queue, or waited there last.
     pub queued_at: Option<Timestamp>,
     /// From when on it may be started; set while it is queued.
     pub ready_at: Option<Timestamp>,
@@ -48,12 +54,18 @@ pub struct Run {
     pub champion: Option<u64>,
     /// What it trains; set from Queued on and never changed.
     pub request: Option<TrainingRequest>,
-    /// The pipeline execution; set from Training on.
+    /// When it took its slot; set from Starting on.
+    pub starting_at: Option<Timestamp>,
+    /// The pipeline execution of the attempt under way or the last one; set from Training on.
     pub execution: Option<String>,
+    /// The executions it has had, oldest first.
+    pub attempts: Vec<Attempt>,
     /// When it is stopped if it still trains.
     pub deadline: Option<Timestamp>,
     /// Why it is being stopped.
     pub stopping: Option<StopReason>,
+    /// Since when.
+    pub stopping_at: Option<Timestamp>,
     /// The package it made; set from its evaluation on.
     pub candidate: Option<u64>,
     /// How the candidate was judged.
@@ -75,13 +87,22 @@ pub struct Announcement {
 }
 
 /// Why a run is being stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum StopReason {
     /// It took longer than the policy allows.
     Timeout,
     /// The model left the policy.
     Released,
+    /// A person asked.
+    Canceled {
+        /// Who.
+        by: Actor,
+        /// Why, in their words.
+        reason: String,
+    },
+    /// A newer cause came, and the policy lets it end the run.
+    Superseded,
 }
 
 /// How a run ended.
@@ -122,9 +143,14 @@ pub enum OutcomeCode {
     TimedOut,
     /// The model left the policy.
     Released,
+    /// A person ended it.
+    Canceled,
+    /// A newer run took its place.
+    Superseded,
 }
 
-/// What a run trains, frozen: the same bytes are sent at every attempt to start.
+/// What a run trains, frozen: the same bytes are sent each time that an attempt is started. [`TrainingRequest::attempt`]
+/// names the later ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRequest {
@@ -146,11 +172,19 @@ pub struct TrainingRequest {
     pub output: ObjectUri,
     /// The bytes of `request.json` beside the outputs.
     pub document: String,
+    /// What its programs may use.
+    pub resources: Resources,
 }
 
 impl Run {
     /// The version of the document.
     pub const SCHEMA: u16 = 1;
+
+    /// Whether this actor asked for it, alone or among others.
+    #[must_use]
+    pub fn is_requested_by(&self, actor: &Actor) -> bool {
+        self.requested_by.id == actor.id || self.also_requested_by.iter().any(|it| it.id == actor.id)
+    }
 
     /// Moves to the status after `event`.
     pub(crate) fn take(&mut self, event: RunEvent) -> Result<(), IllegalTransition> {

@@ -51,6 +51,8 @@ pub enum RunEvent {
     ExecutionStarted,
     /// The execution ended well.
     ExecutionSucceeded,
+    /// The execution failed for a reason that may pass, or none could be started now.
+    Retry,
     /// Stopping was decided.
     Stop,
     /// Gates passed, a person has to decide.
@@ -112,7 +114,10 @@ impl RunStatus {
             (S::Queued, E::TakeSlot) => Ok(S::Starting),
             (S::Starting, E::ExecutionStarted) => Ok(S::Training),
             (S::Training, E::ExecutionSucceeded) => Ok(S::Evaluating),
-            (S::Training, E::Stop) => Ok(S::Stopping),
+            (S::Starting | S::Training, E::Retry) => Ok(S::Queued),
+            (S::Starting | S::Training, E::Stop) => Ok(S::Stopping),
+            // Whether there is an execution was not known when stopping was decided; now it is, and it is stopped.
+            (S::Stopping, E::ExecutionStarted) => Ok(S::Stopping),
             (S::Evaluating, E::AskApproval) => Ok(S::AwaitingApproval),
             (S::Evaluating | S::AwaitingApproval, E::Announce) => Ok(S::Announced),
             (S::Announced, E::BeginRollout) => Ok(S::RollingOut),
@@ -188,11 +193,12 @@ impl fmt::Display for RunStatus {
 
 impl RunEvent {
     /// Every event.
-    pub const ALL: [RunEvent; 13] = [
+    pub const ALL: [RunEvent; 14] = [
         RunEvent::Freeze,
         RunEvent::TakeSlot,
         RunEvent::ExecutionStarted,
         RunEvent::ExecutionSucceeded,
+        RunEvent::Retry,
         RunEvent::Stop,
         RunEvent::AskApproval,
         RunEvent::Announce,
@@ -212,6 +218,7 @@ impl fmt::Display for RunEvent {
             RunEvent::TakeSlot => "take_slot",
             RunEvent::ExecutionStarted => "execution_started",
             RunEvent::ExecutionSucceeded => "execution_succeeded",
+            RunEvent::Retry => "retry",
             RunEvent::Stop => "stop",
             RunEvent::AskApproval => "ask_approval",
             RunEvent::Announce => "announce",

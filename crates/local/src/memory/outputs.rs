@@ -32,7 +32,7 @@ impl Outputs {
     /// Writes the run's files below its `OutputUri`; returns the archive's address.
     pub(super) fn write(&self, objects: &MemoryObjects, request: &StartRequest) -> Result<ObjectUri, ObjectError> {
         let parameter = |name: &str| request.parameters.get(name).map(String::as_str).unwrap_or_default();
-        let run = &request.display_name;
+        let run = parameter("RefitRunId");
         let output: ObjectUri = parameter("OutputUri").parse().expect("invariant: a run writes to an address");
         let below = |name: &str| output.join(name).expect("invariant: a file name makes a valid address");
         let begin: Timestamp = parameter("HoldoutStart").parse().expect("invariant: a hold-out begins at a time");

@@ -56,8 +56,13 @@ fn a_snapshot_is_a_world_of_its_own() {
 fn a_key_starts_one_execution_and_no_other_request() {
     let world = world();
     let parameters = world_parameters();
-    let request =
-        StartRequest { pipeline: "m-retrain".to_owned(), version: 1, display_name: "m-r0001".to_owned(), parameters };
+    let request = StartRequest {
+        pipeline: "m-retrain".to_owned(),
+        version: 1,
+        display_name: "m-r0001".to_owned(),
+        parameters,
+        resources: refit_core::policy::Resources::default(),
+    };
     let key = "k".repeat(32);
     let start = |request: &StartRequest| poll(world.pipelines.ensure_started(&key, request)).unwrap_done();
     let arn = start(&request).unwrap();

@@ -35,6 +35,7 @@ pub fn run_definition(
     let pipelines = LocalPipelines::new(database, objects, packages, clock, executions, programs.clone());
     let pipeline = pipelines.define("local", json)?;
     let request = StartRequest {
+        resources: refit_core::policy::Resources::default(),
         pipeline: pipeline.name,
         version: pipeline.version,
         display_name: format!("local-{started}"),

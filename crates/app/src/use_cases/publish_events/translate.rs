@@ -1,6 +1,7 @@
 //! What the world hears of each fact: one event type a fact (FORMATS 2.9), and an alert where people have to know.
 
-use refit_core::audit::{AfterEvaluation, AuditEntry, AuditEvent, Fact};
+use refit_core::audit::{AfterEvaluation, AuditEntry, AuditEvent, CausesEffect, Fact};
+use refit_core::run::FailureClass;
 use refit_core::run::RunStatus;
 use refit_core::trigger::{Cause, CauseKind, WindowVerdict};
 use serde_json::{Value, json};
@@ -27,6 +28,10 @@ fn detail_type(fact: &Fact) -> &'static str {
         Fact::RunStarting { .. } => "Retraining Starting",
         Fact::RunTraining { .. } => "Retraining Started",
         Fact::RunStopping { .. } => "Retraining Stopping",
+        Fact::RunCausesAdded { effect: CausesEffect::Coalesced, .. } => "Retraining Causes Added",
+        Fact::RunCausesAdded { effect: CausesEffect::Superseding, .. } => "Retraining Stopping",
+        Fact::RunRetrying { .. } => "Retraining Retrying",
+        Fact::RunSuperseded { .. } => "Retraining Superseded",
         Fact::RunTrained { .. } => "Retraining Succeeded",
         Fact::CandidateEvaluated { next, .. } => match next {
             AfterEvaluation::AskApproval { .. } => "Approval Requested",
@@ -119,6 +124,32 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
             } else {
                 (AlertKind::Drift, format!("{model}: data or quality moved"), body)
             }
+        }
+        Fact::RunCausesAdded { run, causes, effect, .. } => {
+            if !causes.iter().any(|it| is_measured(it.kind)) {
+                return None;
+            }
+            let what = match effect {
+                CausesEffect::Coalesced => "waits and retrains for these, too",
+                CausesEffect::Superseding => "is stopped: a newer run takes its place",
+            };
+            (
+                AlertKind::Drift,
+                format!("{model}: more reasons to retrain"),
+                format!("Run {run} {what}:\n{}", list_causes(causes)),
+            )
+        }
+        Fact::RunSuperseded { run, by, causes, .. } => {
+            let body = format!("Run {run} ended; {by} takes its place:\n{}", list_causes(causes));
+            (AlertKind::Drift, format!("{model}: retraining as {by}"), body)
+        }
+        Fact::RunRetrying { run, attempt, failure, ready_at } => {
+            // Being asked to wait is no failure.
+            if failure.class == FailureClass::Quota {
+                return None;
+            }
+            let body = format!("Attempt {attempt} failed: {}\nThe next may start at {ready_at}.", failure.reason);
+            (AlertKind::Failure, format!("{model}: run {run} is tried again"), body)
         }
         Fact::CandidateEvaluated { run, package, evaluation, next } => {
             let version = package.version;

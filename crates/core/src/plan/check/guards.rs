@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 
 use super::CheckInputs;
+use super::intake::{Intake, intake};
 use crate::guard::Guard;
 use crate::plan::Refusal;
 use crate::policy::TriggersPolicy;
@@ -14,6 +15,10 @@ use crate::trigger::{Judgment, JudgmentKind, WindowVerdict};
 
 /// What forbids a run now, the cooldown last: whoever reads "use --force" first would find another guard behind it.
 pub(super) fn guards(inputs: &CheckInputs<'_>, fresh: &[Judgment]) -> Vec<Refusal> {
+    // A run that waits still is requested already: only who suspended it wants nothing more of it.
+    if let Intake::Coalesce(_) = intake(inputs) {
+        return suspended(inputs).into_iter().collect();
+    }
     let all = [
         run_active(inputs),
         suspended(inputs),
@@ -28,7 +33,10 @@ pub(super) fn guards(inputs: &CheckInputs<'_>, fresh: &[Judgment]) -> Vec<Refusa
 }
 
 fn run_active(inputs: &CheckInputs<'_>) -> Option<Refusal> {
-    inputs.model.head.active_run.clone().filter(|_| Guard::OneActiveRun.is_kept()).map(Refusal::RunActive)
+    match intake(inputs) {
+        Intake::Hold => inputs.model.head.active_run.clone().map(Refusal::RunActive),
+        Intake::Request | Intake::Coalesce(_) | Intake::Stop(_) | Intake::End(_) => None,
+    }
 }
 
 fn suspended(inputs: &CheckInputs<'_>) -> Option<Refusal> {

@@ -3,6 +3,7 @@
 mod combine;
 mod findings;
 mod guards;
+mod intake;
 #[cfg(test)]
 mod tests;
 
@@ -14,13 +15,14 @@ use combine::combine;
 use findings::find;
 pub use guards::budget_from;
 use guards::guards;
+pub(crate) use intake::superseded;
+use intake::{Found, describe, intake, plan_intake};
 
-use super::{Decision, Plan, Record, Refusal, WaitingOn};
+use super::{Decision, Plan, Record, Refusal, Step, WaitingOn};
 use crate::actor::Actor;
 use crate::audit::Fact;
 use crate::decision::DecisionKind;
 use crate::model::{Head, Model};
-use crate::names::RunId;
 use crate::policy::ModelPolicy;
 use crate::trigger::{Cause, FindingOutcome, Judgment, WindowEvidence, judge};
 
@@ -75,6 +77,8 @@ pub struct CheckInputs<'a> {
     pub recent: &'a Recent,
     /// A person's request.
     pub manual: Option<&'a ManualRequest>,
+    /// Steps performed since the state last changed.
+    pub performed: &'a [Step],
 }
 
 /// When the triggers are to be checked next, as it looks at `now`.
@@ -109,6 +113,7 @@ pub fn plan_check(inputs: &CheckInputs<'_>) -> Plan {
     let mut findings = find(inputs, &judgments);
     combine(triggers, &mut findings);
     let guards = guards(inputs, &judgments);
+    let intake = intake(inputs);
     if let (Some(guard), true) = (guards.first(), inputs.manual.is_some()) {
         return Plan::Refuse(guard.clone());
     }
@@ -129,6 +134,7 @@ pub fn plan_check(inputs: &CheckInputs<'_>) -> Plan {
         "checked_at": head.checked_at,
         "last_run_at": head.last_run_at,
         "active_run": head.active_run,
+        "intake": describe(intake),
         "guards": guards.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "findings": findings,
         "judgments": judgments,
@@ -142,9 +148,5 @@ pub fn plan_check(inputs: &CheckInputs<'_>) -> Plan {
         let fact = Fact::TriggersChecked { findings, judgments };
         return Plan::Record(Box::new(Record { fact, actor, decision }));
     }
-    let run = RunId::new(&head.model, head.run_count + 1);
-    let kinds: Vec<&str> = causes.iter().map(|it| it.kind.name()).collect();
-    let decision = decide(format!("retrain as {run}: {}", kinds.join(", ")));
-    let fact = Fact::RunRequested { run, causes, findings, judgments };
-    Plan::Record(Box::new(Record { fact, actor, decision }))
+    plan_intake(inputs, intake, Found { causes, findings, judgments, actor }, decide)
 }

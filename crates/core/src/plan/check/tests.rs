@@ -153,6 +153,7 @@ impl Bench {
             windows: &[],
             recent: &self.recent,
             manual,
+            performed: &[],
         })
     }
 

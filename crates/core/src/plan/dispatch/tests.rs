@@ -92,7 +92,7 @@ fn arrivals() -> impl Strategy<Value = Vec<(i64, Priority)>> {
 }
 
 proptest! {
-    /// Whatever arrives, only runs that were ready less than four aging steps after another can go before it: so each waits
+    /// Whatever arrives, only runs that were queued less than four aging steps after another can go before it: so each waits
     /// at most for those, and there is no starvation.
     #[test]
     fn nobody_is_overtaken_by_whoever_came_four_steps_later(arrivals in arrivals(), now in 0..3_000_i64) {
@@ -113,8 +113,8 @@ proptest! {
             let chosen = entries.remove(&next).expect("it was in the queue");
             for (other, passed) in &entries {
                 prop_assert!(
-                    chosen.ready_at < Span::hours(4).after(passed.ready_at),
-                    "{} went before {} which was ready four steps earlier", next, other
+                    chosen.enqueued_at < Span::hours(4).after(passed.enqueued_at),
+                    "{} went before {} which was queued four steps earlier", next, other
                 );
             }
         }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::field::{Field, Keys, Log, longest};
-use super::{Names, data, gates, preset, triggers, words};
+use super::{Names, data, gates, preset, runs, triggers, words};
 use crate::names::{ModelId, NameError, is_name};
 use crate::policy::yaml::shown;
 use crate::policy::{
-    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, Span, Strategy, TrainingPolicy, WindowPolicy, Zone,
+    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, Resources, Span, Strategy, TrainingPolicy, WindowPolicy,
+    Zone,
 };
 
 const MODEL: Keys = Keys {
@@ -30,7 +31,8 @@ const MODEL: Keys = Keys {
     not_built: &["watch", "retention"],
 };
 const ENDPOINT: Keys = Keys { built: &["name", "variant"], not_built: &[] };
-const PIPELINE: Keys = Keys { built: &["definition", "parameters", "strategy", "timeout"], not_built: &["resources"] };
+const PIPELINE: Keys =
+    Keys { built: &["definition", "parameters", "strategy", "timeout", "retry", "resources"], not_built: &[] };
 const WINDOW: Keys = Keys { built: &["size", "hop", "lateness"], not_built: &[] };
 const TRAINING: Keys = Keys { built: &["window", "holdout"], not_built: &[] };
 
@@ -179,7 +181,21 @@ fn read_pipeline(field: Field<'_>, log: &mut Log) -> Option<PipelinePolicy> {
     let timeout = section.or("timeout", Span::hours(DEFAULT_TIMEOUT_HOURS), log, |it, log| {
         it.span(Span::minutes(1)..=Span::days(MAX_TIMEOUT_DAYS), log)
     });
-    Some(PipelinePolicy { definition: definition?, parameters: parameters?, strategy: strategy?, timeout: timeout? })
+    let retry = section.or("retry", runs::DEFAULT_RETRY, log, runs::read_retry);
+    let resources = section.or("resources", Resources::default(), log, runs::read_resources);
+    if let (Some(parameters), Some(resources), Some(field)) = (&parameters, &resources, section.find("resources")) {
+        for name in resources.parameters().into_keys().filter(|it| parameters.contains_key(*it)) {
+            field.report(log, format!("it sets `{name}`, which `pipeline.parameters` sets, too; remove one of both"));
+        }
+    }
+    Some(PipelinePolicy {
+        definition: definition?,
+        parameters: parameters?,
+        strategy: strategy?,
+        timeout: timeout?,
+        retry: retry?,
+        resources: resources?,
+    })
 }
 
 fn read_definition(field: Field<'_>, log: &mut Log) -> Option<String> {

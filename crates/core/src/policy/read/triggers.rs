@@ -10,8 +10,8 @@ use super::{Unique, words};
 use crate::policy::yaml::shown;
 use crate::policy::{
     AlarmPolicy, BudgetPolicy, Combination, Cron, DetectorPolicy, Direction, DriftMetric, DriftPolicy, EventPolicy,
-    FeatureDriftPolicy, FeatureKind, Freeze, LoopBreaker, PerformancePolicy, Persistence, PredictionDriftPolicy, Span,
-    Task, TriggersPolicy, UpstreamPolicy, VolumeLimit, VolumePolicy, Zone,
+    FeatureDriftPolicy, FeatureKind, Freeze, LoopBreaker, OnNewTrigger, PerformancePolicy, Persistence,
+    PredictionDriftPolicy, Span, Task, TriggersPolicy, UpstreamPolicy, VolumeLimit, VolumePolicy, Zone,
 };
 
 const TRIGGERS: Keys = Keys {
@@ -32,6 +32,7 @@ const TRIGGERS: Keys = Keys {
         "freeze",
         "loop_breaker",
         "upstream",
+        "on_new_trigger",
     ],
     not_built: &["estimated_performance"],
 };
@@ -125,6 +126,8 @@ pub(super) fn read_triggers(
     };
     let conditions = CONDITIONS.iter().filter(|it| is_given(it)).count();
     let when = section.or("when", Combination::Any, log, |it, log| read_when(&it, conditions, log));
+    let on_new_trigger =
+        section.or("on_new_trigger", OnNewTrigger::Wait, log, |it, log| it.word(&words::ON_NEW_TRIGGER, &[], log));
     Some(TriggersPolicy {
         when: when?,
         timezone: timezone.clone(),
@@ -143,6 +146,7 @@ pub(super) fn read_triggers(
         freeze: freeze?,
         loop_breaker: loop_breaker?,
         upstream: upstream?,
+        on_new_trigger: on_new_trigger?,
     })
 }
 

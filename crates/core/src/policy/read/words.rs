@@ -1,8 +1,8 @@
 //! The words that a policy is written in, and suggestions for misspelled ones.
 
 use crate::policy::{
-    Combination, Direction, DriftMetric, FeatureKind, ImprovementMode, Metric, Priority, RolloutStrategy, Strategy,
-    Subject, Task,
+    Combination, Direction, DriftMetric, FeatureKind, ImprovementMode, Metric, OnNewTrigger, Priority, RolloutStrategy,
+    Strategy, Subject, Task,
 };
 
 pub(super) const SUBJECTS: [(&str, Subject); 6] = [
@@ -21,6 +21,9 @@ pub(super) const STRATEGIES: [(&str, Strategy); 2] = [("full", Strategy::Full), 
 
 pub(super) const PRIORITIES: [(&str, Priority); 4] =
     [("low", Priority::Low), ("normal", Priority::Normal), ("high", Priority::High), ("urgent", Priority::Urgent)];
+
+pub(super) const ON_NEW_TRIGGER: [(&str, OnNewTrigger); 2] =
+    [("wait", OnNewTrigger::Wait), ("supersede", OnNewTrigger::Supersede)];
 
 pub(super) const FEATURE_KINDS: [(&str, FeatureKind); 2] =
     [("numeric", FeatureKind::Numeric), ("categorical", FeatureKind::Categorical)];

@@ -114,6 +114,7 @@ fn new_objects() -> MemoryObjects {
 
 fn request(version: u64, parameters: &[(&str, &str)]) -> StartRequest {
     StartRequest {
+        resources: refit_core::policy::Resources::default(),
         pipeline: "test".to_owned(),
         version,
         display_name: "run-r0001".to_owned(),

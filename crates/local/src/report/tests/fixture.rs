@@ -12,8 +12,9 @@ use refit_core::model::Head;
 use refit_core::package::{Measured, Package, PackageStatus};
 use refit_core::policy::{
     AutoPromote, Combination, DataPolicy, DriftMetric, DriftPolicy, EndpointPolicy, FeatureKind, GatePolicy,
-    ImprovementMode, Metric, ModelPolicy, PerformancePolicy, Persistence, PipelinePolicy, PromotionPolicy,
-    RolloutPolicy, RolloutStrategy, Span, Strategy, Task, TrainingPolicy, TriggersPolicy, WindowPolicy, Zone,
+    ImprovementMode, Metric, ModelPolicy, OnNewTrigger, PerformancePolicy, Persistence, PipelinePolicy,
+    PromotionPolicy, Resources, RetryPolicy, RolloutPolicy, RolloutStrategy, Span, Strategy, Task, TrainingPolicy,
+    TriggersPolicy, WindowPolicy, Zone,
 };
 use refit_core::run::{Outcome, OutcomeCode, Run, RunStatus, TrainingRequest};
 use refit_core::trigger::{
@@ -148,6 +149,8 @@ fn policy(model: &ModelId) -> ModelPolicy {
             parameters: BTreeMap::new(),
             strategy: Strategy::Full,
             timeout: Span::hours(2),
+            retry: RetryPolicy { attempts: 3, backoff: Span::minutes(5), factor: 2, max_backoff: Span::hours(1) },
+            resources: Resources::default(),
         },
         data: DataPolicy {
             reference: uri("s3://refit/reference/"),
@@ -194,6 +197,7 @@ fn policy(model: &ModelId) -> ModelPolicy {
             budget: None,
             freeze: Vec::new(),
             loop_breaker: None,
+            on_new_trigger: OnNewTrigger::Wait,
         },
         gates: vec![gate(Metric::Mae, Some(15.0), Some(0.01), None), gate(Metric::Rmse, None, None, Some(0.02))],
         promotion: PromotionPolicy {
@@ -279,6 +283,10 @@ fn add_run(history: &mut History, policy: &ModelPolicy, model: &ModelId, number:
     let outcome = code.map(|code| Outcome { at: ended, code, reason: reason(code, candidate) });
     let promoted = candidate.filter(|_| *status == RunStatus::Succeeded);
     history.runs.push(Run {
+        also_requested_by: Vec::new(),
+        starting_at: None,
+        attempts: Vec::new(),
+        stopping_at: None,
         priority: refit_core::policy::Priority::Normal,
         queued_at: None,
         ready_at: None,
@@ -349,6 +357,8 @@ fn reason(code: OutcomeCode, version: Option<u64>) -> String {
         OutcomeCode::NotStartable => "the pipeline is not there".to_owned(),
         OutcomeCode::InvalidOutputs => "evaluation.json is missing".to_owned(),
         OutcomeCode::Released => "the model left the policy".to_owned(),
+        OutcomeCode::Canceled => "ann canceled it: the labels were wrong".to_owned(),
+        OutcomeCode::Superseded => "m-r0003 takes its place, with the causes of both".to_owned(),
         OutcomeCode::TimedOut => "it trained longer than 2h and was stopped".to_owned(),
     }
 }
@@ -442,6 +452,7 @@ fn approval(run: &RunId, at: Timestamp, ended: Timestamp, code: Option<OutcomeCo
 
 fn request(run: &RunId, policy: &ModelPolicy, train: Window, holdout: Window) -> TrainingRequest {
     TrainingRequest {
+        resources: Resources::default(),
         pipeline: policy.pipeline_name(),
         definition_version: 2,
         definition_digest: Digest::of(b"definition"),

@@ -17,6 +17,7 @@ use refit_core::audit::AuditEntry;
 use refit_core::model::Model;
 use refit_core::plan::{Queue, QueueEntry, Slots};
 use refit_core::policy::Policy;
+use refit_core::run::run_of_display_name;
 use refit_core::{Digest, ModelId, RunId};
 use serde::de::DeserializeOwned;
 
@@ -315,17 +316,19 @@ impl Checker {
             return Ok(());
         }
         for (key, request) in &starts {
-            let run: RunId = request.display_name.parse().map_err(|error| Violation::new("T2", format!("{error}")))?;
-            let model = self.models.get(&run.model());
-            let stored = model.and_then(|it| it.run(&run)).and_then(|it| it.request.as_ref());
-            let stored =
-                stored.ok_or_else(|| Violation::new("T2", format!("{run} was started without a stored request")))?;
+            let (run, number) = run_of_display_name(&request.display_name)
+                .ok_or_else(|| Violation::new("T2", format!("`{}` is no run's name", request.display_name)))?;
+            let stored = self.models.get(&run.model()).and_then(|it| it.run(&run)).and_then(|it| it.request.as_ref());
+            let stored = stored.map(|it| it.attempt(&run, number)).ok_or_else(|| {
+                Violation::new("T2", format!("{} was started without a stored request", request.display_name))
+            })?;
             ensure!(
                 stored.parameters == request.parameters
                     && stored.start_key == *key
                     && stored.definition_version == request.version,
                 "T2",
-                "{run} was started with something else than is stored"
+                "{} was started with something else than is stored",
+                request.display_name
             );
             let executions = world.pipelines.count_of(&request.pipeline, &request.display_name);
             ensure!(executions <= 1, "T1", "run {run} has {executions} executions");

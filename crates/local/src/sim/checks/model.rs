@@ -10,7 +10,7 @@ use refit_core::approval::Approval;
 use refit_core::audit::{AuditEntry, ChainCheck, Fact};
 use refit_core::model::{Head, Model};
 use refit_core::package::{Package, PackageStatus};
-use refit_core::run::Run;
+use refit_core::run::{Run, RunStatus};
 use refit_core::{Digest, ModelId, RunId};
 
 use super::{Checked, Violation, ensure, parse};
@@ -205,7 +205,14 @@ fn check_run(before: &Run, after: &Run) -> Checked {
     let id = &after.id;
     ensure!(!before.status.is_terminal(), "E3", "run {id} was {} and became {}", before.status, after.status);
     ensure!(before.request.is_none() || before.request == after.request, "T2", "the frozen request of {id} changed");
-    ensure!(before.execution.is_none() || before.execution == after.execution, "T1", "run {id} changed its execution");
+    // An attempt that failed gives its execution up, on the way back to the queue; the next has one of its own.
+    let is_given_up = after.execution.is_none() && after.status == RunStatus::Queued;
+    let is_kept = before.execution.is_none() || before.execution == after.execution;
+    ensure!(is_kept || is_given_up, "T1", "run {id} changed its execution");
+    let is_new = after.execution.as_ref().is_none_or(|it| {
+        before.execution.as_ref() == Some(it) || !before.attempts.iter().any(|attempt| attempt.execution == *it)
+    });
+    ensure!(is_new, "T1", "run {id} took an execution of an earlier attempt");
     Ok(())
 }
 

@@ -46,7 +46,9 @@ pub(super) fn check(model: &mut ModelChecker, seen: &Seen<'_>) -> Checked {
             ensure!(status == Some(ExecutionStatus::Succeeded), "E2", "{run} was trained, its execution is {status:?}");
             Ok(())
         }
-        Fact::RunEnded { run, .. } => check_end(model, seen, run),
+        Fact::RunEnded { run, .. } | Fact::RunSuperseded { run, .. } | Fact::RunRetrying { run, .. } => {
+            check_end(model, seen, run)
+        }
         Fact::CandidateEvaluated { next: AfterEvaluation::Announce { .. }, run, .. } => {
             check_automatic(model, seen, run)
         }
@@ -86,10 +88,14 @@ fn execution_status(model: &ModelChecker, seen: &Seen<'_>, run: &refit_core::Run
     seen.world.pipelines.status(arn)
 }
 
-/// L4: a run that has an execution ends only when that has ended; one that is not known any more is none.
+/// L4: a run ends, or goes back to the queue, only when every execution of it has ended; one that is not known any more is none.
 fn check_end(model: &ModelChecker, seen: &Seen<'_>, run: &refit_core::RunId) -> Checked {
-    if let Some(status) = execution_status(model, seen, run) {
-        ensure!(status.is_terminal(), "L4", "{run} has ended, its execution is {}", status.name());
+    let attempts = model.run(run).map(|it| it.attempts.clone()).unwrap_or_default();
+    for attempt in attempts {
+        if let Some(status) = seen.world.pipelines.status(&attempt.execution) {
+            let name = status.name();
+            ensure!(status.is_terminal(), "L4", "attempt {} of {run} is over, its execution is {name}", attempt.number);
+        }
     }
     Ok(())
 }
