@@ -228,6 +228,7 @@ impl LocalPipelines {
             execution_arn: arn.clone(),
             execution_id: id.to_owned(),
             started_at: stored.execution.started_at,
+            resources: stored.request.resources.clone(),
         };
         let environment = Environment {
             objects: &*self.objects,

@@ -112,6 +112,10 @@ impl Place<'_> {
         let limit = limit.as_u64().ok_or_else(|| format!("MaxRuntimeInSeconds {limit} is not a whole number"))?;
         let log = self.environment.folder.join(format!("{}.log", self.step));
         let name = command.first().cloned().unwrap_or_default();
+        let resources = &self.scope.context.resources;
+        let most = resources.max_runtime.and_then(|it| u64::try_from(it.as_seconds()).ok());
+        let limit = most.map_or(limit, |it| it.min(limit));
+        let command = within_memory(command, resources.memory_mb);
         let job =
             Job { command, environment: variables, folder: &sandbox, log: &log, limit: Duration::from_secs(limit) };
         let (end, tail) = child::run(&job, self.environment.is_stopping)
@@ -126,6 +130,11 @@ impl Place<'_> {
         };
         let reason = read_reason(&self.inside(report))?;
         let reason = reason.unwrap_or_else(|| with_tail(format!("program ended with {status}"), &tail));
+        if let (Some(memory_mb), Some(_)) = (resources.memory_mb, status.signal()) {
+            return Err(StepEnd::Failed(format!(
+                "{reason}; it may use {memory_mb} MB, `pipeline.resources.memory_mb`"
+            )));
+        }
         // Nobody here sent that signal: the program did not fail, its machine did.
         Err(match status.signal() {
             Some(_) => StepEnd::Faulted(Exception::JobInternalError, reason),
@@ -295,4 +304,11 @@ mod tests {
         let name = job_name("0123456789ab", &"Step_".repeat(12));
         assert!(name.len() <= 63 && !name.contains('_'), "{name}");
     }
+}
+
+/// The command, held to so much memory by the shell that starts it: an allocation above it fails.
+fn within_memory(command: Vec<String>, memory_mb: Option<u32>) -> Vec<String> {
+    let Some(memory_mb) = memory_mb else { return command };
+    let limit = format!("ulimit -v {} && exec \"$0\" \"$@\"", u64::from(memory_mb) * 1024);
+    ["sh".to_owned(), "-c".to_owned(), limit].into_iter().chain(command).collect()
 }

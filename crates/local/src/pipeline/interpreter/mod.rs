@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use refit_app::ports::{Clock, ExecutionStatus, Objects, StepState};
+use refit_core::policy::Resources;
 use serde_json::Value;
 
 pub(super) use self::job::job_arn;
@@ -48,6 +49,8 @@ pub struct Context {
     pub execution_id: String,
     /// When it was started.
     pub started_at: Timestamp,
+    /// What each of its programs may use: memory and time; a desk has one machine of one kind.
+    pub resources: Resources,
 }
 
 /// What an execution runs in.

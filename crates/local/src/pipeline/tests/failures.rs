@@ -201,3 +201,21 @@ fn a_stop_ends_the_wait_for_a_retry() {
     assert_eq!(execution.status, ExecutionStatus::Stopped);
     assert_eq!(execution.steps[0].status, "Stopped");
 }
+
+#[test]
+fn a_run_is_held_to_its_resources() {
+    use refit_core::policy::{Resources, Span};
+    let run = |script: &str, resources: Resources| {
+        let world = World::new();
+        let definition = definition(&json!([]), &[shell("x", script, &[], &[])]).to_string();
+        let version = world.pipelines.define("test", &definition).expect("definition").version;
+        let request = refit_app::ports::StartRequest { resources, ..super::request(version, &[]) };
+        let arn = wait(world.pipelines.ensure_started(&"0".repeat(32), &request)).expect("started");
+        world.pipelines.run_to_end(&arn, &mut |_| {}).expect("ran").failure_reason.unwrap_or_default()
+    };
+    let eats = "kib=$(ulimit -v); test \"$kib\" = 65536 && kill -6 $$";
+    let reason = run(eats, Resources { memory_mb: Some(64), ..Resources::default() });
+    assert!(reason.contains("it may use 64 MB"), "{reason}");
+    let reason = run("sleep 61", Resources { max_runtime: Some(Span::seconds(1)), ..Resources::default() });
+    assert!(reason.contains("stopped after 1 s"), "{reason}");
+}
