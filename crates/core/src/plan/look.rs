@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::promote::broken_basis;
 use super::{POLL, next_check};
 use crate::guard::Guard;
 use crate::model::{Head, Model};
@@ -36,6 +37,8 @@ pub fn next_look(model: &Model, policy: &ModelPolicy, now: Timestamp) -> Timesta
         RunStatus::Training | RunStatus::Stopping => {
             run.deadline.filter(|it| now < *it).map_or(soon, |it| it.min(soon))
         }
+        // Votes that no longer apply are waited for by nobody.
+        RunStatus::AwaitingApproval if broken_basis(model, policy, run).is_some() => now,
         RunStatus::AwaitingApproval => model.approvals.get(&run.id).map_or(now, |it| it.expires_at.max(now)),
         RunStatus::Announced => now,
         RunStatus::Succeeded | RunStatus::Rejected | RunStatus::Failed | RunStatus::Canceled | RunStatus::TimedOut => {

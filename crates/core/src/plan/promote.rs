@@ -143,14 +143,13 @@ pub(super) fn refuse_candidate(model: &Model, run: &Run) -> Option<Step> {
 }
 
 /// Why the votes or the evaluation no longer apply, if so.
-fn broken_basis(inputs: &PromoteInputs<'_>, run: &Run) -> Option<String> {
-    let model = inputs.model;
+pub(super) fn broken_basis(model: &Model, policy: &ModelPolicy, run: &Run) -> Option<String> {
     if !Guard::BasisChampion.holds(run.champion == model.head.champion) {
         return Some("the champion changed after the evaluation".to_owned());
     }
     let approval = model.approvals.get(&run.id)?;
     let candidate = model.packages.get(&run.candidate?)?;
-    let basis = approval_basis(candidate, model.champion(), run.evaluation.as_ref(), inputs.policy);
+    let basis = approval_basis(candidate, model.champion(), run.evaluation.as_ref(), policy);
     let voters: Vec<&str> = approval.votes.iter().map(|it| it.by.id.as_str()).collect();
     (basis != approval.basis).then(|| match &voters[..] {
         [] => "gates or promotion policy changed after people were asked".to_owned(),
@@ -223,7 +222,7 @@ fn said(vote: &Vote, verb: &str) -> String {
 
 fn plan_approval(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
     let approval = inputs.model.approvals.get(&run.id).expect("invariant: a run that awaits approval has a request");
-    if let Some(reason) = broken_basis(inputs, run) {
+    if let Some(reason) = broken_basis(inputs.model, inputs.policy, run) {
         return reject(inputs, run, OutcomeCode::BasisChanged, reason);
     }
     match approval.state(inputs.now) {
@@ -267,7 +266,7 @@ fn plan_approval(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
 
 fn plan_announced(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
     let announced = run.announced.as_ref().expect("invariant: an announced run has an announcement");
-    if let Some(reason) = broken_basis(inputs, run) {
+    if let Some(reason) = broken_basis(inputs.model, inputs.policy, run) {
         return reject(inputs, run, OutcomeCode::BasisChanged, reason);
     }
     let was_announced = announced.seq <= inputs.published;
