@@ -1,10 +1,10 @@
 # Every target is a command that can be typed; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sim bench build fmt clippy doc clean
+.PHONY: help demo test sim sim-pairs bench build fmt clippy doc clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
 
 demo:  ## Play the whole loop on bundled flight data, with a report at the end
 	cargo run --release -p refit-cli --locked -- demo
@@ -21,6 +21,10 @@ THREADS ?= 2
 
 sim:  ## Play schedules of faults against the real code (N=1000000)
 	tools/sim $(N) $(THREADS)
+
+sim-pairs:  ## Play every pair of faults of every workflow (make sim: of a few)
+	cargo build --release -p refit-local --bin refit-sim --locked
+	target/release/refit-sim pairs --threads $(THREADS)
 
 build:  ## Build every executable
 	cargo build --workspace --bins --locked

@@ -2,28 +2,42 @@
 //!
 //! Each workflow is played once to count its port calls; then again for each call and each fault that can happen there,
 //! from the last moment before the call. Afterwards the same event comes again (or, in a second series, is lost), and
-//! [`SWEEPS`] sweeps pass. Every invariant is checked after every transaction, and the end must be the undisturbed one.
+//! three sweeps pass. Every invariant is checked after every transaction, and the end must be the undisturbed one.
+//!
+//! Of the pairs of faults a few are drawn; `refit-sim pairs` plays them all.
 //!
 //! Not repeated: faults that differ in nothing, as a crash after a read from one before it (`Fault::applies_to`).
-//!
-//! [`SWEEPS`]: super::support::player::SWEEPS
 
-use super::support::player::{classes, play_every_fault};
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use refit_local::sim::pairs::{Depth, Injection, Played, Problem, explore, list, play_at, sample};
+use refit_local::sim::rng::Rng;
+
 use super::support::workflows::{self, Workflow};
+
+/// Pairs of faults that are drawn of each workflow, by each of two seeds.
+const PAIRS: usize = 1;
+
+/// The distinct first words of problems, for a short message.
+fn classes(problems: &[Problem]) -> BTreeSet<String> {
+    problems.iter().map(|it| it.text.lines().next().unwrap_or_default().to_owned()).collect()
+}
 
 #[track_caller]
 fn check(workflow: &Workflow) {
-    let tally = play_every_fault(workflow);
-    println!("{}: {} calls, {} faults, {} aftermaths", workflow.name, tally.calls, tally.runs, tally.played);
-    let first = tally.problems.first().cloned().unwrap_or_default();
+    let found = explore(workflow, Depth::Singles, 1);
+    println!("{}: {} calls, {} faults, {} moments", workflow.name, found.calls, found.singles, found.moments);
     assert!(
-        tally.problems.is_empty(),
-        "{} of {} runs: {:#?}\n{first}",
-        tally.problems.len(),
-        tally.runs,
-        classes(&tally.problems)
+        found.problems.is_empty(),
+        "{} of {} runs: {:#?}\n{:#?}",
+        found.problems.len(),
+        found.singles,
+        classes(&found.problems),
+        found.problems.first()
     );
-    assert!(tally.calls * 2 < tally.runs, "every call has at least a crash and an outage");
+    assert_eq!(found.calls_covered, found.calls, "every fault at every call");
+    assert!((found.calls as u64) * 2 < found.singles, "every call has at least a crash and an outage");
 }
 
 #[test]
@@ -92,6 +106,16 @@ fn a_rollback_while_awaiting_approval_survives_every_fault() {
 }
 
 #[test]
+fn a_promotion_taken_back_survives_every_fault() {
+    check(&workflows::promotion_taken_back());
+}
+
+#[test]
+fn a_suspension_survives_every_fault() {
+    check(&workflows::suspended());
+}
+
+#[test]
 fn a_duplicate_trigger_survives_every_fault() {
     check(&workflows::duplicate_trigger());
 }
@@ -104,4 +128,45 @@ fn files_survive_every_fault() {
 #[test]
 fn a_policy_change_survives_every_fault() {
     check(&workflows::policy_changed());
+}
+
+#[test]
+fn pairs_of_faults_leave_nothing_behind() {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    for seed in [1, u64::try_from(since.as_micros()).expect("a time")] {
+        println!("pairs of faults by seed {seed}");
+        let mut rng = Rng::new(seed);
+        for workflow in workflows::all() {
+            let problems = sample(&workflow, &mut rng, PAIRS);
+            let at: Vec<String> = problems.iter().map(|it| list(&it.faults)).collect();
+            assert!(problems.is_empty(), "seed {seed}, {} --at {at:?}: {problems:#?}", workflow.name);
+        }
+    }
+}
+
+#[test]
+fn every_pair_is_counted_where_it_is_not_played() {
+    let workflow = workflows::rollback_when_idle();
+    let found = explore(&workflow, Depth::Pairs, 2);
+    assert_eq!(found.problems, []);
+    let calls = play_at(&workflow, &[]).calls;
+    let firsts: Vec<Injection> = calls.iter().flat_map(Injection::all).collect();
+    assert_eq!(found.singles, firsts.len() as u64);
+    let mut pairs = 0;
+    for first in firsts {
+        let Played { calls, problem, .. } = play_at(&workflow, &[first]);
+        assert_eq!(problem, None);
+        pairs += calls.iter().filter(|it| first.call < it.index).flat_map(Injection::all).count() as u64;
+    }
+    assert_eq!(found.pairs, pairs);
+}
+
+#[test]
+fn faults_are_read_as_they_are_written() {
+    let faults: Vec<Injection> =
+        "3:CrashAfter-lost,17:Conflict".split(',').map(|it| it.parse().expect("two")).collect();
+    assert_eq!(list(&faults), "3:CrashAfter-lost,17:Conflict");
+    for wrong in ["", "3", "3:", "x:Conflict", "3:Conflicts", ":Conflict"] {
+        assert!(wrong.parse::<Injection>().is_err(), "{wrong}");
+    }
 }

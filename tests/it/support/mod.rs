@@ -1,6 +1,3 @@
-//! What the crash and invariant tests share: worlds at well-known moments, workflows, a player and the checks.
+//! What the crash and invariant tests share with `refit-sim pairs`: worlds at well-known moments, workflows, and a player.
 
-pub(crate) mod player;
-pub(crate) mod summary;
-pub(crate) mod workflows;
-pub(crate) mod worlds;
+pub(crate) use refit_local::sim::workflows::{self, player, summary, worlds};

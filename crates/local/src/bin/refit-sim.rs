@@ -1,5 +1,8 @@
 //! `refit-sim`: plays schedules of faults against the real core, use cases and handlers.
 
+#[path = "refit-sim/pairs.rs"]
+mod pairs;
+
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,6 +23,11 @@ refit-sim: the real core, use cases and handlers under every fault, by seed
   refit-sim power  [--n N] [GUARD...]                 takes each guard of the code away and counts the schedules until
                                                       it is noticed, at most N (default: 100000); needs a build with
                                                       --features planted-bugs
+  refit-sim pairs  [--workflow NAME] [--singles] [--threads T]
+                                                      every fault at every call of every workflow, and every ordered
+                                                      pair of them; no sample, so that it may take long
+  refit-sim pairs  --workflow NAME --at CALL:FAULT[,CALL:FAULT]
+                                                      one such history, call by call
   refit-sim checks                                    the invariants
 
 Exits with 0 when every invariant held, 1 when one was broken, 2 when it was called wrongly.
@@ -88,12 +96,16 @@ fn parse_number(text: &str) -> Option<u64> {
 }
 
 fn main() -> ExitCode {
+    // A panic is a violation, and is reported as one.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some("pairs") {
+        return pairs::run(words).unwrap_or_else(|why| wrong(&why));
+    }
     let arguments = match parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(why) => return wrong(&why),
     };
-    // A panic is a violation, and is reported as one.
-    std::panic::set_hook(Box::new(|_| {}));
     match arguments.command.as_str() {
         "any-state" if arguments.is_replay => replay_any_state(&arguments),
         _ if arguments.is_replay => replay(&arguments),

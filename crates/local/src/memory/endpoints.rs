@@ -1,12 +1,13 @@
 //! Endpoints in memory: what they serve, and how often they say that they are busy.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use refit_app::ports::{EndpointError, EndpointState, EndpointStatus, Endpoints, Variant};
 
-use super::Shared;
+use super::{Shared, hash_words};
 
 /// [`Endpoints`] in memory. Clones are handles on the same endpoints.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,12 @@ pub struct MemoryEndpoints {
 /// Everything a [`MemoryEndpoints`] held at one moment.
 #[derive(Debug, Clone)]
 pub struct EndpointsSnapshot(Arc<State>);
+
+impl Hash for EndpointsSnapshot {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hash_words(&self.0, hasher);
+    }
+}
 
 impl EndpointsSnapshot {
     /// What an endpoint served; nothing when it did not exist.

@@ -26,7 +26,22 @@ pub use publisher::{MemoryPublisher, PublisherSnapshot};
 pub(crate) use world::PARAMETERS;
 pub use world::{Delivered, Delivery, MODEL, MemoryWorld, Promotion, WorldSnapshot, policy, s3_event, scheduled_event};
 
+use std::fmt;
+use std::hash::Hasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Hashes what `Debug` shows of a value: all of it, for types that cannot be hashed themselves because of their numbers.
+pub(crate) fn hash_words(value: &impl fmt::Debug, hasher: &mut impl Hasher) {
+    struct Words<'a, H>(&'a mut H);
+    impl<H: Hasher> fmt::Write for Words<'_, H> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.write(text.as_bytes());
+            Ok(())
+        }
+    }
+    // Hashing cannot fail, and no `Debug` of ours does.
+    let _ = fmt::Write::write_fmt(&mut Words(hasher), format_args!("{value:?}"));
+}
 
 /// State that handles share and that a snapshot copies only when it changes.
 #[derive(Debug, Default)]

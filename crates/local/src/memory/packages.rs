@@ -1,13 +1,14 @@
 //! The model registry in memory.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use refit_app::ports::{ApprovalStatus, PackageDescription, PackageError, Packages};
 
-use super::Shared;
+use super::{Shared, hash_words};
 
 const ARN: &str = "arn:aws:sagemaker:us-east-1:000000000000:model-package";
 
@@ -20,6 +21,12 @@ pub struct MemoryPackages {
 /// Everything a [`MemoryPackages`] held at one moment.
 #[derive(Debug, Clone)]
 pub struct PackagesSnapshot(Arc<State>);
+
+impl Hash for PackagesSnapshot {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hash_words(&self.0, hasher);
+    }
+}
 
 /// Packages by ARN.
 type State = BTreeMap<String, PackageDescription>;

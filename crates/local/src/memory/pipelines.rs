@@ -1,6 +1,7 @@
 //! Pipelines in memory: executions stand still until they are told how they end.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use refit_app::ports::{
 use refit_core::Digest;
 use serde_json::Value;
 
-use super::{MemoryPackages, Outputs, Shared};
+use super::{MemoryPackages, Outputs, Shared, hash_words};
 use crate::clock::ManualClock;
 use crate::pipeline::status_event;
 use crate::store::MemoryObjects;
@@ -44,6 +45,12 @@ pub struct MemoryPipelines {
 /// Everything a [`MemoryPipelines`] held at one moment.
 #[derive(Debug, Clone)]
 pub struct PipelinesSnapshot(Arc<State>);
+
+impl Hash for PipelinesSnapshot {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hash_words(&self.0, hasher);
+    }
+}
 
 #[derive(Debug, Clone, Default)]
 struct State {

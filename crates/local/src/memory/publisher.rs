@@ -1,12 +1,13 @@
 //! A publisher that remembers: what it was given, and what the bus has not delivered yet.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use refit_app::ports::{Alert, OutboundEvent, PublishError, Publisher};
 
-use super::Shared;
+use super::{Shared, hash_words};
 
 /// A [`Publisher`] in memory. Clones are handles on the same bus and mailbox.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,12 @@ pub struct MemoryPublisher {
 /// Everything a [`MemoryPublisher`] held at one moment.
 #[derive(Debug, Clone)]
 pub struct PublisherSnapshot(Arc<State>);
+
+impl Hash for PublisherSnapshot {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hash_words(&self.0, hasher);
+    }
+}
 
 #[derive(Debug, Clone, Default)]
 struct State {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use super::faults::{Calm, Faults};
 use super::{
     EndpointsSnapshot, MemoryEndpoints, MemoryPackages, MemoryPipelines, MemoryPublisher, PackagesSnapshot,
-    PipelinesSnapshot, PublisherSnapshot, Ran, poll,
+    PipelinesSnapshot, PublisherSnapshot, Ran, hash_words, poll,
 };
 use crate::clock::ManualClock;
 use crate::routing::{envelope, targets};
@@ -143,6 +144,15 @@ pub struct WorldSnapshot {
     publisher: PublisherSnapshot,
     queue: VecDeque<Delivery>,
     dead_letters: Vec<String>,
+}
+
+impl Hash for WorldSnapshot {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let WorldSnapshot { now, table, objects, pipelines, packages, endpoints, publisher, queue, dead_letters } =
+            self;
+        (now, table, objects, pipelines, packages, endpoints, publisher, dead_letters).hash(hasher);
+        hash_words(queue, hasher);
+    }
 }
 
 impl MemoryWorld {

@@ -15,6 +15,7 @@ pub mod checks;
 mod damage;
 pub mod dice;
 mod fleet;
+pub mod pairs;
 #[cfg(feature = "planted-bugs")]
 pub mod power;
 pub mod record;
@@ -23,6 +24,7 @@ pub mod rng;
 mod run;
 mod schedule;
 mod settle;
+pub mod workflows;
 
 pub use checks::{CHECKS, Check, Checked, Checker, Violation};
 pub use dice::Mask;

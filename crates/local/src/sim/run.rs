@@ -1,5 +1,6 @@
 //! Many schedules, one schedule, and what of it a failure really needs.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -25,8 +26,7 @@ pub fn play_traced(seed: u64, mask: &Mask) -> Ended {
 
 fn guard(seed: u64, play: impl FnOnce() -> Ended) -> Ended {
     catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words");
+        let text = words_of_panic(&*panic);
         Ended {
             seed,
             violation: Some(Violation::new("I1", format!("panic: {text}"))),
@@ -37,6 +37,12 @@ fn guard(seed: u64, play: impl FnOnce() -> Ended) -> Ended {
             trace: Vec::new(),
         }
     })
+}
+
+/// What a panic said.
+pub(super) fn words_of_panic(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
 /// Hears how many schedules are done.

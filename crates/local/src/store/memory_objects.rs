@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::{Bound, Range};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +32,15 @@ impl fmt::Debug for MemoryObjects {
 /// Everything a [`MemoryObjects`] held at one moment.
 #[derive(Debug, Clone)]
 pub struct ObjectsSnapshot(Arc<State>);
+
+impl Hash for ObjectsSnapshot {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        for (uri, it) in &self.0.objects {
+            (uri, &it.bytes, it.write, it.modified).hash(hasher);
+        }
+        self.0.writes.hash(hasher);
+    }
+}
 
 #[derive(Debug, Clone, Default)]
 struct State {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +36,17 @@ impl fmt::Debug for MemoryTable {
 /// Everything a [`MemoryTable`] held at one moment: items, index, tokens and stream.
 #[derive(Debug, Clone)]
 pub struct TableSnapshot(Arc<State>);
+
+impl Hash for TableSnapshot {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        // The indexes add nothing to the items and the tokens' ages.
+        let State { items, due: _, tokens, ages, stream, last_seq } = &*self.0;
+        for (key, item) in items {
+            (key, item.generation, &item.body, item.due.map(|it| (it.shard, it.at))).hash(hasher);
+        }
+        (tokens, ages, stream, last_seq).hash(hasher);
+    }
+}
 
 #[derive(Debug, Clone, Default)]
 struct State {

@@ -9,6 +9,7 @@ mod promises;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use refit_app::documents::{head_key, queue_key, slots_key};
@@ -48,6 +49,17 @@ impl Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.id, self.text)
+    }
+}
+
+impl Hash for Checker {
+    /// Everything that a later check may ask for. The copies of items and documents are those of the world's table, and
+    /// what was heard is the beginning of what its publisher has sent.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Checker { frozen: _, items: _, models, heard, slots, policies, starts } = self;
+        (heard.published_count, heard.alerted_count, slots, starts).hash(hasher);
+        policies.keys().for_each(|it| it.hash(hasher));
+        models.values().for_each(|it| it.hash(hasher));
     }
 }
 

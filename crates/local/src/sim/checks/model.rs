@@ -1,6 +1,7 @@
 //! One model: its documents, its log, and what the log adds up to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use refit_app::documents::{head_key, model_partition};
@@ -14,6 +15,7 @@ use refit_core::run::{Run, RunStatus};
 use refit_core::{Digest, ModelId, RunId};
 
 use super::{Checked, Violation, ensure, parse};
+use crate::memory::hash_words;
 
 /// HEAD and what was served before a promotion.
 #[derive(Debug, Clone)]
@@ -37,6 +39,15 @@ pub(super) struct ModelChecker {
     /// The candidate's archive as it was when its rollout began, by run.
     pub(super) archives: Arc<BTreeMap<RunId, Option<Digest>>>,
     cursor: u64,
+}
+
+impl Hash for ModelChecker {
+    /// What is not in the documents and the log, which are those of the world's table.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let ModelChecker { id, stored: _, chain: _, folded: _, head_before, entries, before, archives, cursor } = self;
+        (id, entries.len(), archives, cursor).hash(hasher);
+        hash_words(&(head_before, before), hasher);
+    }
 }
 
 /// The documents, parsed when they changed.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::memory::{MODEL, MemoryWorld, poll};
 use refit_app::documents::{cursor_key, head_key, look_key, slots_key};
 use refit_app::ports::{ApprovalStatus, Key, Order, Query, Table, Variant};
 use refit_app::queries::{list_approvals, list_judgments, list_packages, list_runs};
@@ -9,12 +10,11 @@ use refit_core::ModelId;
 use refit_core::approval::Choice;
 use refit_core::package::PackageStatus;
 use refit_core::run::{OutcomeCode, RunStatus};
-use refit_local::memory::{MODEL, MemoryWorld, poll};
 use serde_json::Value;
 
 /// What two histories of one workflow must have in common in the end.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Summary {
+pub struct Summary {
     head: Value,
     runs: Vec<(String, RunStatus, Option<OutcomeCode>, Option<u64>)>,
     packages: Vec<(u64, PackageStatus)>,
@@ -45,27 +45,36 @@ fn without_times(value: &mut Value) {
 
 impl Summary {
     /// Whether everything in the log was published.
-    pub(crate) fn is_published(&self) -> bool {
+    #[must_use]
+    pub fn is_published(&self) -> bool {
         self.is_published
     }
 
     /// The same end with everything published.
-    pub(crate) fn published(self) -> Summary {
+    #[must_use]
+    pub fn published(self) -> Summary {
         Summary { is_published: true, ..self }
     }
 
-    pub(crate) fn of(world: &MemoryWorld) -> Summary {
-        let model: ModelId = MODEL.parse().expect("a constant name");
+    /// The end of a world's history.
+    ///
+    /// # Panics
+    /// When the table holds something that is not a document of Refit.
+    #[must_use]
+    pub fn of(world: &MemoryWorld) -> Summary {
+        let model: ModelId = MODEL.parse().expect("invariant: a constant name");
         let table = &world.table;
-        let item = |key: &Key| poll(table.get(key)).unwrap_done().expect("memory does not fail");
-        let body = |key: &Key| item(key).map_or(Value::Null, |it| serde_json::from_str(&it.body).expect("a document"));
+        let item = |key: &Key| poll(table.get(key)).unwrap_done().expect("invariant: memory does not fail");
+        let body = |key: &Key| {
+            item(key).map_or(Value::Null, |it| serde_json::from_str(&it.body).expect("invariant: a document"))
+        };
         let mut head = body(&head_key(&model));
         let is_published = body(&cursor_key(&model))["published"] == head["audit_seq"];
         without_times(&mut head);
-        let runs = poll(list_runs(table, &model)).unwrap_done().expect("runs");
-        let packages = poll(list_packages(table, &model)).unwrap_done().expect("packages");
-        let approvals = poll(list_approvals(table, &model)).unwrap_done().expect("approvals");
-        let judgments = poll(list_judgments(table, &model)).unwrap_done().expect("judgments");
+        let runs = poll(list_runs(table, &model)).unwrap_done().expect("invariant: runs");
+        let packages = poll(list_packages(table, &model)).unwrap_done().expect("invariant: packages");
+        let approvals = poll(list_approvals(table, &model)).unwrap_done().expect("invariant: approvals");
+        let judgments = poll(list_judgments(table, &model)).unwrap_done().expect("invariant: judgments");
         let slots = body(&slots_key());
         Summary {
             head,
@@ -101,7 +110,7 @@ fn windows(world: &MemoryWorld) -> Vec<String> {
             order: Order::Ascending,
             limit: 1_000,
         };
-        let page = poll(world.table.query(&query)).unwrap_done().expect("memory does not fail");
+        let page = poll(world.table.query(&query)).unwrap_done().expect("invariant: memory does not fail");
         found.extend(page.items.iter().map(|it| format!("{day} {}", it.body)));
     }
     found

@@ -1,17 +1,21 @@
 //! Every workflow that exists, as a script of what people and services do.
 
+pub mod player;
+pub mod summary;
+pub mod worlds;
+
+use crate::memory::{Ending, MODEL, Outputs, Promotion};
 use jiff::SignedDuration;
 use refit_core::Digest;
 use refit_data::{CaptureLine, Label, write_capture_line, write_ground_truth_line};
 use refit_handlers::Function;
-use refit_local::memory::{Ending, Outputs, Promotion};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::worlds::{Base, automatic, one_champion, rollback, trigger, two_champions, vote, watched};
+use self::worlds::{Base, automatic, one_champion, rollback, trigger, two_champions, vote, watched};
 
 /// What people and services do; between two actions the bus comes to rest.
 #[derive(Debug, Clone)]
-pub(crate) enum Action {
+pub enum Action {
     /// A person asks, and repeats it with the same id until there is an answer.
     Ask(Function, Value),
     /// An administrator applies the policy, and repeats it until it works.
@@ -26,10 +30,13 @@ pub(crate) enum Action {
 
 /// A workflow and where it begins.
 #[derive(Debug, Clone)]
-pub(crate) struct Workflow {
-    pub(crate) name: &'static str,
-    pub(crate) base: &'static Base,
-    pub(crate) actions: Vec<Action>,
+pub struct Workflow {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it begins.
+    pub base: &'static Base,
+    /// What is done, in order.
+    pub actions: Vec<Action>,
 }
 
 fn ask(function: Function, request: Value) -> Action {
@@ -54,7 +61,7 @@ fn data(error: f64) -> [Action; 2] {
     let mut labels = String::new();
     for hour in 5..24_i64 {
         let id = format!("e{hour:02}");
-        let at = super::worlds::beginning().as_microsecond() + (hour - 3) * 3_600_000_000 + 60_000_000;
+        let at = worlds::beginning().as_microsecond() + (hour - 3) * 3_600_000_000 + 60_000_000;
         let sign = if hour % 2 == 0 { 1.0 } else { -1.0 };
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let label = 100.0 + (hour % 7) as f64;
@@ -77,13 +84,15 @@ fn data(error: f64) -> [Action; 2] {
 }
 
 /// A scheduled check that fires nothing: the champion is as good as on its hold-out.
-pub(crate) fn quiet_check() -> Workflow {
+#[must_use]
+pub fn quiet_check() -> Workflow {
     let [capture, labels] = data(9.0);
     Workflow { name: "quiet check", base: one_champion(), actions: vec![capture, labels, hours(22)] }
 }
 
 /// Quality drops, a run is requested, its candidate is promoted without a person.
-pub(crate) fn drop_to_promotion() -> Workflow {
+#[must_use]
+pub fn drop_to_promotion() -> Workflow {
     let [capture, labels] = data(14.0);
     Workflow {
         name: "performance drop",
@@ -92,7 +101,9 @@ pub(crate) fn drop_to_promotion() -> Workflow {
     }
 }
 
-pub(crate) fn manual_to_promotion() -> Workflow {
+/// A person asks for a run and another approves its candidate.
+#[must_use]
+pub fn manual_to_promotion() -> Workflow {
     let approve = ask(Function::PromoteModel, vote("v", 2, "bob", "approve"));
     Workflow {
         name: "manual trigger and approval",
@@ -102,31 +113,41 @@ pub(crate) fn manual_to_promotion() -> Workflow {
 }
 
 /// The first champion: nothing to compare with, nothing served yet.
-pub(crate) fn first_champion() -> Workflow {
+#[must_use]
+pub fn first_champion() -> Workflow {
     let approve = ask(Function::PromoteModel, vote("v", 1, "bob", "approve"));
     Workflow { name: "first champion", base: watched(), actions: vec![check(), succeeds(4.0, 0.0), approve] }
 }
 
-pub(crate) fn declined() -> Workflow {
+/// A person declines the candidate.
+#[must_use]
+pub fn declined() -> Workflow {
     let decline = ask(Function::PromoteModel, vote("v", 2, "bob", "decline"));
     Workflow { name: "decline", base: one_champion(), actions: vec![check(), succeeds(4.0, 9.0), decline] }
 }
 
-pub(crate) fn approval_expired() -> Workflow {
+/// Nobody votes until it is too late.
+#[must_use]
+pub fn approval_expired() -> Workflow {
     Workflow { name: "approval expiry", base: one_champion(), actions: vec![check(), succeeds(4.0, 9.0), hours(13)] }
 }
 
-pub(crate) fn gate_rejected() -> Workflow {
+/// The candidate is too bad.
+#[must_use]
+pub fn gate_rejected() -> Workflow {
     Workflow { name: "gate rejection", base: one_champion(), actions: vec![check(), succeeds(20.0, 9.0)] }
 }
 
-pub(crate) fn execution_failed() -> Workflow {
+/// Training fails.
+#[must_use]
+pub fn execution_failed() -> Workflow {
     let fails = Action::Finish(Ending::Failed("out of memory".to_owned()));
     Workflow { name: "failing execution", base: one_champion(), actions: vec![check(), fails] }
 }
 
 /// It succeeds and registers nothing.
-pub(crate) fn outputs_missing() -> Workflow {
+#[must_use]
+pub fn outputs_missing() -> Workflow {
     Workflow {
         name: "missing outputs",
         base: one_champion(),
@@ -134,12 +155,16 @@ pub(crate) fn outputs_missing() -> Workflow {
     }
 }
 
-pub(crate) fn execution_timed_out() -> Workflow {
+/// Training takes too long and is stopped.
+#[must_use]
+pub fn execution_timed_out() -> Workflow {
     let actions = vec![check(), hours(3), Action::Finish(Ending::Stopped)];
     Workflow { name: "execution timeout", base: one_champion(), actions }
 }
 
-pub(crate) fn rollback_when_idle() -> Workflow {
+/// The champion is taken back while nothing else goes on.
+#[must_use]
+pub fn rollback_when_idle() -> Workflow {
     Workflow {
         name: "rollback during idle",
         base: two_champions(),
@@ -148,32 +173,49 @@ pub(crate) fn rollback_when_idle() -> Workflow {
 }
 
 /// The champion is taken back while a candidate trains: the comparison no longer applies.
-pub(crate) fn rollback_while_training() -> Workflow {
+#[must_use]
+pub fn rollback_while_training() -> Workflow {
     let actions = vec![check(), ask(Function::PromoteModel, rollback("b")), succeeds(4.0, 9.0)];
     Workflow { name: "rollback while training", base: two_champions(), actions }
 }
 
 /// The champion is taken back while people are asked: their votes no longer apply.
-pub(crate) fn rollback_while_awaiting() -> Workflow {
+#[must_use]
+pub fn rollback_while_awaiting() -> Workflow {
     let actions = vec![check(), succeeds(4.0, 9.0), ask(Function::PromoteModel, rollback("b"))];
     Workflow { name: "rollback while awaiting approval", base: two_champions(), actions }
 }
 
 /// A candidate is promoted and taken back.
-pub(crate) fn promotion_taken_back() -> Workflow {
+#[must_use]
+pub fn promotion_taken_back() -> Workflow {
     let approve = ask(Function::PromoteModel, vote("v", 2, "bob", "approve"));
     let actions = vec![check(), succeeds(4.0, 9.0), approve, ask(Function::PromoteModel, rollback("b"))];
     Workflow { name: "promotion taken back", base: one_champion(), actions }
 }
 
+/// Quality drops while the model is suspended: the run comes when it is resumed.
+#[must_use]
+pub fn suspended() -> Workflow {
+    let [capture, labels] = data(14.0);
+    let suspend = json!({ "kind": "suspend", "id": "s", "model": MODEL, "actor": "ann", "reason": "repairs" });
+    let resume = json!({ "kind": "resume", "id": "u", "model": MODEL, "actor": "bob" });
+    let check = Function::CheckTriggers;
+    let actions =
+        vec![capture, labels, ask(check, suspend), hours(22), ask(check, resume), hours(1), succeeds(4.0, 14.0)];
+    Workflow { name: "suspension", base: automatic(), actions }
+}
+
 /// One request, sent twice by an impatient hand.
-pub(crate) fn duplicate_trigger() -> Workflow {
+#[must_use]
+pub fn duplicate_trigger() -> Workflow {
     let fails = Action::Finish(Ending::Failed("out of memory".to_owned()));
     Workflow { name: "duplicate manual trigger", base: one_champion(), actions: vec![check(), check(), fails, check()] }
 }
 
 /// Files are taken in, one of them twice, and a foreign one.
-pub(crate) fn files_recorded() -> Workflow {
+#[must_use]
+pub fn files_recorded() -> Workflow {
     let [capture, labels] = data(9.0);
     let foreign = Action::Upload("s3://data/elsewhere/rows.jsonl".to_owned(), b"{}".to_vec());
     let damaged = Action::Upload("s3://data/labels/2026/01/05/22/bad.jsonl".to_owned(), b"{".to_vec());
@@ -181,7 +223,8 @@ pub(crate) fn files_recorded() -> Workflow {
 }
 
 /// The policy changes while people are asked: the votes no longer apply.
-pub(crate) fn policy_changed() -> Workflow {
+#[must_use]
+pub fn policy_changed() -> Workflow {
     let approve = ask(Function::PromoteModel, vote("v", 2, "bob", "approve"));
     // The sweep that follows an applied policy comes before the vote, so that every history ends alike.
     let swept = Action::Wait(SignedDuration::ZERO);
@@ -190,7 +233,8 @@ pub(crate) fn policy_changed() -> Workflow {
 }
 
 /// Every workflow.
-pub(crate) fn all() -> Vec<Workflow> {
+#[must_use]
+pub fn all() -> Vec<Workflow> {
     vec![
         quiet_check(),
         drop_to_promotion(),
@@ -205,6 +249,8 @@ pub(crate) fn all() -> Vec<Workflow> {
         rollback_when_idle(),
         rollback_while_training(),
         rollback_while_awaiting(),
+        promotion_taken_back(),
+        suspended(),
         duplicate_trigger(),
         files_recorded(),
         policy_changed(),
