@@ -52,6 +52,8 @@ impl Model {
     fn find_missing_part(&self, run: &Run) -> Option<&'static str> {
         let lacks_request = run.request.is_none();
         let lacks_execution = run.execution.is_none();
+        // A run that only promotes a version trained nothing and was judged before.
+        let lacks_evaluation = run.evaluation.is_none() && run.request.is_some();
         let lacks_candidate = run.candidate.is_none_or(|it| !self.packages.contains_key(&it));
         let parts: &[(bool, &'static str)] = match run.status {
             RunStatus::Requested => &[],
@@ -61,12 +63,12 @@ impl Model {
             }
             RunStatus::AwaitingApproval => &[
                 (lacks_candidate, "candidate"),
-                (run.evaluation.is_none(), "evaluation"),
+                (lacks_evaluation, "evaluation"),
                 (!self.approvals.contains_key(&run.id), "approval"),
             ],
             RunStatus::Announced | RunStatus::RollingOut => &[
                 (lacks_candidate, "candidate"),
-                (run.evaluation.is_none(), "evaluation"),
+                (lacks_evaluation, "evaluation"),
                 (run.announced.is_none(), "announcement"),
             ],
             RunStatus::Succeeded

@@ -1,6 +1,5 @@
 //! What must hold for any stream: a stored detector goes on where it stopped, streams without change rarely alarm, streams
 //! with one alarm soon.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

@@ -207,7 +207,7 @@ mod tests {
         let numbers: Vec<f64> = (0..200).map(f64::from).collect();
         let values = Values::Numeric(numbers.iter().copied().map(Some).collect());
         let frame = Frame::new(vec![Column { name: "distance".to_owned(), values }]).expect("frame");
-        let encoder = Encoder::fit(&request.features, &frame, &[numbers.clone()]).expect("fits");
+        let encoder = Encoder::fit(&request.features, &frame, std::slice::from_ref(&numbers)).expect("fits");
         let matrix = encoder.encode(&frame).expect("encodes");
         let hyperparameters = Hyperparameters::default();
         let mut margins = vec![vec![0.0; 200]];

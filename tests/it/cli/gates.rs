@@ -23,7 +23,7 @@ fn predictions(candidate: f64) -> Vec<u8> {
         ("champion_return", numbers(&|row| if row % 2 == 0 { -0.01 } else { 0.02 })),
     ];
     let columns = columns.into_iter().map(|(name, values)| Column { name: name.to_owned(), values }).collect();
-    write_parquet(&Frame::new(columns).unwrap())
+    write_parquet(&Frame::new(columns).expect("columns of one length"))
 }
 
 fn folder(candidate: f64, evaluation: &Value) -> Folder {
@@ -46,7 +46,7 @@ fn told(latency: &Value) -> Value {
 }
 
 fn code(folder: &Folder, arguments: &[&str]) -> Option<i32> {
-    folder.refit(arguments).output().unwrap().status.code()
+    folder.refit(arguments).output().expect("it runs").status.code()
 }
 
 #[test]

@@ -45,8 +45,8 @@ pub(super) fn join(capture: &Frame, labels: &BTreeMap<String, Label>, since: Tim
     };
     let mut seen = BTreeSet::new();
     let mut rows = Vec::new();
-    for row in 0..capture.rows() {
-        let (Some(id), Some(time), Some(answer)) = (ids.get(row), times[row], answer(row)) else { continue };
+    for (row, time) in times.iter().enumerate() {
+        let (Some(id), Some(time), Some(answer)) = (ids.get(row), *time, answer(row)) else { continue };
         let Some(label) = labels.get(id).filter(|it| fits(it, &answer)) else { continue };
         if since.as_microsecond() <= time && seen.insert(id) {
             joined.times.push(time);

@@ -51,7 +51,9 @@ impl Pointer {
 /// Policies that were read lately: they are content-addressed, so that what was read once never changes, and a fleet's is
 /// large. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct KnownPolicies(Arc<Mutex<VecDeque<(Digest, Arc<Policy>)>>>);
+pub struct KnownPolicies(Arc<Mutex<VecDeque<Known>>>);
+
+type Known = (Digest, Arc<Policy>);
 
 /// A fleet changes its policy rarely: the current one, and some that models follow which have not woken since.
 const MAX_KNOWN: usize = 4;
@@ -70,7 +72,7 @@ impl KnownPolicies {
     }
 
     /// A panic of another holder is no reason to stop: no change of it can end half-way.
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Digest, Arc<Policy>)>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! Evaluations: `refit gate` on files, `refit compare` of two runs, and the page of one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use refit_app::measure::{Predictions, Wanted, measure_outputs};
@@ -143,7 +143,7 @@ fn evaluated(run: &Run) -> anyhow::Result<&Evaluation> {
 }
 
 /// `refit runs RUN --report FILE`: the page of one evaluation.
-pub(crate) fn report(id: &str, path: &PathBuf, state: &Path) -> anyhow::Result<Exit> {
+pub(crate) fn report(id: &str, path: &Path, state: &Path) -> anyhow::Result<Exit> {
     let world = state::open(state, Access::Read)?;
     let run = get_run(&world, id)?;
     let evaluation = evaluated(&run)?;

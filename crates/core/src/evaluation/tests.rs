@@ -223,7 +223,7 @@ fn a_bound_on_segments_does_not_refuse_by_chance() {
     let unlucky = segment("DL", 500, 10.0, 10.2, 0.1);
     check_segments(
         &gate,
-        &[unlucky.clone()],
+        std::slice::from_ref(&unlucky),
         expect_test::expect![[r#"
             failed
             1 of 1 values fail; worst is carrier=DL (500 rows): mae improved by at most -0.0057 (absolute, one-sided 95 % over 1 values, 95.00 % each), more than 0 is needed
@@ -259,7 +259,7 @@ fn a_gate_on_trial_is_shown_and_not_enforced() {
         let it = evaluate(evidence(Metric::Mae, Some(10.0), 9.0, Some(0.05)), gates, None, true, None);
         (it.verdict, it.gates.iter().map(|it| it.verdict).collect::<Vec<_>>())
     };
-    assert_eq!(found(&[trial.clone()]), (Verdict::Passed, vec![Verdict::Failed]));
+    assert_eq!(found(std::slice::from_ref(&trial)), (Verdict::Passed, vec![Verdict::Failed]));
     assert_eq!(found(&[trial, failing]), (Verdict::Failed, vec![Verdict::Failed, Verdict::Failed]));
 }
 

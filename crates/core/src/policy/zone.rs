@@ -38,7 +38,7 @@ impl Zone {
     #[must_use]
     pub fn first_instant(&self, local: DateTime) -> Option<Timestamp> {
         let ambiguous = self.zone.to_ambiguous_timestamp(local);
-        let earlier = ambiguous.clone().compatible().ok()?;
+        let earlier = ambiguous.compatible().ok()?;
         match ambiguous.offset() {
             AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => Some(earlier),
             AmbiguousOffset::Gap { .. } => {

@@ -171,9 +171,10 @@ impl Year {
                 self.open.push((arn, now.checked_add(EXECUTION_TAKES).unwrap_or(now)));
             }
         }
-        let (ended, open) = std::mem::take(&mut self.open).into_iter().partition(|(_, end)| *end <= now);
+        let (ended, open): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.open).into_iter().partition(|(_, end)| *end <= now);
         self.open = open;
-        for (arn, _) in Vec::<(String, Timestamp)>::from(ended) {
+        for (arn, _) in ended {
             let ending = Ending::Succeeded(Outputs::of_errors(4.0, 9.0));
             self.world.pipelines.finish(&arn, &ending).map_err(|error| Violation::new("I1", error.to_string()))?;
         }

@@ -73,8 +73,8 @@ const DEFAULT_PERFORMANCE_MIN_ROWS: u64 = 100;
 const MAX_VOLUME: u64 = 1_000_000_000_000;
 
 const NULL_RATE: Bounds =
-    Bounds { words: "a share from 0 to below 1 (5 % is `0.05`)", contains: |it| 0.0 <= it && it < 1.0 };
-const DELTA: Bounds = Bounds { words: "0 or above and below 1", contains: |it| 0.0 <= it && it < 1.0 };
+    Bounds { words: "a share from 0 to below 1 (5 % is `0.05`)", contains: |it| (0.0..1.0).contains(&it) };
+const DELTA: Bounds = Bounds { words: "0 or above and below 1", contains: |it| (0.0..1.0).contains(&it) };
 const THRESHOLD: Bounds = Bounds { words: "above 0", contains: |it| 0.0 < it };
 
 pub(super) fn read_triggers(

@@ -280,6 +280,13 @@ fn relocate(text: &str, sandbox: &Path) -> String {
     out + rest
 }
 
+/// The command, held to so much memory by the shell that starts it: an allocation above it fails.
+fn within_memory(command: Vec<String>, memory_mb: Option<u32>) -> Vec<String> {
+    let Some(memory_mb) = memory_mb else { return command };
+    let limit = format!("ulimit -v {} && exec \"$0\" \"$@\"", u64::from(memory_mb) * 1024);
+    ["sh".to_owned(), "-c".to_owned(), limit].into_iter().chain(command).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,11 +311,4 @@ mod tests {
         let name = job_name("0123456789ab", &"Step_".repeat(12));
         assert!(name.len() <= 63 && !name.contains('_'), "{name}");
     }
-}
-
-/// The command, held to so much memory by the shell that starts it: an allocation above it fails.
-fn within_memory(command: Vec<String>, memory_mb: Option<u32>) -> Vec<String> {
-    let Some(memory_mb) = memory_mb else { return command };
-    let limit = format!("ulimit -v {} && exec \"$0\" \"$@\"", u64::from(memory_mb) * 1024);
-    ["sh".to_owned(), "-c".to_owned(), limit].into_iter().chain(command).collect()
 }
