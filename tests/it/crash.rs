@@ -8,11 +8,9 @@
 //!
 //! Not repeated: faults that differ in nothing, as a crash after a read from one before it (`Fault::applies_to`).
 
-use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use refit_local::sim::pairs::{Depth, Injection, Played, Problem, explore, list, play_at, sample};
 use refit_local::sim::rng::Rng;
+use std::collections::BTreeSet;
 
 use super::support::workflows::{self, Workflow};
 
@@ -132,8 +130,7 @@ fn a_policy_change_survives_every_fault() {
 
 #[test]
 fn pairs_of_faults_leave_nothing_behind() {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    for seed in [1, u64::try_from(since.as_micros()).expect("a time")] {
+    for seed in [1, 2] {
         println!("pairs of faults by seed {seed}");
         let mut rng = Rng::new(seed);
         for workflow in workflows::all() {
