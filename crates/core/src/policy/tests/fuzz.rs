@@ -75,7 +75,7 @@ fn nodes<'a>(node: &'a Node, path: &str, out: &mut Vec<(String, &'a Node)>) {
 /// Values that are legitimate after all: the ends of the paths, the values, and why.
 const LEGITIMATE: &[(&[&str], &[&str], &str)] = &[
     (
-        &["parameters.InstanceType"],
+        &["parameters.Rounds"],
         &[
             "\"\"", "\" \"", "-1", "-0.5", "1e309", "-1e309", ".nan", ".inf", "NaN", "true", "\"\\n\"", "\"5%\"",
             "1:30", "0x10",
@@ -101,6 +101,8 @@ const LEGITIMATE: &[(&[&str], &[&str], &str)] = &[
     (
         &[
             "parameters",
+            "retry",
+            "resources",
             "endpoint",
             "fleet",
             "promotion",
