@@ -167,3 +167,73 @@ fn faults_are_read_as_they_are_written() {
         assert!(wrong.parse::<Injection>().is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_suspension_and_its_end_survive_every_fault() {
+    check(&workflows::orders::suspended_and_resumed());
+}
+
+#[test]
+fn a_drop_while_suspended_survives_every_fault() {
+    check(&workflows::orders::drop_while_suspended());
+}
+
+#[test]
+fn the_promotion_of_a_version_survives_every_fault() {
+    check(&workflows::orders::version_promoted());
+}
+
+#[test]
+fn the_decline_of_a_version_survives_every_fault() {
+    check(&workflows::orders::version_declined());
+}
+
+#[test]
+fn an_adoption_survives_every_fault() {
+    check(&workflows::orders::adopted());
+}
+
+#[test]
+fn an_adoption_of_what_is_not_served_survives_every_fault() {
+    check(&workflows::orders::adopted_unserved());
+}
+
+#[test]
+fn a_second_attempt_survives_every_fault() {
+    check(&workflows::orders::second_attempt());
+}
+
+#[test]
+fn used_up_attempts_survive_every_fault() {
+    check(&workflows::orders::attempts_used_up());
+}
+
+#[test]
+fn a_cancellation_while_waiting_survives_every_fault() {
+    check(&workflows::orders::canceled_while_waiting());
+}
+
+#[test]
+fn a_cancellation_while_training_survives_every_fault() {
+    check(&workflows::orders::canceled_while_training());
+}
+
+#[test]
+fn a_cancellation_while_awaiting_approval_survives_every_fault() {
+    check(&workflows::orders::canceled_while_awaiting());
+}
+
+#[test]
+fn a_retry_survives_every_fault() {
+    check(&workflows::orders::tried_again());
+}
+
+#[test]
+fn a_newer_run_while_training_survives_every_fault() {
+    check(&workflows::orders::superseded_while_training());
+}
+
+#[test]
+fn a_newer_run_while_awaiting_approval_survives_every_fault() {
+    check(&workflows::orders::superseded_while_awaiting());
+}

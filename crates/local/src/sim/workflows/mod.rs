@@ -1,5 +1,6 @@
 //! Every workflow that exists, as a script of what people and services do.
 
+pub mod orders;
 pub mod player;
 pub mod summary;
 pub mod worlds;

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use crate::memory::{Delivered, Ending, MODEL, MemoryWorld, Outputs, Promotion, WorldSnapshot, policy};
 use crate::sim::{Checker, Recorder};
 use jiff::{SignedDuration, Timestamp};
+use refit_core::policy::Policy;
 use refit_handlers::Function;
 use serde_json::{Value, json};
 
@@ -104,10 +105,15 @@ pub fn promote(world: &mut MemoryWorld, run: u64) {
 }
 
 fn build(promotion: Promotion, champions: u64) -> Base {
+    build_under(&policy(promotion), champions)
+}
+
+/// A world under a policy, with so many champions, promoted by hand.
+pub(super) fn build_under(policy: &Policy, champions: u64) -> Base {
     let mut world = MemoryWorld::new(beginning());
     let recorder = Recorder::watch(&mut world);
     let day = "2026-01-05T00:00:00Z".parse().expect("invariant: a constant time");
-    world.apply_policy(&policy(promotion), day).unwrap_done().expect("invariant: nothing fails");
+    world.apply_policy(policy, day).unwrap_done().expect("invariant: nothing fails");
     world.drain();
     for run in 1..=champions {
         promote(&mut world, run);
