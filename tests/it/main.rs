@@ -14,6 +14,7 @@ mod policies;
 mod race;
 mod replay;
 mod repo;
+mod retention;
 mod sim;
 mod support;
 mod support_events;

@@ -5,7 +5,7 @@ use refit_handlers::Function;
 use crate::repo::{exists, list, read};
 
 /// Files in `use_cases` that are no function's: the loop they share, the steps it performs, the policy it reads.
-const SHARED: &[&str] = &["existing.rs", "mod.rs", "park.rs", "perform.rs", "policy.rs"];
+const SHARED: &[&str] = &["clean_outputs.rs", "existing.rs", "mod.rs", "park.rs", "perform.rs", "policy.rs"];
 
 fn snake(function: Function) -> String {
     function.name().replace('-', "_")

@@ -7,6 +7,7 @@ use refit_core::Guard;
 use refit_core::audit::AuditEntry;
 use refit_core::decision::DecisionRecord;
 use refit_core::model::{Head, Model};
+use refit_core::package::Package;
 use refit_core::plan::{Queue, Record, Slots};
 use refit_core::snapshot::StoredSnapshot;
 use refit_core::{Digest, ModelId, RunId};
@@ -19,6 +20,7 @@ use crate::documents::{
 };
 use crate::error::AppError;
 use crate::ports::{Due, Expect, Generation, Item, Key, Table, TableError, Token, Write};
+use crate::queries::list_items;
 
 /// A model's state as it was read, with the generations that a write must find unchanged.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,6 +110,20 @@ pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Optio
     }
     let look_at = reader.item(&look_key(id)).await?.and_then(|it| it.due).map(|it| it.at);
     Ok(Some(Loaded { model, slots, queue, look_at, generations: reader.generations }))
+}
+
+/// Loads every package of a model besides.
+///
+/// # Errors
+/// See [`AppError`].
+pub(crate) async fn load_packages(table: &dyn Table, loaded: &mut Loaded) -> Result<(), AppError> {
+    let Loaded { model, generations, .. } = loaded;
+    for item in list_items(table, &model_partition(&model.head.model), "PACKAGE#").await? {
+        let package: Package = parse(&item)?;
+        generations.insert(item.key, item.generation);
+        model.packages.insert(package.version, package);
+    }
+    Ok(())
 }
 
 fn expect(generations: &BTreeMap<Key, Generation>, key: &Key) -> Expect {

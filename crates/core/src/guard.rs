@@ -68,6 +68,8 @@ guards! {
     VoteOnce = "P3";
     /// Promotion without a person is frozen after a rollback.
     RollbackFreezes = "P4";
+    /// What a rollback could still restore is not removed.
+    KeepsReferenced = "P6";
     /// A rollback goes back to the champion before.
     PreviousChampionKept = "R1";
     /// A rollback is recorded only once the endpoint was told to serve the champion before.

@@ -12,6 +12,7 @@ pub(super) const CASES: &[(&str, ObjectsRun)] = &[
     ("a whole object is read up to a limit", |scene| Box::pin(bounds_reads(scene))),
     ("ranges are half-open and cut at the end", |scene| Box::pin(reads_ranges(scene))),
     ("a range of a changed object is refused", |scene| Box::pin(guards_ranges(scene))),
+    ("what is removed is gone, and removed once", |scene| Box::pin(removes(scene))),
     ("an object without a key is refused", |scene| Box::pin(refuses_no_key(scene))),
 ];
 
@@ -168,6 +169,30 @@ async fn guards_ranges(scene: ObjectsScene<'_>) -> Check {
     equal("a range of the new content", &got.as_slice(), &&b"ne"[..])
 }
 
+async fn removes(scene: ObjectsScene<'_>) -> Check {
+    let uri = scene.put("a/b", b"one").await?;
+    let beside = scene.put("a/b2", b"two").await?;
+    // Absent; absent within an object; only a prefix of an object's key.
+    for name in ["c", "x/y/z", "a/b/c", "a"] {
+        let absent = scene.uri(name)?;
+        succeeds(&format!("removing `{absent}`, which is not there"), scene.objects.remove(&absent).await)?;
+    }
+    succeeds("reading what was not removed", scene.objects.get(&uri, LIMIT).await)?;
+    for _ in 0..2 {
+        succeeds("removing", scene.objects.remove(&uri).await)?;
+        ensure(matches!(scene.objects.head(&uri).await, Err(ObjectError::NotFound(_))), || {
+            "a removed object is still there".to_owned()
+        })?;
+    }
+    let folder = scene.uri("a")?;
+    let listed = succeeds("listing", scene.objects.list(&folder, None).await)?;
+    let left: Vec<_> = listed.items.into_iter().map(|it| it.uri).collect();
+    equal("what is left", &left, &vec![beside])?;
+    succeeds("writing a removed object anew", scene.objects.put_new(&uri, b"new").await)?;
+    let read = succeeds("reading", scene.objects.get(&uri, LIMIT).await)?;
+    equal("the new content", &read.bytes.as_slice(), &&b"new"[..])
+}
+
 async fn refuses_no_key(scene: ObjectsScene<'_>) -> Check {
     let bucket = format!("s3://{}", scene.root.bucket()).parse().map_err(|error| format!("{error}"))?;
     let answers = [
@@ -175,6 +200,7 @@ async fn refuses_no_key(scene: ObjectsScene<'_>) -> Check {
         scene.objects.get(&bucket, LIMIT).await.err(),
         scene.objects.put_new(&bucket, b"x").await.err(),
         scene.objects.replace(&bucket, b"x", "etag").await.err(),
+        scene.objects.remove(&bucket).await.err(),
     ];
     for answer in answers {
         ensure(matches!(answer, Some(ObjectError::Invalid { .. })), || {

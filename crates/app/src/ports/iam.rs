@@ -11,6 +11,7 @@ pub const ACTIONS: &[(&str, &str, &[&str])] = &[
     ("objects", "get_range", &["s3:GetObject"]),
     ("objects", "put_new", &["s3:PutObject"]),
     ("objects", "replace", &["s3:PutObject"]),
+    ("objects", "remove", &["s3:DeleteObject"]),
     ("objects", "list", &["s3:ListBucket"]),
     ("pipelines", "describe", &["sagemaker:DescribePipeline"]),
     ("pipelines", "ensure_started", &["sagemaker:StartPipelineExecution"]),

@@ -142,6 +142,15 @@ pub trait Objects: Send + Sync {
     /// [`ObjectError::Conflict`] when it is absent or has changed.
     async fn replace(&self, uri: &ObjectUri, bytes: &[u8], etag: &str) -> Result<ObjectInfo, ObjectError>;
 
+    /// Removes an object; one that is not there is removed already.
+    ///
+    /// # IAM
+    /// `s3:DeleteObject`
+    ///
+    /// # Errors
+    /// See [`ObjectError`]; never [`ObjectError::NotFound`].
+    async fn remove(&self, uri: &ObjectUri) -> Result<(), ObjectError>;
+
     /// Lists objects whose key begins with the prefix's key, after key `after`, at most 1,000 in a page.
     ///
     /// # IAM

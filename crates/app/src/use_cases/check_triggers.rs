@@ -1,5 +1,7 @@
 //! Checks one model's triggers: on schedule, because a person asks, or because an alarm or an event calls.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 use refit_core::Digest;
 use refit_core::ModelId;
@@ -7,6 +9,8 @@ use refit_core::plan::{ManualRequest, Question, Recent, ResumeRequest, RetryRequ
 use refit_core::policy::{EventPolicy, ModelPolicy, TriggersPolicy};
 use refit_core::trigger::{CauseKind, Signal};
 
+use super::clean_outputs::clean_outputs;
+use super::park::or_park;
 use super::record_window::lost::record_lost;
 use super::{Context, Outcome, Planner, Situation, drive, policy};
 use crate::error::{AppError, ErrorClass};
@@ -88,6 +92,8 @@ impl Call {
 
 struct Check<'a> {
     request: Option<&'a TriggerRequest>,
+    /// Whether something may have to be removed.
+    may_clean: AtomicBool,
 }
 
 #[async_trait]
@@ -95,6 +101,8 @@ impl Planner for Check<'_> {
     async fn ask(&self, context: &Context, situation: &Situation<'_>) -> Result<Question, AppError> {
         let model = &situation.loaded.model;
         let policy = &situation.in_force.model;
+        let may_clean = policy.retention.is_some() || !model.head.cleaning.is_empty();
+        self.may_clean.store(may_clean, Ordering::Relaxed);
         let manual = match (self.request.map(|it| &it.ask), situation.is_request_open) {
             (Some(TriggerAsk::Run(manual)), true) => Some(manual.clone()),
             (Some(TriggerAsk::Retry(request)), true) => {
@@ -140,7 +148,12 @@ pub async fn check_triggers(
     model: &ModelId,
     request: Option<&TriggerRequest>,
 ) -> Result<Outcome, AppError> {
-    drive(context, model, &Check { request }).await
+    let check = Check { request, may_clean: AtomicBool::new(false) };
+    let mut outcome = drive(context, model, &check).await?;
+    if request.is_none() && check.may_clean.into_inner() {
+        or_park(context, model, clean_outputs(context, model, &mut outcome).await).await?;
+    }
+    Ok(outcome)
 }
 
 /// Hands a call to every model whose policy listens to it, and checks their triggers. A call that nobody listens to is

@@ -13,6 +13,7 @@ pub mod record_window;
 pub mod start_retraining;
 pub mod sweep;
 
+mod clean_outputs;
 mod park;
 mod perform;
 

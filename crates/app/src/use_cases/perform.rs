@@ -8,6 +8,7 @@ use refit_core::policy::Span;
 use refit_core::run::{Failure, FailureClass, Outcome, OutcomeCode, RunStatus, TrainingRequest};
 use refit_core::{ObjectUri, RunId};
 
+use super::clean_outputs::remove_outputs;
 use super::{Context, InForce};
 use crate::error::AppError;
 use crate::ports::objects::ensure_object;
@@ -62,6 +63,10 @@ pub(super) async fn perform(
                 }
                 Err(error) => Err(error.into()),
             }
+        }
+        Step::RemoveOutputs { output } => {
+            remove_outputs(context, output).await?;
+            Ok(Performed::Done)
         }
     }
 }

@@ -150,6 +150,9 @@ pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: T
         }
         due.push("check-triggers");
     }
+    if !model.head.cleaning.is_empty() && !due.contains(&"check-triggers") {
+        due.push("check-triggers");
+    }
     due
 }
 

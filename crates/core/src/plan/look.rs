@@ -12,9 +12,13 @@ use crate::run::RunStatus;
 /// How often a model that left the policy is looked at: what is said about it is still published.
 const RELEASED: Span = Span::from_const_seconds(86_400);
 
-/// When a model is looked at at which nothing is under way: at its next check, if it is under watch.
+/// When a model is looked at at which nothing is under way: at its next check, if it is under watch. What is being removed
+/// is gone on with at once.
 #[must_use]
 pub fn next_idle_look(head: &Head, policy: &ModelPolicy, now: Timestamp) -> Timestamp {
+    if !head.cleaning.is_empty() {
+        return now;
+    }
     if head.released_at.is_some() { RELEASED.after(now) } else { next_check(head, policy, now) }
 }
 

@@ -12,6 +12,7 @@ mod look;
 mod promote;
 mod question;
 mod release;
+mod retention;
 mod rollback;
 mod start;
 mod suspend;
@@ -31,6 +32,7 @@ pub use look::{next_idle_look, next_look};
 pub use promote::{PromoteInputs, VoteRequest, approval_basis, plan_promote};
 pub use question::Question;
 pub use release::plan_release;
+pub use retention::{RUNS_LOOKED_AT, RetentionInputs, plan_retention};
 pub use rollback::{RollbackRequest, plan_rollback, plan_rollback_request};
 pub use start::{DeclaredPipeline, StartInputs, plan_start};
 pub use suspend::{ResumeRequest, SuspendRequest, plan_resume, plan_suspend};
@@ -141,6 +143,11 @@ pub enum Step {
         variant: String,
         /// The package.
         package_arn: String,
+    },
+    /// Remove every object that a run wrote.
+    RemoveOutputs {
+        /// Below which address.
+        output: ObjectUri,
     },
 }
 

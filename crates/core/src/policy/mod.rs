@@ -176,6 +176,16 @@ pub struct ModelPolicy {
     pub promotion: PromotionPolicy,
     /// How traffic moves.
     pub rollout: RolloutPolicy,
+    /// How long what runs wrote is kept. Default: for good.
+    pub retention: Option<RetentionPolicy>,
+}
+
+/// How long things are kept that are not in use any more. The log, decisions, policies and judgments are kept for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionPolicy {
+    /// What ended runs wrote, counted from the end of the run; at least a day.
+    pub runs: Span,
 }
 
 /// Where a model serves.

@@ -61,6 +61,7 @@ models:
       expires: 5d
       notice_timeout: 10m
     rollout: { strategy: immediate }
+    retention: { runs: 90d }
 "#;
 
 /// The least that is a policy.
@@ -285,6 +286,9 @@ fn a_full_document_reads_as_typed() {
               },
               "rollout": {
                 "strategy": "immediate"
+              },
+              "retention": {
+                "runs": "90d"
               }
             }
           ]
@@ -385,7 +389,8 @@ fn what_is_left_out_has_its_default() {
               },
               "rollout": {
                 "strategy": "immediate"
-              }
+              },
+              "retention": null
             }
           ]
         }"#]]
@@ -1400,7 +1405,7 @@ fn no_leaf_takes_what_it_is_not() {
     let root = yaml::parse(FULL, &mut problems).unwrap_or_else(|| panic!("{problems:?}"));
     let mut places = Vec::new();
     leaves(&root, "", &mut places);
-    assert_eq!(places.len(), 61);
+    assert_eq!(places.len(), 62);
     let before = serde_json::to_value(accepted(FULL)).unwrap_or_default();
     for (path, line, column, length) in places {
         for replacement in replacements {

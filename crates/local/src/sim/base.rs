@@ -31,17 +31,19 @@ pub struct Knobs {
     pub cooldown: u32,
     /// Days after which a run is due.
     pub age: Option<u32>,
+    /// Days for which what runs wrote is kept.
+    pub keep: Option<u32>,
 }
 
 impl Knobs {
     /// What the policies of schedules are made of.
     pub const ALL: [Knobs; 6] = [
-        Knobs { is_automatic: false, approvals: 1, max_error: 15, cooldown: 0, age: None },
-        Knobs { is_automatic: true, approvals: 1, max_error: 15, cooldown: 0, age: None },
-        Knobs { is_automatic: false, approvals: 2, max_error: 15, cooldown: 2, age: None },
-        Knobs { is_automatic: true, approvals: 1, max_error: 8, cooldown: 2, age: Some(1) },
-        Knobs { is_automatic: false, approvals: 1, max_error: 8, cooldown: 0, age: Some(1) },
-        Knobs { is_automatic: true, approvals: 2, max_error: 15, cooldown: 30, age: None },
+        Knobs { is_automatic: false, approvals: 1, max_error: 15, cooldown: 0, age: None, keep: None },
+        Knobs { is_automatic: true, approvals: 1, max_error: 15, cooldown: 0, age: None, keep: Some(1) },
+        Knobs { is_automatic: false, approvals: 2, max_error: 15, cooldown: 2, age: None, keep: Some(1) },
+        Knobs { is_automatic: true, approvals: 1, max_error: 8, cooldown: 2, age: Some(1), keep: Some(1) },
+        Knobs { is_automatic: false, approvals: 1, max_error: 8, cooldown: 0, age: Some(1), keep: None },
+        Knobs { is_automatic: true, approvals: 2, max_error: 15, cooldown: 30, age: None, keep: None },
     ];
 
     fn write(self, out: &mut String, id: &str) -> std::fmt::Result {
@@ -51,6 +53,7 @@ impl Knobs {
             "mode: manual"
         };
         let age = self.age.map_or_else(String::new, |it| format!("      age: {{ max: {it}d }}\n"));
+        let keep = self.keep.map_or_else(String::new, |it| format!("    retention: {{ runs: {it}d }}\n"));
         let Knobs { approvals, max_error, cooldown, .. } = self;
         write!(
             out,
@@ -75,7 +78,7 @@ impl Knobs {
       - {{ metric: mae, max: {max_error} }}
     promotion: {{ {promotion}, approvals: {approvals}, expires: 12h, notice_timeout: 15m }}
     rollout: {{ strategy: immediate }}
-"
+{keep}"
         )
     }
 }

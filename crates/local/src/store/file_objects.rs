@@ -252,6 +252,19 @@ impl Objects for FileObjects {
         self.swap(uri, bytes, |current| current.is_some_and(|info| info.etag == etag))
     }
 
+    async fn remove(&self, uri: &ObjectUri) -> Result<(), ObjectError> {
+        let gone = |error| match error {
+            ObjectError::NotFound(_) => Ok(()),
+            error => Err(error),
+        };
+        let _lock = self.lock().map_err(|error| classify(uri, error))?;
+        // Folders stay: another writer may be about to use them.
+        match self.read(uri) {
+            Ok(_) => fs::remove_file(self.path_of(uri)).map_err(|error| classify(uri, error)).or_else(gone),
+            Err(error) => gone(error),
+        }
+    }
+
     async fn list(&self, prefix: &ObjectUri, after: Option<&str>) -> Result<ObjectPage, ObjectError> {
         let mut walk = Walk { prefix: prefix.key(), after, limit: MAX_LISTED + 1, found: Vec::new() };
         walk.run(&self.root.join(prefix.bucket())).map_err(|error| classify(prefix, error))?;

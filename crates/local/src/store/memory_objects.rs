@@ -46,6 +46,8 @@ impl Hash for ObjectsSnapshot {
 struct State {
     objects: BTreeMap<ObjectUri, Stored>,
     writes: u64,
+    /// What was removed, in order.
+    removed: Vec<ObjectUri>,
 }
 
 #[derive(Debug, Clone)]
@@ -88,6 +90,12 @@ impl MemoryObjects {
     #[must_use]
     pub fn peek(&self, uri: &ObjectUri) -> Option<Arc<[u8]>> {
         self.lock().objects.get(uri).map(|it| Arc::clone(&it.bytes))
+    }
+
+    /// The objects that were removed, after the first `count`.
+    #[must_use]
+    pub fn removed_from(&self, count: usize) -> Vec<ObjectUri> {
+        self.lock().removed.get(count..).unwrap_or_default().to_vec()
     }
 
     /// Writes an object whether it exists or not, as services that Refit does not control do.
@@ -158,6 +166,17 @@ impl Objects for MemoryObjects {
 
     async fn replace(&self, uri: &ObjectUri, bytes: &[u8], etag: &str) -> Result<ObjectInfo, ObjectError> {
         self.write(uri, bytes, |stored| stored.is_some_and(|stored| stored.etag() == etag))
+    }
+
+    async fn remove(&self, uri: &ObjectUri) -> Result<(), ObjectError> {
+        validate(uri)?;
+        let mut guard = self.lock();
+        if guard.objects.contains_key(uri) {
+            let state = Arc::make_mut(&mut guard);
+            state.objects.remove(uri);
+            state.removed.push(uri.clone());
+        }
+        Ok(())
     }
 
     async fn list(&self, prefix: &ObjectUri, after: Option<&str>) -> Result<ObjectPage, ObjectError> {

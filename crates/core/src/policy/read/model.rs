@@ -7,8 +7,8 @@ use super::{Names, data, gates, preset, runs, triggers, words};
 use crate::names::{ModelId, NameError, is_name};
 use crate::policy::yaml::shown;
 use crate::policy::{
-    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, Resources, Span, Strategy, TrainingPolicy, WindowPolicy,
-    Zone,
+    EndpointPolicy, ModelPolicy, PipelinePolicy, Priority, Resources, RetentionPolicy, Span, Strategy, TrainingPolicy,
+    WindowPolicy, Zone,
 };
 
 const MODEL: Keys = Keys {
@@ -27,9 +27,11 @@ const MODEL: Keys = Keys {
         "gates",
         "promotion",
         "rollout",
+        "retention",
     ],
-    not_built: &["watch", "retention"],
+    not_built: &["watch"],
 };
+const RETENTION: Keys = Keys { built: &["runs"], not_built: &[] };
 const ENDPOINT: Keys = Keys { built: &["name", "variant"], not_built: &[] };
 const PIPELINE: Keys =
     Keys { built: &["definition", "parameters", "strategy", "timeout", "retry", "resources"], not_built: &[] };
@@ -109,6 +111,7 @@ pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, l
     let gates = section.or("gates", Vec::new(), log, |it, log| gates::read_gates(&it, task, data.as_ref(), log));
     let promotion = gates::read_promotion(section.find("promotion"), task, log);
     let rollout = gates::read_rollout(section.find("rollout"), log);
+    let retention = section.optional("retention", log, read_retention);
 
     let model = ModelPolicy {
         id: id?,
@@ -124,6 +127,7 @@ pub(super) fn read_model(field: Field<'_>, timezone: &Zone, names: &mut Names, l
         gates: gates?,
         promotion: promotion?,
         rollout: rollout?,
+        retention: retention?,
     };
     names.pipelines.take(&model.pipeline_name(), &section.find("pipeline")?, log)?;
     Some(model)
@@ -270,6 +274,12 @@ fn read_training(field: Field<'_>, log: &mut Log) -> Option<TrainingPolicy> {
     let window = section.required("window", log, |it, log| it.span(Span::seconds(1)..=longest(), log));
     let holdout = section.required("holdout", log, |it, log| it.span(Span::seconds(1)..=longest(), log));
     Some(TrainingPolicy { window: window?, holdout: holdout? })
+}
+
+fn read_retention(field: Field<'_>, log: &mut Log) -> Option<RetentionPolicy> {
+    let section = field.section(&RETENTION, log)?;
+    let runs = section.required("runs", log, |it, log| it.span(Span::days(1)..=longest(), log));
+    Some(RetentionPolicy { runs: runs? })
 }
 
 /// Checks the name of a column, or of a key of an answer.

@@ -196,6 +196,10 @@ impl Objects for Faulty<dyn Objects> {
         self.pass((Port::Objects, "replace", Kind::Writes), object_error(uri), effect).await
     }
 
+    async fn remove(&self, uri: &ObjectUri) -> Result<(), ObjectError> {
+        self.pass((Port::Objects, "remove", Kind::Writes), object_error(uri), self.inner.remove(uri)).await
+    }
+
     async fn list(&self, prefix: &ObjectUri, after: Option<&str>) -> Result<ObjectPage, ObjectError> {
         let effect = self.inner.list(prefix, after);
         self.pass((Port::Objects, "list", Kind::Reads), object_error(prefix), effect).await

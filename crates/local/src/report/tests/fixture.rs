@@ -212,6 +212,7 @@ fn policy(model: &ModelId) -> ModelPolicy {
             notice_timeout: Span::minutes(15),
         },
         rollout: RolloutPolicy { strategy: RolloutStrategy::Immediate },
+        retention: None,
     }
 }
 

@@ -56,8 +56,8 @@ impl Hash for Checker {
     /// Everything that a later check may ask for. The copies of items and documents are those of the world's table, and
     /// what was heard is the beginning of what its publisher has sent.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Checker { frozen: _, items: _, models, heard, slots, policies, starts } = self;
-        (heard.published_count, heard.alerted_count, slots, starts).hash(hasher);
+        let Checker { frozen: _, items: _, models, heard, slots, policies, starts, removed } = self;
+        (heard.published_count, heard.alerted_count, slots, starts, removed).hash(hasher);
         policies.keys().for_each(|it| it.hash(hasher));
         models.values().for_each(|it| it.hash(hasher));
     }
@@ -98,6 +98,8 @@ pub struct Checker {
     policies: Arc<BTreeMap<Digest, Arc<Policy>>>,
     /// How many calls to start were checked.
     starts: usize,
+    /// How many removed objects were checked.
+    removed: usize,
 }
 
 impl Default for Checker {
@@ -118,6 +120,7 @@ impl Checker {
             slots: 1,
             policies: Arc::default(),
             starts: 0,
+            removed: 0,
         }
     }
 
@@ -170,6 +173,7 @@ impl Checker {
         for transaction in transactions {
             self.check_transaction(world, transaction)?;
         }
+        self.check_removed(world)?;
         if transactions.is_empty() { Ok(()) } else { self.check_executions(world) }
     }
 
@@ -319,6 +323,32 @@ impl Checker {
         let new = alerted.saturating_sub(heard.alerted_count);
         heard.alerted.extend(told.iter().take(new).map(|it| it.dedupe_id.clone()));
         heard.alerted_count = alerted;
+    }
+
+    /// P6: what is removed belongs to a run that has ended, and neither the champion nor what a rollback could still restore
+    /// is among it.
+    fn check_removed(&mut self, world: &MemoryWorld) -> Checked {
+        for uri in world.objects.removed_from(self.removed) {
+            self.removed += 1;
+            let mut parts = uri.key().split('/').skip_while(|it| *it != "runs").skip(1);
+            let run: Option<RunId> = parts.next().and_then(|it| it.parse().ok());
+            let model = run.as_ref().and_then(|it| self.folded(&it.model()));
+            let (Some(run), Some(model)) = (run, model) else {
+                return Err(Violation::new("P6", format!("{uri}, which no run wrote, was removed")));
+            };
+            ensure!(model.head.active_run.as_ref() != Some(&run), "P6", "{uri} of the active run was removed");
+            let mut versions: Vec<u64> = model.head.champion.into_iter().chain(model.head.previous_champion).collect();
+            let rollback = model.head.active_rollback.as_ref().map(|it| it.to);
+            versions.extend(rollback.into_iter().chain(model.active_run().and_then(|it| it.candidate)));
+            let mut seen = BTreeSet::new();
+            while let Some(version) = versions.pop().filter(|_| seen.len() <= model.packages.len()) {
+                let Some(package) = model.packages.get(&version).filter(|_| seen.insert(version)) else { continue };
+                ensure!(package.run.as_ref() != Some(&run), "P6", "{uri} was removed, version {version} is in use");
+                ensure!(package.removed_at.is_none(), "P6", "version {version} is in use and called removed");
+                versions.extend(package.replaced);
+            }
+        }
+        Ok(())
     }
 
     /// T1, T2: one execution for a run, started by the one request that was stored before.
