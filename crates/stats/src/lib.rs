@@ -9,12 +9,13 @@
 //! - [`distance`] compares a current window with a baseline.
 //! - [`sequential`] watches a stream of errors for a change.
 //! - [`multiple`] corrects p-values when many features are tested at once.
+//! - [`verdict`] says what a distance means, given what chance alone produces.
 //!
 //! The crate is pure: no input or output, no clock, no environment, and no randomness except a generator argument.
 //! Sums are pairwise, in the order and blocks numpy uses, so that means agree to the last bit; non-finite values are
 //! refused or split off at the boundary and never propagated.
 //!
-//! What is not here: thresholds and verdicts. What a number *means* for a model is policy and lives in `refit-core`.
+//! What is not here: what a verdict leads to. That is policy and lives in `refit-core`.
 
 pub mod distance;
 pub mod multiple;
@@ -22,6 +23,7 @@ pub mod quality;
 pub mod resample;
 pub mod returns;
 pub mod sequential;
+pub mod verdict;
 
 mod binomial;
 mod sum;

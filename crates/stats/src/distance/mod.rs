@@ -15,6 +15,7 @@ mod counts;
 mod homogeneity;
 mod kolmogorov;
 mod ks;
+mod linf;
 mod null;
 mod sample;
 
@@ -23,5 +24,6 @@ pub use categorical::{CategoryCounts, CategoryTable};
 pub use counts::{CountPair, CountsError, PROPORTION_FLOOR};
 pub use homogeneity::{Homogeneity, TwoByTwo, homogeneity, two_by_two};
 pub use ks::{EXACT_UP_TO, ks_p_asymptotic, ks_p_exact, ks_p_kolmogorov_limit, ks_statistic, wasserstein1};
-pub use null::psi_null_quantile;
+pub use linf::{LINF_ROBUST_C, linf_robust};
+pub use null::{psi_null, psi_null_quantile};
 pub use sample::{NumericColumn, Sample};

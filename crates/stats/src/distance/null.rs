@@ -5,14 +5,12 @@
 
 use rand_core::Rng;
 
-use super::CountPair;
-use super::sample::quantile_of_sorted;
+use super::{CountPair, Sample};
 use crate::binomial::draw;
 
-/// Returns the `level` quantile of the index when both rows of counts come from their pooled proportions.
+/// Returns the `level` quantile of [`psi_null`].
 ///
-/// Each of `n_replicates` draws a reference and a window of the given sizes. `None` if the rows cannot be paired, `level`
-/// is outside [0, 1], or there are no replicates.
+/// `None` as there, or if `level` is outside [0, 1].
 ///
 /// ```
 /// use rand_chacha::ChaCha8Rng;
@@ -30,10 +28,24 @@ pub fn psi_null_quantile(
     n_replicates: usize,
     rng: &mut dyn Rng,
 ) -> Option<f64> {
+    psi_null(reference, current, n_replicates, rng)?.quantile(level)
+}
+
+/// Draws the index as it is when both rows of counts come from their pooled proportions.
+///
+/// Each of `n_replicates` draws a reference and a window of the given sizes. `None` if the rows cannot be paired, or there are
+/// no replicates. The window's size is what it is: an index of 50 rows against many averages 0.2, of 50 against 50 about 0.5.
+///
+/// ```
+/// use rand_chacha::ChaCha8Rng;
+/// use rand_chacha::rand_core::SeedableRng;
+/// use refit_stats::distance::psi_null;
+/// let mut rng = ChaCha8Rng::seed_from_u64(7);
+/// let null = psi_null(&[100; 10], &[100; 10], 500, &mut rng).expect("counts");
+/// assert!((null.mean() / (9.0 * 2.0 / 1000.0) - 1.0).abs() < 0.1);
+/// ```
+pub fn psi_null(reference: &[u64], current: &[u64], n_replicates: usize, rng: &mut dyn Rng) -> Option<Sample> {
     CountPair::new(reference, current).ok()?;
-    if n_replicates == 0 || !(0.0..=1.0).contains(&level) {
-        return None;
-    }
     let pooled: Vec<u64> = reference.iter().zip(current).map(|(r, c)| r + c).collect();
     let (n, m) = (reference.iter().sum(), current.iter().sum());
     let mut values = Vec::with_capacity(n_replicates);
@@ -41,8 +53,7 @@ pub fn psi_null_quantile(
         let pair = CountPair::new(&multinomial(rng, n, &pooled), &multinomial(rng, m, &pooled)).ok()?;
         values.push(pair.psi());
     }
-    values.sort_by(f64::total_cmp);
-    Some(quantile_of_sorted(&values, level))
+    Sample::from_finite(values)
 }
 
 /// Draws `n` rows into bins weighted by `weights`, one binomial for each bin.
