@@ -25,7 +25,10 @@ const OPTIONAL: &[(&str, &str)] = &[("cli", "aws")];
 /// The crates in which time, randomness, environment and files are arguments, and the foreign crates they may use.
 const PURE: &[(&str, &[&str])] = &[
     ("stats", &["rand_core", "serde", "statrs", "thiserror"]),
-    ("data", &["bytes", "flate2", "jiff", "parquet", "serde", "serde_json", "thiserror"]),
+    (
+        "data",
+        &["bytes", "crc32fast", "flate2", "jiff", "parquet", "ruzstd", "serde", "serde_json", "snap", "thiserror"],
+    ),
     ("core", &["jiff", "saphyr-parser", "serde", "serde_json", "sha2", "strsim", "thiserror"]),
     (
         "app",

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use crate::block::{Block, BlockValues};
 use crate::error::{ReadError, shorten};
 use crate::frame::{Categories, Column, Kind, MISSING, Values};
 use crate::number::{NotNumber, exact, format_number, parse_non_finite, parse_number};
@@ -30,7 +32,8 @@ pub(crate) enum Cell<'a> {
 }
 
 impl Cell<'_> {
-    fn show(&self) -> String {
+    /// The value, shortened, for a message.
+    pub(crate) fn show(&self) -> String {
         match self {
             Cell::Missing => "missing".to_owned(),
             Cell::Raw(text) | Cell::Text(text) => shorten(text),
@@ -44,16 +47,22 @@ impl Cell<'_> {
 }
 
 /// Why a cell does not fit.
-enum Misfit {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misfit {
     Kind,
     Inexact,
 }
+
+/// A dictionary, and the code of each of its texts in the column that grows, as far as it occurred.
+type Renamed = (Arc<Vec<String>>, Vec<Option<u32>>);
 
 /// A column that grows.
 pub(crate) struct ColumnBuilder {
     name: String,
     values: Values,
     codes_by_text: HashMap<String, u32>,
+    /// The dictionary of the last block, and the codes of those of its texts that occurred.
+    renamed: Option<Renamed>,
 }
 
 impl ColumnBuilder {
@@ -63,16 +72,33 @@ impl ColumnBuilder {
             Kind::Categorical => Values::Categorical(Categories::default()),
             Kind::Time => Values::Time(Vec::new()),
         };
-        ColumnBuilder { name: name.to_owned(), values, codes_by_text: HashMap::new() }
+        ColumnBuilder { name: name.to_owned(), values, codes_by_text: HashMap::new(), renamed: None }
     }
 
-    /// The error for a value that is not even a cell.
-    pub(crate) fn refuse(&self, value: &str) -> ReadError {
-        ReadError::Value {
-            row: self.values.len() + 1,
-            column: self.name.clone(),
-            expected: self.values.kind(),
-            value: value.to_owned(),
+    /// Appends the rows of a block of the column's kind.
+    pub(crate) fn append(&mut self, block: &Block) {
+        match (&mut self.values, block.values()) {
+            (Values::Numeric(all), BlockValues::Numbers(values)) => {
+                spread(all, block, values.iter().copied().map(Some), None)
+            }
+            (Values::Time(all), BlockValues::Times(values)) => {
+                spread(all, block, values.iter().copied().map(Some), None)
+            }
+            (Values::Categorical(all), BlockValues::Categories { codes, dictionary }) => {
+                let renamed = match &mut self.renamed {
+                    Some((last, renamed)) if Arc::ptr_eq(last, dictionary) => renamed,
+                    other => &mut other.insert((Arc::clone(dictionary), vec![None; dictionary.len()])).1,
+                };
+                let Categories { codes: all, dictionary: texts } = all;
+                let known = &mut self.codes_by_text;
+                // In order of the rows, so that the dictionary is in order of first appearance.
+                let codes = codes.iter().map(|&code| {
+                    let code = code as usize;
+                    *renamed[code].get_or_insert_with(|| intern(known, texts, &dictionary[code]))
+                });
+                spread(all, block, codes, MISSING);
+            }
+            (_, _) => debug_assert!(false, "a block of another kind"),
         }
     }
 
@@ -108,6 +134,16 @@ impl ColumnBuilder {
     }
 }
 
+/// Appends the values to the rows that have one, and `missing` to the others.
+fn spread<T: Copy>(all: &mut Vec<T>, block: &Block, mut values: impl Iterator<Item = T>, missing: T) {
+    match block.present() {
+        None => all.extend(values),
+        Some(present) => {
+            all.extend(present.iter().map(|it| if *it { values.next().unwrap_or(missing) } else { missing }));
+        }
+    }
+}
+
 fn intern(codes: &mut HashMap<String, u32>, dictionary: &mut Vec<String>, text: &str) -> u32 {
     if let Some(&code) = codes.get(text) {
         return code;
@@ -119,7 +155,8 @@ fn intern(codes: &mut HashMap<String, u32>, dictionary: &mut Vec<String>, text: 
     code
 }
 
-fn as_number(cell: &Cell<'_>) -> Result<Option<f64>, Misfit> {
+/// The value of `cell` in a column of this kind.
+pub(crate) fn as_number(cell: &Cell<'_>) -> Result<Option<f64>, Misfit> {
     match cell {
         Cell::Missing => Ok(None),
         Cell::Raw(text) => parse_number(text).map(Some).map_err(|it| match it {
@@ -135,7 +172,8 @@ fn as_number(cell: &Cell<'_>) -> Result<Option<f64>, Misfit> {
     }
 }
 
-fn as_instant(cell: &Cell<'_>) -> Result<Option<i64>, Misfit> {
+/// The value of `cell` in a column of this kind.
+pub(crate) fn as_instant(cell: &Cell<'_>) -> Result<Option<i64>, Misfit> {
     let micros = match cell {
         Cell::Missing => return Ok(None),
         Cell::Raw(text) => parse_time(text).or_else(|| from_epoch(parse_number(text).ok()?)),
@@ -149,7 +187,7 @@ fn as_instant(cell: &Cell<'_>) -> Result<Option<i64>, Misfit> {
 }
 
 /// Numbers as categories are written without a fraction where they have none, so that `1` and `1.0` are one category in every format.
-fn as_text<'a>(cell: &'a Cell<'_>) -> Result<Option<Cow<'a, str>>, Misfit> {
+pub(crate) fn as_text<'a>(cell: &'a Cell<'_>) -> Result<Option<Cow<'a, str>>, Misfit> {
     match cell {
         Cell::Missing => Ok(None),
         Cell::Raw(text) | Cell::Text(text) => Ok(Some(Cow::Borrowed(text))),

@@ -3,6 +3,8 @@
 //! The idea: whatever the format, a reader returns a [`Frame`] of typed columns or one error that says where the file is wrong. The format is
 //! told by content and never by name, because names lie more often than magic numbers.
 //!
+//! A table that is too large to hold, or of which few columns are wanted, is opened as a [`Table`] and read block by block.
+//!
 //! Invariants:
 //! - nothing is guessed silently: a value that does not fit its column is an error with its row, an integer that would be rounded too;
 //! - memory is claimed only after the file has shown that it can fill it (see [`limits`]);
@@ -12,14 +14,17 @@
 
 mod answer;
 mod base64;
+mod block;
 mod build;
 mod capture;
 mod capture_write;
+mod codec;
 mod csv;
 mod csv_write;
 mod error;
 mod frame;
 mod ground_truth;
+mod hybrid;
 mod json;
 mod json_lines;
 pub mod limits;
@@ -27,16 +32,22 @@ mod number;
 mod ops;
 mod options;
 mod parquet_check;
+mod parquet_column;
+mod parquet_file;
+mod parquet_pages;
 mod parquet_read;
+mod parquet_values;
 mod parquet_write;
 mod payload;
 mod range;
 mod read;
+mod table;
 mod text;
 mod thrift;
 mod time;
 
 pub use answer::ClassAnswer;
+pub use block::{Block, BlockValues};
 pub use capture::{Answers, Capture, CaptureOptions, read_capture, read_capture_with};
 pub use capture_write::{CaptureLine, feature_object, write_capture_line, write_ground_truth_line};
 pub use csv_write::{write_csv, write_csv_for_spreadsheet};
@@ -47,4 +58,5 @@ pub use options::ReadOptions;
 pub use parquet_write::write_parquet;
 pub use range::{FileRange, RangeRead};
 pub use read::read;
+pub use table::{Table, TableColumn};
 pub use time::{format_time, parse_time};

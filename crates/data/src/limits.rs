@@ -32,3 +32,9 @@ pub const MAX_PAGE_BYTES: u64 = 32 << 20;
 
 /// Largest Parquet column chunk as stored; it is read in one piece.
 pub const MAX_CHUNK_BYTES: u64 = 512 << 20;
+
+/// Largest window of a zstd frame, which its decoder keeps in memory; `zstd -19` asks for 8 MB.
+pub const MAX_ZSTD_WINDOW_BYTES: u64 = 32 << 20;
+
+/// Largest header of a Parquet page; with statistics of long texts it may hold two cells.
+pub const MAX_PAGE_HEADER_BYTES: usize = 4 << 20;

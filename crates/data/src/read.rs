@@ -70,6 +70,23 @@ fn read_detected(source: &dyn RangeRead, length: u64, options: &ReadOptions) -> 
     }
 }
 
+/// What a source holds, for streaming.
+pub(crate) enum Content {
+    /// Parquet, to be read by row groups.
+    Parquet { length: u64 },
+    /// Anything else, read.
+    Frame(Frame),
+}
+
+/// Looks at a source and reads it unless it is Parquet.
+pub(crate) fn detect_content(source: &dyn RangeRead, options: &ReadOptions) -> Result<Content, ReadError> {
+    let length = source.len().map_err(ReadError::Io)?;
+    match detect(source, length)? {
+        Format::Parquet => Ok(Content::Parquet { length }),
+        Format::Text => read_detected(source, length, options).map(Content::Frame),
+    }
+}
+
 fn detect(source: &dyn RangeRead, length: u64) -> Result<Format, ReadError> {
     // Magic, footer length, magic.
     const SHORTEST_PARQUET: u64 = 12;

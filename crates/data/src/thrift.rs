@@ -4,7 +4,8 @@
 //! hold what they announce.
 
 /// Type codes of the protocol.
-const TRUE: u8 = 1;
+/// A boolean field that is true.
+pub(crate) const TRUE: u8 = 1;
 const FALSE: u8 = 2;
 const I8: u8 = 3;
 const I16: u8 = 4;

@@ -6,6 +6,7 @@ mod damaged;
 mod flights;
 mod json_lines;
 mod parquet;
+mod table;
 
 use refit_data::{Categories, Column, Frame, Values};
 
