@@ -153,6 +153,12 @@ impl<'a> Player<'a> {
         self.world.queue.is_empty() && self.sweeps == 0 && self.action + 1 == self.workflow.actions.len()
     }
 
+    /// What is done next once the queue is empty; `None` while a fault is healed and at the end.
+    #[must_use]
+    pub fn next_action(&self) -> Option<&'a Action> {
+        self.workflow.actions.get(self.action).filter(|_| self.sweeps == 0)
+    }
+
     /// How many calls there were.
     #[must_use]
     pub fn calls(&self) -> u64 {
