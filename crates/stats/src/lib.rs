@@ -7,7 +7,8 @@
 //! - [`resample`] puts an interval around such a measure, resampling whole days.
 //! - [`returns`] measures what decisions earned.
 //! - [`distance`] compares a current window with a baseline.
-//! - [`sequential`] watches a stream of errors for a change.
+//! - [`compare`] tests one model against another on the same rows, and rates against rates.
+//! - [`sequential`] watches a stream of errors for a change, and keeps tests and intervals valid at every look.
 //! - [`multiple`] corrects p-values when many features are tested at once.
 //! - [`verdict`] says what a distance means, given what chance alone produces.
 //!
@@ -17,6 +18,7 @@
 //!
 //! What is not here: what a verdict leads to. That is policy and lives in `refit-core`.
 
+pub mod compare;
 pub mod distance;
 pub mod multiple;
 pub mod quality;
@@ -26,6 +28,7 @@ pub mod sequential;
 pub mod verdict;
 
 mod binomial;
+mod laws;
 mod sum;
 
 pub use rand_core::Rng;

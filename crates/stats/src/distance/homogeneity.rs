@@ -130,7 +130,8 @@ impl Expected {
     }
 }
 
-fn chi_square_tail(statistic: f64, degrees_of_freedom: u64) -> f64 {
+/// Returns `P(X >= statistic)` of the chi-square law.
+pub(crate) fn chi_square_tail(statistic: f64, degrees_of_freedom: u64) -> f64 {
     if statistic <= 0.0 {
         return 1.0;
     }

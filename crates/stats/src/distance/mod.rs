@@ -22,6 +22,7 @@ mod sample;
 pub use bins::{Bins, BinsError};
 pub use categorical::{CategoryCounts, CategoryTable};
 pub use counts::{CountPair, CountsError, PROPORTION_FLOOR};
+pub(crate) use homogeneity::chi_square_tail;
 pub use homogeneity::{Homogeneity, TwoByTwo, homogeneity, two_by_two};
 pub use ks::{EXACT_UP_TO, ks_p_asymptotic, ks_p_exact, ks_p_kolmogorov_limit, ks_statistic, wasserstein1};
 pub use linf::{LINF_ROBUST_C, linf_robust};

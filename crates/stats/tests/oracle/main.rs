@@ -4,28 +4,121 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "the cases are files, in a folder that can be named")]
 
+mod compare;
 mod drift;
 mod quality;
 mod sequential;
+mod tampered;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use refit_stats::distance::CountPair;
 use serde_json::{Map, Value};
 
-/// Fields of the oracle files that the crate does not offer, with the reason.
-const NOT_OFFERED_YET: [(&str, &str); 0] = [];
+/// Names a folder with other sets of the same form, relative to the workspace or absolute.
+const FOLDER: &str = "REFIT_ORACLES";
+
+/// What is checked of a case: every field of what it expects.
+type Check = fn(&mut Differences, &Value);
+
+/// Each file and what checks its cases.
+const FILES: [(&str, Check); 10] = [
+    ("binary_quality.json", quality::check_binary),
+    ("categorical.json", drift::check_categorical),
+    ("compare.json", compare::check_comparison),
+    ("delong.json", compare::check_delong),
+    ("multiclass_quality.json", quality::check_multiclass),
+    ("multiple_testing.json", quality::check_multiple_testing),
+    ("numeric_generated_large.json", drift::check_generated),
+    ("numeric_two_sample.json", drift::check_two_sample),
+    ("regression_quality.json", quality::check_regression),
+    ("sequential.json", sequential::check_detector),
+];
+
+/// Files that are no sets of cases.
+const OTHER_FILES: [&str; 2] = ["versions.json", "kolmogorov_finite.json"];
 
 /// Smallest p-value that is compared by its digits.
 const P_FLOOR: f64 = 1e-300;
 
-fn cases(file: &str) -> Vec<Value> {
-    let folder = std::env::var_os("REFIT_ORACLES")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracles")), PathBuf::from);
-    let text = std::fs::read_to_string(folder.join(file)).unwrap();
-    let set: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(set["format"], "oracle/1");
+fn own_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles")
+}
+
+/// The folder to check, and whether it is another than ours.
+fn folder() -> (PathBuf, bool) {
+    match std::env::var_os(FOLDER) {
+        None => (own_folder(), false),
+        Some(named) => {
+            let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            (workspace.join(named), true)
+        }
+    }
+}
+
+fn parse(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    let set: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(set["format"], "oracle/1", "{}", path.display());
     set["cases"].as_array().unwrap().clone()
+}
+
+/// Checks a file of the folder. Another folder may lack some; [`the_folder_holds_what_is_checked`] says that it holds any.
+fn check_file(file: &str) {
+    let (folder, is_other) = folder();
+    let path = folder.join(file);
+    if is_other && !path.exists() {
+        println!("{} is not there", path.display());
+        return;
+    }
+    let check = FILES.iter().find(|(name, _)| *name == file).unwrap().1;
+    let cases = parse(&path);
+    assert!(!cases.is_empty(), "{} has no case", path.display());
+    let mut found = Differences::default();
+    cases.iter().for_each(|case| check(&mut found, case));
+    println!("{}: {} cases, {} values", path.display(), cases.len(), found.checked);
+    found.finish();
+}
+
+macro_rules! tests_of_files {
+    ($($test:ident: $file:literal),* $(,)?) => {
+        $(#[test]
+        fn $test() {
+            check_file($file);
+        })*
+
+        #[test]
+        fn every_file_has_its_test() {
+            assert_eq!(FILES.map(|(name, _)| name).to_vec(), [$($file),*]);
+        }
+    };
+}
+
+tests_of_files! {
+    oracle_binary_quality: "binary_quality.json",
+    oracle_categorical: "categorical.json",
+    oracle_compare: "compare.json",
+    oracle_delong: "delong.json",
+    oracle_multiclass_quality: "multiclass_quality.json",
+    oracle_multiple_testing: "multiple_testing.json",
+    oracle_numeric_generated_large: "numeric_generated_large.json",
+    oracle_numeric_two_sample: "numeric_two_sample.json",
+    oracle_regression_quality: "regression_quality.json",
+    oracle_sequential: "sequential.json",
+}
+
+/// A file that nothing checks would look as if it agreed.
+#[test]
+fn oracle_folder_holds_what_is_checked() {
+    let (folder, _) = folder();
+    let entries =
+        std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
+    let names: Vec<String> = entries.map(|it| it.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let is_set = |name: &str| FILES.iter().any(|(file, _)| *file == name);
+    assert!(names.iter().any(|it| is_set(it)), "{} holds no file that is checked", folder.display());
+    let sets = names.iter().filter(|it| it.ends_with(".json"));
+    let unknown: Vec<&String> = sets.filter(|it| !is_set(it) && !OTHER_FILES.contains(&it.as_str())).collect();
+    assert!(unknown.is_empty(), "{} holds {unknown:?}, which nothing checks", folder.display());
 }
 
 fn fields(case: &Value) -> &Map<String, Value> {
@@ -56,17 +149,22 @@ fn texts(value: &Value) -> Vec<&str> {
 
 /// Collects all disagreements, so that one run shows the whole picture.
 #[derive(Default)]
-struct Differences(Vec<String>);
+struct Differences {
+    found: Vec<String>,
+    /// How many values were compared.
+    checked: usize,
+}
 
 impl Differences {
     fn within(&mut self, at: &str, ours: Option<f64>, expected: &Value, tolerance: impl Fn(f64) -> f64) {
+        self.checked += 1;
         let agree = match (ours, number(expected)) {
             (None, None) => true,
             (Some(a), Some(b)) => a == b || (a - b).abs() <= tolerance(b),
             (None, Some(_)) | (Some(_), None) => false,
         };
         if !agree {
-            self.0.push(format!("{at}: ours {ours:?}, expected {expected}"));
+            self.found.push(format!("{at}: ours {ours:?}, expected {expected}"));
         }
     }
 
@@ -78,6 +176,13 @@ impl Differences {
         self.within(at, ours, expected, |b| if P_FLOOR < b { 1e-6 * b } else { P_FLOOR });
     }
 
+    fn interval(&mut self, at: &str, ours: Option<(f64, f64)>, expected: &Value) {
+        match ours {
+            Some((low, high)) => self.all_close(at, &[low, high], expected),
+            None => self.same(at, true, expected.is_null()),
+        }
+    }
+
     fn all_close(&mut self, at: &str, ours: &[f64], expected: &Value) {
         let expected = expected.as_array().unwrap();
         self.same(&format!("{at} length"), ours.len(), expected.len());
@@ -87,15 +192,14 @@ impl Differences {
     }
 
     fn same<T: PartialEq + std::fmt::Debug>(&mut self, at: &str, ours: T, expected: T) {
+        self.checked += 1;
         if ours != expected {
-            self.0.push(format!("{at}: ours {ours:?}, expected {expected:?}"));
+            self.found.push(format!("{at}: ours {ours:?}, expected {expected:?}"));
         }
     }
 
     fn unknown(&mut self, at: &str, field: &str) {
-        if NOT_OFFERED_YET.iter().all(|(name, _)| *name != field) {
-            self.0.push(format!("{at}: field is not known"));
-        }
+        self.found.push(format!("{at}: field {field} is not known"));
     }
 
     /// Checks a field of two paired rows of counts, or says that it is none.
@@ -116,6 +220,6 @@ impl Differences {
     }
 
     fn finish(self) {
-        assert!(self.0.is_empty(), "{} differences:\n{}", self.0.len(), self.0.join("\n"));
+        assert!(self.found.is_empty(), "{} differences:\n{}", self.found.len(), self.found.join("\n"));
     }
 }
