@@ -63,6 +63,8 @@ pub(crate) struct ColumnBuilder {
     codes_by_text: HashMap<String, u32>,
     /// The dictionary of the last block, and the codes of those of its texts that occurred.
     renamed: Option<Renamed>,
+    /// Rows that were taken away as blocks.
+    n_taken: usize,
 }
 
 impl ColumnBuilder {
@@ -72,7 +74,7 @@ impl ColumnBuilder {
             Kind::Categorical => Values::Categorical(Categories::default()),
             Kind::Time => Values::Time(Vec::new()),
         };
-        ColumnBuilder { name: name.to_owned(), values, codes_by_text: HashMap::new(), renamed: None }
+        ColumnBuilder { name: name.to_owned(), values, codes_by_text: HashMap::new(), renamed: None, n_taken: 0 }
     }
 
     /// Appends the rows of a block of the column's kind.
@@ -102,6 +104,33 @@ impl ColumnBuilder {
         }
     }
 
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Takes the rows away, as a block.
+    pub(crate) fn take_block(&mut self) -> Block {
+        self.n_taken += self.values.len();
+        self.codes_by_text.clear();
+        match &mut self.values {
+            Values::Numeric(values) => {
+                let (present, values) = split(values.drain(..));
+                Block::new(present, BlockValues::Numbers(values))
+            }
+            Values::Time(values) => {
+                let (present, values) = split(values.drain(..));
+                Block::new(present, BlockValues::Times(values))
+            }
+            Values::Categorical(values) => {
+                let codes = values.codes.drain(..).map(|it| (it != MISSING).then_some(it));
+                let (present, codes) = split(codes);
+                let dictionary = Arc::new(std::mem::take(&mut values.dictionary));
+                Block::new(present, BlockValues::Categories { codes, dictionary })
+            }
+        }
+    }
+
     pub(crate) fn finish(self) -> Column {
         Column { name: self.name, values: self.values }
     }
@@ -125,13 +154,23 @@ impl ColumnBuilder {
             },
         };
         outcome.map_err(|misfit| {
-            let (row, column, value) = (self.values.len() + 1, self.name.clone(), cell.show());
+            let (row, column, value) = (self.n_taken + self.values.len() + 1, self.name.clone(), cell.show());
             match misfit {
                 Misfit::Kind => ReadError::Value { row, column, expected: self.values.kind(), value },
                 Misfit::Inexact => ReadError::Inexact { row, column, value },
             }
         })
     }
+}
+
+/// The flags of the rows, empty when every row has a value, and the values.
+fn split<T>(rows: impl Iterator<Item = Option<T>>) -> (Vec<bool>, Vec<T>) {
+    let mut present = Vec::new();
+    let values: Vec<T> = rows.inspect(|it| present.push(it.is_some())).flatten().collect();
+    if values.len() == present.len() {
+        present.clear();
+    }
+    (present, values)
 }
 
 /// Appends the values to the rows that have one, and `missing` to the others.

@@ -55,20 +55,22 @@ pub struct Capture {
     pub without_output: usize,
 }
 
+/// One line of a capture file.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
-    capture_data: CaptureData,
-    event_metadata: EventMetadata,
+pub(crate) struct Line {
+    pub(crate) capture_data: CaptureData,
+    pub(crate) event_metadata: EventMetadata,
 }
 
+/// Both sides of an invocation.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct CaptureData {
+pub(crate) struct CaptureData {
     #[serde(default)]
-    endpoint_input: Option<Body>,
+    pub(crate) endpoint_input: Option<Body>,
     #[serde(default)]
-    endpoint_output: Option<Body>,
+    pub(crate) endpoint_output: Option<Body>,
 }
 
 /// Who and when; shared with ground truth.
@@ -79,7 +81,7 @@ pub(crate) struct EventMetadata {
     #[serde(default)]
     inference_id: Option<String>,
     #[serde(default)]
-    inference_time: Option<String>,
+    pub(crate) inference_time: Option<String>,
 }
 
 impl EventMetadata {
@@ -103,7 +105,7 @@ pub fn read_capture(bytes: &[u8], features: &[(String, Kind)]) -> Result<Capture
 /// Names the first line that cannot be used.
 pub fn read_capture_with(bytes: &[u8], options: CaptureOptions<'_>) -> Result<Capture, ReadError> {
     guard(|| {
-        let bytes = unpack(bytes.to_vec())?;
+        let bytes = unpack(bytes)?;
         let mut table = Table::new(options);
         for (line, content) in content_lines(decode(&bytes)?) {
             let record: Line = serde_json::from_str(content).map_err(|source| ReadError::Json { line, source })?;

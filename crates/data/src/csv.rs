@@ -7,36 +7,92 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::build::{Cell, ColumnBuilder, Guess};
+use crate::build::Cell;
 use crate::error::{ReadError, missing_column};
-use crate::frame::{Column, Frame, Kind};
-use crate::limits::{MAX_CELL_BYTES, MAX_COLUMNS, MAX_ROWS};
-use crate::options::ReadOptions;
+use crate::frame::Kind;
+use crate::limits::{MAX_CELL_BYTES, MAX_COLUMNS};
+use crate::stream::TextStream;
 
-/// Reads `text`, whose first record is the header.
-pub(crate) fn read_csv(text: &str, options: &ReadOptions) -> Result<Frame, ReadError> {
-    let mut records = Records::new(text);
-    let mut header = Vec::new();
-    while header.len() < 2 && header.iter().all(is_blank) {
-        if !records.next_record(&mut header)? {
-            return Err(ReadError::Empty);
+/// The columns of a CSV text.
+#[derive(Debug, Clone)]
+pub(crate) struct Header {
+    pub(crate) names: Vec<String>,
+    /// The line after it.
+    line: u64,
+}
+
+/// Takes the header, which is the first record that is not blank.
+pub(crate) fn read_header(stream: &mut TextStream<'_>) -> Result<Header, ReadError> {
+    let mut found = None;
+    let line = each_record(stream, 1, &mut |_, cells| {
+        // Blank lines before a header are no header.
+        if 1 < cells.len() || !cells.iter().all(is_blank) {
+            found = Some(check_header(cells)?);
         }
-    }
-    let names = check_header(&header)?;
-    let wanted: Vec<(usize, Kind)> = match &options.columns {
-        Some(columns) => find_wanted(columns, &names)?,
-        None => infer(text, &records, names.len())?.into_iter().enumerate().collect(),
-    };
-    let mut builders: Vec<(usize, ColumnBuilder)> =
-        wanted.iter().map(|&(at, kind)| (at, ColumnBuilder::new(&names[at], kind))).collect();
-    each_row(&mut records, names.len(), |cells| {
-        for (at, builder) in &mut builders {
-            builder.push(&cells[*at])?;
-        }
-        Ok(())
+        Ok(if found.is_some() { Next::Stop } else { Next::Go })
     })?;
-    let columns: Vec<Column> = builders.into_iter().map(|(_, it)| it.finish()).collect();
-    Frame::new(columns).map_err(ReadError::Frame)
+    found.map(|names| Header { names, line }).ok_or(ReadError::Empty)
+}
+
+/// What a visitor of records wants next.
+pub(crate) enum Next {
+    Go,
+    Stop,
+}
+
+/// Hands each row after the header to `visit`.
+pub(crate) fn each_row(
+    stream: &mut TextStream<'_>,
+    header: &Header,
+    visit: &mut dyn FnMut(&[Cell<'_>]) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let n_columns = header.names.len();
+    let mut row = 0;
+    each_record(stream, header.line, &mut |line, cells| {
+        if n_columns != 1 && cells.len() == 1 && is_blank(&cells[0]) {
+            return Ok(Next::Go);
+        }
+        row += 1;
+        if cells.len() != n_columns {
+            return Err(ReadError::Ragged { row, line, expected: n_columns, found: cells.len() });
+        }
+        visit(cells)?;
+        Ok(Next::Go)
+    })?;
+    Ok(())
+}
+
+/// What takes records: the line where each begins, and its cells.
+type Visit<'v> = &'v mut dyn FnMut(u64, &[Cell<'_>]) -> Result<Next, ReadError>;
+
+/// Takes records until `visit` stops; the first begins on `line`. Returns the line after the last.
+fn each_record(stream: &mut TextStream<'_>, mut line: u64, visit: Visit<'_>) -> Result<u64, ReadError> {
+    loop {
+        let text = stream.text();
+        let mut records = Records { text, at: 0, line };
+        let mut cells = Vec::new();
+        let mut n_taken = 0;
+        let mut next = Next::Go;
+        while let Next::Go = next {
+            match records.next_record(&mut cells) {
+                // What ends with the text that is there may go on in the text that is not.
+                Ok(_) | Err(ReadError::UnclosedQuote { .. }) if records.at == text.len() && !stream.is_done() => break,
+                Err(ReadError::UnclosedQuote { .. }) if !stream.is_done() => break,
+                Ok(true) => {
+                    next = visit(line, &cells)?;
+                    (n_taken, line) = (records.at, records.line);
+                }
+                Ok(false) => return Ok(line),
+                Err(error) => return Err(error),
+            }
+        }
+        drop(cells);
+        stream.take(n_taken);
+        if let Next::Stop = next {
+            return Ok(line);
+        }
+        stream.grow()?;
+    }
 }
 
 /// Splits one CSV text without a header into records; for payloads.
@@ -82,52 +138,15 @@ fn check_header(header: &[Cell<'_>]) -> Result<Vec<String>, ReadError> {
     Ok(names)
 }
 
-fn find_wanted(columns: &[(String, Kind)], names: &[String]) -> Result<Vec<(usize, Kind)>, ReadError> {
+/// Where these columns are.
+pub(crate) fn find_wanted(columns: &[(String, Kind)], names: &[String]) -> Result<Vec<usize>, ReadError> {
     columns
         .iter()
-        .map(|(name, kind)| match names.iter().position(|it| it == name) {
-            Some(at) => Ok((at, *kind)),
-            None => Err(missing_column(name, names.iter().map(String::as_str))),
+        .map(|(name, _)| {
+            let at = names.iter().position(|it| it == name);
+            at.ok_or_else(|| missing_column(name, names.iter().map(String::as_str)))
         })
         .collect()
-}
-
-fn infer<'a>(text: &'a str, after_header: &Records<'a>, n_columns: usize) -> Result<Vec<Kind>, ReadError> {
-    let mut records = Records { text, at: after_header.at, line: after_header.line };
-    let mut guesses = vec![Guess::default(); n_columns];
-    each_row(&mut records, n_columns, |cells| {
-        for (guess, cell) in guesses.iter_mut().zip(cells) {
-            guess.observe(cell);
-        }
-        Ok(())
-    })?;
-    Ok(guesses.into_iter().map(Guess::kind).collect())
-}
-
-fn each_row<'a>(
-    records: &mut Records<'a>,
-    n_columns: usize,
-    mut visit: impl FnMut(&[Cell<'a>]) -> Result<(), ReadError>,
-) -> Result<(), ReadError> {
-    let mut cells = Vec::with_capacity(n_columns);
-    let mut row = 0;
-    loop {
-        let line = records.line;
-        if !records.next_record(&mut cells)? {
-            return Ok(());
-        }
-        if n_columns != 1 && cells.len() == 1 && is_blank(&cells[0]) {
-            continue;
-        }
-        row += 1;
-        if MAX_ROWS < row {
-            return Err(ReadError::TooLarge { what: "rows are", limit: MAX_ROWS as u64 });
-        }
-        if cells.len() != n_columns {
-            return Err(ReadError::Ragged { row, line, expected: n_columns, found: cells.len() });
-        }
-        visit(&cells)?;
-    }
 }
 
 /// A cursor over the records of a text.

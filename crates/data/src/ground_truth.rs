@@ -62,7 +62,7 @@ struct Line {
 /// Names the first line that cannot be used.
 pub fn read_ground_truth(bytes: &[u8]) -> Result<Vec<(String, Label)>, ReadError> {
     guard(|| {
-        let bytes = unpack(bytes.to_vec())?;
+        let bytes = unpack(bytes)?;
         let mut pairs = Vec::new();
         for (line, content) in content_lines(decode(&bytes)?) {
             let record: Line = serde_json::from_str(content).map_err(|source| ReadError::Json { line, source })?;

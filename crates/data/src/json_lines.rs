@@ -3,36 +3,84 @@
 use std::collections::HashMap;
 
 use crate::build::{Cell, ColumnBuilder, Guess};
-use crate::error::{ReadError, missing_column};
-use crate::frame::{Frame, Kind};
+use crate::error::ReadError;
+use crate::frame::Kind;
 use crate::json::Object;
-use crate::limits::{MAX_CELL_BYTES, MAX_COLUMNS, MAX_ROWS};
-use crate::options::ReadOptions;
+use crate::limits::{MAX_CELL_BYTES, MAX_COLUMNS};
+use crate::stream::TextStream;
+use crate::text_table::{AfterRow, Seen};
 
-/// Reads `text`, whose lines are objects.
-pub(crate) fn read_json_lines(text: &str, options: &ReadOptions) -> Result<Frame, ReadError> {
-    let keys = collect_keys(text)?;
-    let wanted: Vec<(String, Kind)> = match &options.columns {
-        Some(columns) => columns.clone(),
-        None => keys.iter().map(|(name, guess)| (name.clone(), guess.kind())).collect(),
-    };
-    for (name, _) in &wanted {
-        if !keys.iter().any(|(it, _)| it == name) {
-            return Err(missing_column(name, keys.iter().map(|(it, _)| it.as_str())));
+/// The columns with what their values look like, in order of first appearance.
+#[derive(Default)]
+pub(crate) struct Guesses {
+    columns: Vec<(String, Guess)>,
+    at: HashMap<String, usize>,
+}
+
+impl Guesses {
+    /// Looks at the members of one object.
+    pub(crate) fn observe(&mut self, object: Object) -> Result<(), ReadError> {
+        for (key, cell) in object.0 {
+            self.observe_cell(key, &cell)?;
         }
+        Ok(())
     }
-    let mut builders: Vec<ColumnBuilder> = wanted.iter().map(|(name, kind)| ColumnBuilder::new(name, *kind)).collect();
-    for (line, content) in content_lines(text) {
+
+    /// Looks at one value.
+    pub(crate) fn observe_cell(&mut self, key: String, cell: &Cell<'_>) -> Result<(), ReadError> {
+        let columns = &mut self.columns;
+        let index = *self.at.entry(key).or_insert_with_key(|key| {
+            columns.push((key.clone(), Guess::default()));
+            columns.len() - 1
+        });
+        if MAX_COLUMNS < columns.len() {
+            return Err(ReadError::TooLarge { what: "columns are", limit: MAX_COLUMNS as u64 });
+        }
+        if columns[index].0.trim().is_empty() {
+            return Err(ReadError::UnnamedColumn { column: index + 1 });
+        }
+        columns[index].1.observe(cell);
+        Ok(())
+    }
+
+    /// The columns with their kinds.
+    pub(crate) fn finish(self) -> Vec<(String, Kind)> {
+        self.columns.into_iter().map(|(name, guess)| (name, guess.kind())).collect()
+    }
+}
+
+/// The columns of all lines, with inferred kinds.
+pub(crate) fn infer(stream: TextStream<'_>) -> Result<Vec<(String, Kind)>, ReadError> {
+    let mut guesses = Guesses::default();
+    stream.each_line(&mut |line, content| guesses.observe(parse(line, content)?))?;
+    Ok(guesses.finish())
+}
+
+/// Reads the rows into `builders`, one for each of `wanted`.
+pub(crate) fn read_rows(
+    stream: TextStream<'_>,
+    wanted: &[(String, Kind)],
+    builders: &mut [ColumnBuilder],
+    after_row: AfterRow<'_>,
+) -> Result<(), ReadError> {
+    let mut seen = Seen::new(wanted);
+    stream.each_line(&mut |line, content| {
         let object = parse(line, content)?;
-        for (builder, (name, _)) in builders.iter_mut().zip(&wanted) {
-            let cell = object.get(name);
-            if matches!(cell, Cell::Text(text) if MAX_CELL_BYTES < text.len()) {
-                return Err(ReadError::CellTooLong { line: line as u64 });
-            }
-            builder.push(cell)?;
+        seen.observe(object.0.iter().map(|it| it.0.as_str()));
+        for (builder, (name, _)) in builders.iter_mut().zip(wanted) {
+            push(builder, object.get(name), line)?;
         }
+        after_row(builders)
+    })?;
+    seen.check()
+}
+
+/// Appends a value of a line, unless it is too long.
+pub(crate) fn push(builder: &mut ColumnBuilder, cell: &Cell<'_>, line: usize) -> Result<(), ReadError> {
+    if matches!(cell, Cell::Text(text) if MAX_CELL_BYTES < text.len()) {
+        return Err(ReadError::CellTooLong { line: line as u64 });
     }
-    Frame::new(builders.into_iter().map(ColumnBuilder::finish).collect()).map_err(ReadError::Frame)
+    builder.push(cell)
 }
 
 /// The lines that are not blank, with their numbers.
@@ -45,31 +93,4 @@ pub(crate) fn content_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 fn parse(line: usize, content: &str) -> Result<Object, ReadError> {
     serde_json::from_str(content).map_err(|source| ReadError::Json { line, source })
-}
-
-/// Every key in order of first appearance, with what its values look like.
-fn collect_keys(text: &str) -> Result<Vec<(String, Guess)>, ReadError> {
-    let mut guesses: Vec<(String, Guess)> = Vec::new();
-    let mut at: HashMap<String, usize> = HashMap::new();
-    let mut rows = 0;
-    for (line, content) in content_lines(text) {
-        rows += 1;
-        if MAX_ROWS < rows {
-            return Err(ReadError::TooLarge { what: "rows are", limit: MAX_ROWS as u64 });
-        }
-        for (key, cell) in parse(line, content)?.0 {
-            let index = *at.entry(key).or_insert_with_key(|key| {
-                guesses.push((key.clone(), Guess::default()));
-                guesses.len() - 1
-            });
-            if MAX_COLUMNS < guesses.len() {
-                return Err(ReadError::TooLarge { what: "columns are", limit: MAX_COLUMNS as u64 });
-            }
-            if guesses[index].0.trim().is_empty() {
-                return Err(ReadError::UnnamedColumn { column: index + 1 });
-            }
-            guesses[index].1.observe(&cell);
-        }
-    }
-    Ok(guesses)
 }

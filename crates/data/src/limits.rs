@@ -12,14 +12,18 @@ pub const MAX_COLUMNS: usize = 10_000;
 /// Most rows in one frame: a number costs 16 bytes, so a column stays below 320 MB.
 pub const MAX_ROWS: usize = 20_000_000;
 
-/// Most bytes of text (CSV, JSON Lines, capture) after decompression.
+/// Most bytes of a capture or label file, and of Parquet within gzip or zstd, which are held in memory. CSV and JSON Lines are streamed and may
+/// be larger.
 pub const MAX_TEXT_BYTES: u64 = 512 << 20;
 
-/// Largest ratio of decompressed to compressed bytes for gzip; real tables stay below 30.
-pub const MAX_GZIP_RATIO: u64 = 100;
+/// Longest row of text (CSV, JSON Lines, capture), in bytes.
+pub const MAX_RECORD_BYTES: usize = 16 << 20;
 
-/// Below this size the gzip ratio is not checked: short repetitive files are harmless.
-pub const MIN_GZIP_CHECKED_BYTES: u64 = 1 << 20;
+/// Largest ratio of decompressed to compressed bytes for gzip and zstd; real tables stay below 30.
+pub const MAX_PACKED_RATIO: u64 = 100;
+
+/// Below this size the ratio is not checked: short repetitive files are harmless.
+pub const MIN_PACKED_CHECKED_BYTES: u64 = 1 << 20;
 
 /// Largest Parquet footer; a thousand columns in a thousand row groups stay below it.
 pub const MAX_FOOTER_BYTES: u64 = 128 << 20;

@@ -103,6 +103,54 @@ fn own(cell: Cell<'_>) -> Cell<'static> {
     }
 }
 
+/// How many values the rows of a CSV request have.
+pub(crate) fn n_values(text: &str) -> Result<usize, String> {
+    let records = split_records(text).map_err(|error| format!("request is not CSV: {error}"))?;
+    Ok(records.first().map_or(0, Vec::len))
+}
+
+/// The predictions of a response of which nothing is known: numbers and texts, alone or under `score` or `prediction`; several of them in a list or
+/// one a line; the first column of CSV. Anything else is its JSON text.
+pub(crate) fn answers(payload: Payload) -> Result<Vec<Cell<'static>>, String> {
+    match payload {
+        Payload::Json(text) => {
+            let mut found = Vec::new();
+            for value in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
+                push_answers(value.map_err(|error| format!("response is not JSON ({error})"))?, &mut found);
+            }
+            Ok(found)
+        }
+        Payload::Csv(text) => {
+            let records = split_records(&text).map_err(|error| format!("response is not CSV: {error}"))?;
+            Ok(records.into_iter().map(|mut cells| own(cells.swap_remove(0))).collect())
+        }
+    }
+}
+
+fn push_answers(value: Value, found: &mut Vec<Cell<'static>>) {
+    let text = |it: String| Cell::Text(Cow::Owned(it));
+    match value {
+        Value::Null => found.push(Cell::Missing),
+        Value::Bool(value) => found.push(Cell::Bool(value)),
+        Value::Number(number) => found.push(match (number.as_i64(), number.as_f64()) {
+            (Some(value), _) => Cell::Integer(value.into()),
+            (None, Some(value)) => Cell::Number(value),
+            (None, None) => text(number.to_string()),
+        }),
+        Value::String(value) => found.push(text(value)),
+        Value::Array(items) => items.into_iter().for_each(|it| push_answers(it, found)),
+        Value::Object(mut members) => {
+            let key = ["score", "prediction"].into_iter().find(|it| members.contains_key(*it));
+            match (key.and_then(|it| members.remove(it)), members.remove("predictions")) {
+                (Some(value @ (Value::Array(_) | Value::Object(_))), _) => found.push(text(value.to_string())),
+                (Some(value), _) => push_answers(value, found),
+                (None, Some(Value::Array(items))) => items.into_iter().for_each(|it| push_answers(it, found)),
+                (None, _) => found.push(text(Value::Object(members).to_string())),
+            }
+        }
+    }
+}
+
 /// The scores of a response: numbers, objects with `score_key`, lists of either, `{"predictions": [...]}`, or the first column of CSV.
 pub(crate) fn scores(payload: Payload, score_key: &str) -> Result<Vec<Option<f64>>, String> {
     match payload {

@@ -2,23 +2,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::csv::read_csv;
+use crate::build::ColumnBuilder;
 use crate::error::ReadError;
 use crate::frame::Frame;
-use crate::json_lines::read_json_lines;
-use crate::limits::MAX_TEXT_BYTES;
+use crate::limits::{MAX_ROWS, MAX_TEXT_BYTES};
 use crate::options::ReadOptions;
 use crate::parquet_read::read_parquet;
 use crate::range::RangeRead;
-use crate::text::{decode, unpack};
+use crate::stream::TextStream;
+use crate::text_table::TextFormat;
+use crate::unwrap::Unwrapped;
 
-/// What the first and last bytes say.
-enum Format {
-    Parquet,
-    Text,
-}
-
-/// Reads a table from Parquet, CSV or JSON Lines, the last two optionally in gzip.
+/// Reads a table from Parquet, CSV, JSON Lines or data capture, in gzip or zstd or neither. Captured rows are the columns `id`, `ts`, `prediction` and
+/// the features; see [`crate::read_capture_with`] for the reader that knows a model's features.
 ///
 /// # Errors
 /// Says where the data is wrong; see [`ReadError`].
@@ -50,51 +46,61 @@ pub(crate) fn guard<T>(reader: impl FnOnce() -> Result<T, ReadError>) -> Result<
 
 fn read_detected(source: &dyn RangeRead, length: u64, options: &ReadOptions) -> Result<Frame, ReadError> {
     match detect(source, length)? {
-        Format::Parquet => read_parquet(source, length, options),
-        Format::Text => {
-            let bytes = unpack(fetch_all(source, length)?)?;
-            if bytes.starts_with(b"PAR1") {
-                detect(&bytes, bytes.len() as u64)?;
-                return read_parquet(&bytes, bytes.len() as u64, options);
-            }
-            let text = decode(&bytes)?;
-            let content = text.trim_ascii_start();
-            if content.starts_with('{') {
-                read_json_lines(text, options)
-            } else if content.strip_prefix('[').is_some_and(|it| it.trim_ascii_start().starts_with('{')) {
-                Err(ReadError::Unsupported("a JSON array (JSON Lines is)"))
-            } else {
-                read_csv(text, options)
-            }
+        Content::Parquet => read_parquet(source, length, options),
+        Content::Packed(bytes) => read_parquet(&bytes, bytes.len() as u64, options),
+        Content::Text(format, stream) => {
+            let wanted = match &options.columns {
+                Some(columns) => columns.clone(),
+                None => format.infer(stream)?,
+            };
+            let mut builders: Vec<ColumnBuilder> =
+                wanted.iter().map(|(name, kind)| ColumnBuilder::new(name, *kind)).collect();
+            let mut n_rows = 0;
+            format.read_rows(TextStream::open(source, length)?, &wanted, &mut builders, &mut |_| {
+                n_rows += 1;
+                if MAX_ROWS < n_rows {
+                    return Err(ReadError::TooLarge { what: "rows are", limit: MAX_ROWS as u64 });
+                }
+                Ok(())
+            })?;
+            Frame::new(builders.into_iter().map(ColumnBuilder::finish).collect()).map_err(ReadError::Frame)
         }
     }
 }
 
-/// What a source holds, for streaming.
-pub(crate) enum Content {
-    /// Parquet, to be read by row groups.
-    Parquet { length: u64 },
-    /// Anything else, read.
-    Frame(Frame),
+/// What a source holds.
+pub(crate) enum Content<'a> {
+    Parquet,
+    /// Parquet that was packed as a whole, unpacked.
+    Packed(Vec<u8>),
+    /// A text of this format, at its beginning.
+    Text(TextFormat, TextStream<'a>),
 }
 
-/// Looks at a source and reads it unless it is Parquet.
-pub(crate) fn detect_content(source: &dyn RangeRead, options: &ReadOptions) -> Result<Content, ReadError> {
-    let length = source.len().map_err(ReadError::Io)?;
-    match detect(source, length)? {
-        Format::Parquet => Ok(Content::Parquet { length }),
-        Format::Text => read_detected(source, length, options).map(Content::Frame),
+/// Looks at the first and the last bytes of a source of `length` bytes.
+pub(crate) fn detect(source: &dyn RangeRead, length: u64) -> Result<Content<'_>, ReadError> {
+    if is_parquet(source, length)? {
+        return Ok(Content::Parquet);
     }
+    let bytes = Unwrapped::open(source, length)?;
+    if bytes.head().starts_with(b"PAR1") {
+        let bytes = bytes.read_all(MAX_TEXT_BYTES)?;
+        is_parquet(&bytes, bytes.len() as u64)?;
+        return Ok(Content::Packed(bytes));
+    }
+    let mut stream = TextStream::new(bytes)?;
+    Ok(Content::Text(TextFormat::detect(&mut stream)?, stream))
 }
 
-fn detect(source: &dyn RangeRead, length: u64) -> Result<Format, ReadError> {
+/// Whether the magic of Parquet is there; where it is at one end only, or encrypted, is an error.
+fn is_parquet(source: &dyn RangeRead, length: u64) -> Result<bool, ReadError> {
     // Magic, footer length, magic.
     const SHORTEST_PARQUET: u64 = 12;
     if length == 0 {
         return Err(ReadError::Empty);
     }
     if length < 4 {
-        return Ok(Format::Text);
+        return Ok(false);
     }
     let mut first = [0; 4];
     let mut last = [0; 4];
@@ -102,18 +108,9 @@ fn detect(source: &dyn RangeRead, length: u64) -> Result<Format, ReadError> {
     source.read_at(length - 4, &mut last).map_err(ReadError::Io)?;
     match (&first, &last) {
         (b"PARE", _) | (_, b"PARE") => Err(ReadError::Unsupported("encrypted Parquet")),
-        (b"PAR1", b"PAR1") if SHORTEST_PARQUET <= length => Ok(Format::Parquet),
+        (b"PAR1", b"PAR1") if SHORTEST_PARQUET <= length => Ok(true),
         (b"PAR1", b"PAR1") => Err(ReadError::damaged("Parquet without a footer")),
         (b"PAR1", _) => Err(ReadError::damaged("Parquet that ends early")),
-        (_, _) => Ok(Format::Text),
+        (_, _) => Ok(false),
     }
-}
-
-fn fetch_all(source: &dyn RangeRead, length: u64) -> Result<Vec<u8>, ReadError> {
-    if MAX_TEXT_BYTES < length {
-        return Err(ReadError::TooLarge { what: "bytes are", limit: MAX_TEXT_BYTES });
-    }
-    let mut bytes = vec![0; length as usize];
-    source.read_at(0, &mut bytes).map_err(ReadError::Io)?;
-    Ok(bytes)
 }

@@ -18,16 +18,17 @@
 //! # Ok::<(), refit_data::ReadError>(())
 //! ```
 
-use std::sync::Arc;
-
-use crate::block::{Block, BlockValues};
+use crate::block::Block;
+use crate::build::ColumnBuilder;
 use crate::error::ReadError;
-use crate::frame::{Column, Frame, Kind, Values};
+use crate::frame::Kind;
 use crate::options::ReadOptions;
 use crate::parquet_file::{ParquetFile, Wanted};
 use crate::parquet_read::scan_column;
 use crate::range::RangeRead;
-use crate::read::{Content, detect_content, guard};
+use crate::read::{Content, detect, guard};
+use crate::stream::TextStream;
+use crate::text_table::TextFormat;
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,36 +49,66 @@ pub struct Table<'a> {
 }
 
 enum TableContent<'a> {
-    Parquet { source: &'a dyn RangeRead, file: ParquetFile, wanted: Vec<Wanted> },
-    Frame(Frame),
+    Parquet { source: Source<'a>, file: ParquetFile, wanted: Vec<Wanted> },
+    Text { source: &'a dyn RangeRead, length: u64, format: TextFormat, wanted: Vec<(String, Kind)> },
+}
+
+/// The bytes of Parquet: the caller's, or unpacked ones.
+enum Source<'a> {
+    Borrowed(&'a dyn RangeRead),
+    Owned(Vec<u8>),
+}
+
+impl Source<'_> {
+    fn bytes(&self) -> &dyn RangeRead {
+        match self {
+            Source::Borrowed(source) => *source,
+            Source::Owned(bytes) => bytes,
+        }
+    }
 }
 
 impl<'a> Table<'a> {
-    /// Opens a source: Parquet, CSV, JSON Lines or data capture, told by content; the last three optionally in gzip or zstd.
+    /// Opens a source: Parquet, CSV, JSON Lines or data capture, told by content; in gzip or zstd or neither.
     ///
-    /// The columns are those that `options` names, in its order and with its kinds; or all, with the kinds that their types or values say. Of
-    /// all columns, those of a type that is not read (lists, structs, decimals) are left out and named by [`Table::ignored`].
+    /// The columns are those that `options` names, in its order and with its kinds; or all, with the kinds that their types or values say,
+    /// for which a text is read once. Of all columns, those of a type that is not read (lists, structs, decimals) are left out and named by
+    /// [`Table::ignored`].
     ///
     /// # Errors
-    /// Says where the data is wrong; see [`ReadError`].
+    /// Says where the data is wrong; see [`ReadError`]. A text whose columns are given is looked at when it is read.
     pub fn open(source: &'a dyn RangeRead, options: &ReadOptions) -> Result<Table<'a>, ReadError> {
-        guard(|| match detect_content(source, options)? {
-            Content::Parquet { length } => {
-                let file = ParquetFile::open(source, length)?;
-                let (wanted, ignored) = match &options.columns {
-                    Some(columns) => (file.wanted(columns)?, Vec::new()),
-                    None => file.readable_columns(),
-                };
-                let columns = wanted.iter().map(|it| TableColumn { name: it.name.clone(), kind: it.kind }).collect();
-                let ignored = ignored.iter().map(ReadError::to_string).collect();
-                Ok(Table { content: TableContent::Parquet { source, file, wanted }, columns, ignored })
-            }
-            Content::Frame(frame) => {
-                let columns = frame.columns().iter();
-                let columns = columns.map(|it| TableColumn { name: it.name.clone(), kind: it.values.kind() }).collect();
-                Ok(Table { content: TableContent::Frame(frame), columns, ignored: Vec::new() })
+        guard(|| {
+            let length = source.len().map_err(ReadError::Io)?;
+            match detect(source, length)? {
+                Content::Parquet => Table::parquet(Source::Borrowed(source), length, options),
+                Content::Packed(bytes) => {
+                    let length = bytes.len() as u64;
+                    Table::parquet(Source::Owned(bytes), length, options)
+                }
+                Content::Text(format, stream) => {
+                    let wanted = match &options.columns {
+                        Some(columns) => columns.clone(),
+                        None => format.infer(stream)?,
+                    };
+                    let column = |it: &(String, Kind)| TableColumn { name: it.0.clone(), kind: it.1 };
+                    let columns = wanted.iter().map(column).collect();
+                    let content = TableContent::Text { source, length, format, wanted };
+                    Ok(Table { content, columns, ignored: Vec::new() })
+                }
             }
         })
+    }
+
+    fn parquet(source: Source<'a>, length: u64, options: &ReadOptions) -> Result<Table<'a>, ReadError> {
+        let file = ParquetFile::open(source.bytes(), length)?;
+        let (wanted, ignored) = match &options.columns {
+            Some(columns) => (file.wanted(columns)?, Vec::new()),
+            None => file.readable_columns(),
+        };
+        let columns = wanted.iter().map(|it| TableColumn { name: it.name.clone(), kind: it.kind }).collect();
+        let ignored = ignored.iter().map(ReadError::to_string).collect();
+        Ok(Table { content: TableContent::Parquet { source, file, wanted }, columns, ignored })
     }
 
     /// The columns, in the order of their indices.
@@ -97,7 +128,7 @@ impl<'a> Table<'a> {
     pub fn n_parts(&self) -> usize {
         match &self.content {
             TableContent::Parquet { file, .. } => file.metadata.num_row_groups(),
-            TableContent::Frame(_) => 1,
+            TableContent::Text { .. } => 1,
         }
     }
 
@@ -106,7 +137,7 @@ impl<'a> Table<'a> {
     pub fn rows(&self) -> Option<u64> {
         match &self.content {
             TableContent::Parquet { file, .. } => Some(file.rows()),
-            TableContent::Frame(frame) => Some(frame.rows() as u64),
+            TableContent::Text { .. } => None,
         }
     }
 
@@ -116,7 +147,7 @@ impl<'a> Table<'a> {
     pub fn is_columnar(&self) -> bool {
         match &self.content {
             TableContent::Parquet { .. } => true,
-            TableContent::Frame(_) => false,
+            TableContent::Text { .. } => false,
         }
     }
 
@@ -138,48 +169,42 @@ impl<'a> Table<'a> {
             TableContent::Parquet { source, file, wanted } => {
                 for (position, column) in columns.iter().enumerate() {
                     if let Some(column) = wanted.get(*column) {
-                        scan_column(*source, file, part, column, &mut |block| sink(position, block))?;
+                        scan_column(source.bytes(), file, part, column, &mut |block| sink(position, block))?;
                     }
                 }
-                Ok(())
+                check_length(source.bytes(), file.length)
             }
-            TableContent::Frame(frame) if part == 0 => {
-                for (position, column) in columns.iter().enumerate() {
-                    if let Some(column) = frame.columns().get(*column) {
-                        scan_values(column, &mut |block| sink(position, block))?;
-                    }
-                }
-                Ok(())
+            TableContent::Text { source, length, format, wanted } if part == 0 => {
+                let wanted: Vec<(String, Kind)> = columns.iter().filter_map(|it| wanted.get(*it).cloned()).collect();
+                scan_text(TextStream::open(*source, *length)?, *format, &wanted, sink)?;
+                check_length(*source, *length)
             }
-            TableContent::Frame(_) => Ok(()),
+            TableContent::Text { .. } => Ok(()),
         })
     }
 }
 
-fn scan_values(column: &Column, sink: &mut dyn FnMut(&Block) -> Result<(), ReadError>) -> Result<(), ReadError> {
+/// Refuses a source that grew or shrank under the reader.
+fn check_length(source: &dyn RangeRead, before: u64) -> Result<(), ReadError> {
+    let after = source.len().map_err(ReadError::Io)?;
+    if after == before { Ok(()) } else { Err(ReadError::Changed { before, after }) }
+}
+
+fn scan_text(
+    stream: TextStream<'_>,
+    format: TextFormat,
+    wanted: &[(String, Kind)],
+    sink: &mut dyn FnMut(usize, &Block) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    // Large enough to amortize a call, small enough to stay in cache.
     const ROWS: usize = 8192;
-    fn split<T: Copy>(rows: &[Option<T>]) -> (Vec<bool>, Vec<T>) {
-        let values: Vec<T> = rows.iter().flatten().copied().collect();
-        let is_whole = values.len() == rows.len();
-        (if is_whole { Vec::new() } else { rows.iter().map(Option::is_some).collect() }, values)
-    }
-    match &column.values {
-        Values::Numeric(values) => values.chunks(ROWS).try_for_each(|rows| {
-            let (present, values) = split(rows);
-            sink(&Block::new(present, BlockValues::Numbers(values)))
-        }),
-        Values::Time(values) => values.chunks(ROWS).try_for_each(|rows| {
-            let (present, values) = split(rows);
-            sink(&Block::new(present, BlockValues::Times(values)))
-        }),
-        Values::Categorical(values) => {
-            let dictionary = Arc::new(values.dictionary.clone());
-            values.codes.chunks(ROWS).try_for_each(|rows| {
-                let rows: Vec<Option<u32>> =
-                    rows.iter().map(|it| ((*it as usize) < dictionary.len()).then_some(*it)).collect();
-                let (present, codes) = split(&rows);
-                sink(&Block::new(present, BlockValues::Categories { codes, dictionary: Arc::clone(&dictionary) }))
-            })
-        }
-    }
+    let mut builders: Vec<ColumnBuilder> = wanted.iter().map(|it| ColumnBuilder::new(&it.0, it.1)).collect();
+    let mut hand_out = |builders: &mut [ColumnBuilder]| {
+        let blocks = builders.iter_mut().map(ColumnBuilder::take_block).enumerate();
+        blocks.filter(|it| 0 < it.1.rows()).try_for_each(|(at, block)| sink(at, &block))
+    };
+    format.read_rows(stream, wanted, &mut builders, &mut |builders| {
+        if builders.first().is_some_and(|it| ROWS <= it.len()) { hand_out(builders) } else { Ok(()) }
+    })?;
+    hand_out(&mut builders)
 }

@@ -1,8 +1,8 @@
 //! Data capture and ground truth, with the quirks that real files have.
 
 use refit_data::{
-    Answers, CaptureLine, CaptureOptions, Frame, Kind, Label, feature_object, read_capture, read_capture_with,
-    read_ground_truth, write_capture_line, write_ground_truth_line,
+    Answers, CaptureLine, CaptureOptions, Frame, Kind, Label, ReadOptions, feature_object, read_capture,
+    read_capture_with, read_ground_truth, write_capture_line, write_ground_truth_line,
 };
 
 use crate::{categorical, numeric, time};
@@ -155,4 +155,40 @@ fn labels_are_numbers_or_texts() {
         let text = write_ground_truth_line("f1", &Label::Number(1.0)).replace("\"1\"", &format!("\"{data}\""));
         assert_eq!(read_ground_truth(text.as_bytes()).expect_err("refused").to_string(), expected);
     }
+}
+
+#[test]
+fn captured_rows_are_a_table_without_a_policy() {
+    let json = line(&body("{\"carrier\":\"UA\",\"distance\":1400}", "JSON"), &body("{\"score\":0.5}", "JSON"));
+    let base64 = line(&body("eyJkaXN0YW5jZSI6MTQwMCwiY2FycmllciI6IlVBIn0=", "BASE64"), &body("0.5", "CSV"));
+    let text = format!("{json}{base64}");
+    let columns = || {
+        vec![
+            categorical("id", &[Some("e"), Some("e")]),
+            time("ts", &[Some(TIME), Some(TIME)]),
+            numeric("prediction", &[Some(0.5), Some(0.5)]),
+            categorical("carrier", &[Some("UA"), Some("UA")]),
+            numeric("distance", &[Some(1400.0), Some(1400.0)]),
+        ]
+    };
+    let found = refit_data::read(&text.as_bytes(), &ReadOptions::all()).expect("readable");
+    let by_name = |name: &str| found.find_column(name).cloned().expect(name);
+    assert_eq!(columns().iter().map(|it| by_name(&it.name)).collect::<Vec<_>>(), columns());
+    // Named columns give CSV requests their names.
+    let csv = line(&body("UA,1400\nB6,\n", "CSV"), &body("a\nb\n", "CSV"));
+    let wanted = [("carrier", Kind::Categorical), ("distance", Kind::Numeric), ("prediction", Kind::Categorical)];
+    let found = refit_data::read(&csv.as_bytes(), &ReadOptions::columns(&wanted)).expect("readable");
+    let expected = vec![
+        categorical("carrier", &[Some("UA"), Some("B6")]),
+        numeric("distance", &[Some(1400.0), None]),
+        categorical("prediction", &[Some("a"), Some("b")]),
+    ];
+    assert_eq!(found, Frame::new(expected).expect("a frame"));
+    let found = refit_data::read(&csv.as_bytes(), &ReadOptions::all()).expect("readable");
+    assert_eq!(found.find_column("_c1").expect("a column").values, numeric("", &[Some(1400.0), None]).values);
+    let error = refit_data::read(&csv.as_bytes(), &ReadOptions::columns(&wanted[1..])).expect_err("refused");
+    assert_eq!(error.to_string(), "line 1: request has 2 values for 1 features");
+    // JSON Lines that only mention the key are JSON Lines.
+    let lines = "{\"a\":\"captureData\",\"b\":1}\n";
+    assert_eq!(refit_data::read(&lines.as_bytes(), &ReadOptions::all()).expect("readable").columns().len(), 2);
 }

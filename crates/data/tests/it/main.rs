@@ -5,6 +5,8 @@ mod csv;
 mod damaged;
 mod flights;
 mod json_lines;
+mod others;
+mod packed;
 mod parquet;
 mod table;
 
