@@ -22,6 +22,7 @@ mod capture_write;
 mod codec;
 mod csv;
 mod csv_write;
+pub mod drift;
 mod error;
 mod frame;
 mod ground_truth;

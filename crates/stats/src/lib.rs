@@ -10,6 +10,7 @@
 //! - [`compare`] tests one model against another on the same rows, and rates against rates.
 //! - [`sequential`] watches a stream of errors for a change, and keeps tests and intervals valid at every look.
 //! - [`multiple`] corrects p-values when many features are tested at once.
+//! - [`scores`] gives every distance of a feature at once.
 //! - [`verdict`] says what a distance means, given what chance alone produces.
 //!
 //! The crate is pure: no input or output, no clock, no environment, and no randomness except a generator argument.
@@ -24,11 +25,14 @@ pub mod multiple;
 pub mod quality;
 pub mod resample;
 pub mod returns;
+pub mod scores;
 pub mod sequential;
 pub mod verdict;
 
 mod binomial;
+mod key;
 mod laws;
+mod sort;
 mod sum;
 
 pub use rand_core::Rng;

@@ -86,6 +86,19 @@ impl Bins {
         self.edges.len() + 1
     }
 
+    /// Counts the values of a sample into the bins, by bisection.
+    pub fn counts_of(&self, sample: &Sample) -> Vec<u64> {
+        let values = sample.values();
+        let mut below = 0;
+        let ends = self.edges.iter().map(|edge| values.partition_point(|it| it <= edge)).chain([values.len()]);
+        ends.map(|end| (end - std::mem::replace(&mut below, end)) as u64).collect()
+    }
+
+    /// Returns the edges, given away.
+    pub fn into_edges(self) -> Vec<f64> {
+        self.edges
+    }
+
     /// Counts finite values into the bins. Values that are not finite are left out.
     pub fn counts(&self, values: &[f64]) -> Vec<u64> {
         let mut counts = vec![0; self.n_bins()];

@@ -16,6 +16,7 @@ mod homogeneity;
 mod kolmogorov;
 mod ks;
 mod linf;
+mod merge;
 mod null;
 mod sample;
 
@@ -26,5 +27,6 @@ pub(crate) use homogeneity::chi_square_tail;
 pub use homogeneity::{Homogeneity, TwoByTwo, homogeneity, two_by_two};
 pub use ks::{EXACT_UP_TO, ks_p_asymptotic, ks_p_exact, ks_p_kolmogorov_limit, ks_statistic, wasserstein1};
 pub use linf::{LINF_ROBUST_C, linf_robust};
+pub use merge::ks_and_wasserstein1;
 pub use null::{psi_null, psi_null_quantile};
 pub use sample::{NumericColumn, Sample};

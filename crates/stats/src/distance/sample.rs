@@ -1,5 +1,6 @@
 //! The finite values of a column, sorted, with their summary.
 
+use crate::sort::sort_finite;
 use crate::sum::pairwise_by;
 
 /// Values beyond this would overflow when squared, so moments are taken of scaled values.
@@ -86,13 +87,18 @@ pub struct Sample {
 
 impl Sample {
     /// Takes the values; `None` if there are none or one is not finite.
-    pub fn from_finite(mut values: Vec<f64>) -> Option<Self> {
+    pub fn from_finite(values: Vec<f64>) -> Option<Self> {
+        Self::from_finite_with(values, &mut Vec::new())
+    }
+
+    /// Does the same with working memory that was used before; it grows to one word a value.
+    pub fn from_finite_with(mut values: Vec<f64>, spare: &mut Vec<u64>) -> Option<Self> {
         if values.is_empty() || values.iter().any(|it| !it.is_finite()) {
             return None;
         }
         // Moments first: their last bits depend on the order of the rows, and numpy's order is the given one.
         let (mean, std) = moments(&values);
-        values.sort_by(f64::total_cmp);
+        sort_finite(&mut values, spare);
         let std = if values[0] == values[values.len() - 1] { 0.0 } else { std };
         Some(Self { sorted: values, mean, std })
     }
@@ -100,6 +106,11 @@ impl Sample {
     /// Returns the values, rising.
     pub fn values(&self) -> &[f64] {
         &self.sorted
+    }
+
+    /// Returns the values, given away.
+    pub fn into_values(self) -> Vec<f64> {
+        self.sorted
     }
 
     /// Returns the number of values, which is at least one.

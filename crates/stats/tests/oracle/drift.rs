@@ -4,6 +4,7 @@ use refit_stats::distance::{
     Bins, CategoryCounts, CategoryTable, CountPair, NumericColumn, Sample, homogeneity, ks_p_asymptotic, ks_p_exact,
     ks_p_kolmogorov_limit, ks_statistic, two_by_two, wasserstein1,
 };
+use refit_stats::scores::{BinnedScores, numeric_scores};
 use serde_json::Value;
 
 use crate::{Differences, counts, fields, number, numbers, texts};
@@ -17,6 +18,7 @@ fn check_numeric(found: &mut Differences, case: &Value, reference: &NumericColum
     let name = case["name"].as_str().unwrap();
     let both = reference.sample().zip(current.sample());
     let of = |get: fn(&Sample, &Sample) -> f64| both.as_ref().map(|(r, c)| get(r, c));
+    let scores = both.as_ref().map(|(r, c)| numeric_scores(r, c));
     let sizes = (reference.finite.len(), current.finite.len());
     let ks = of(ks_statistic);
     let p_of = |law: fn(f64, usize, usize) -> Option<f64>| ks.and_then(|d| law(d, sizes.0, sizes.1));
@@ -26,20 +28,30 @@ fn check_numeric(found: &mut Differences, case: &Value, reference: &NumericColum
         let at = format!("{name}.{field}");
         let (side, column) = if field.starts_with("ref_") { ("ref_", reference) } else { ("cur_", current) };
         match field.as_str() {
-            "ks" => found.within(&at, ks, expected, |_| 1e-12),
+            "ks" => {
+                found.within(&at, ks, expected, |_| 1e-12);
+                found.within(&at, scores.as_ref().map(|it| it.ks.value), expected, |_| 1e-12);
+            }
             "ks_p_asymp" => found.p_value(&at, p_of(ks_p_asymptotic), expected),
             "ks_p_kolmogorov_limit" => found.p_value(&at, p_of(ks_p_kolmogorov_limit), expected),
             "ks_p_exact" => found.p_value(&at, p_of(ks_p_exact), expected),
-            "wasserstein1" => found.within(&at, of(wasserstein1), expected, |_| 1e-9 * span),
+            "wasserstein1" => {
+                found.within(&at, of(wasserstein1), expected, |_| 1e-9 * span);
+                found.within(&at, scores.as_ref().map(|it| it.wasserstein1.value), expected, |_| 1e-9 * span);
+            }
             "wasserstein1_over_ref_std" => {
                 let ratio = both.as_ref().filter(|(r, _)| 0.0 < r.std()).map(|(r, c)| wasserstein1(r, c) / r.std());
                 found.close(&at, ratio, expected);
             }
             "defined" => found.same(&at, both.is_some(), expected.as_bool().unwrap()),
-            "q10" => check_bins(found, &at, both.as_ref().map(|(r, c)| (Bins::deciles(r), r, c)), expected),
+            "q10" => {
+                check_bins(found, &at, both.as_ref().map(|(r, c)| (Bins::deciles(r), r, c)), expected);
+                check_counts(found, &at, scores.as_ref().map(|it| &it.q10), expected);
+            }
             "w20" => {
                 let bins = both.as_ref().and_then(|(r, c)| Some((Bins::equal_width(r)?, r, c)));
                 check_bins(found, &at, bins, expected);
+                check_counts(found, &at, scores.as_ref().and_then(|it| it.w20.as_ref()), expected);
             }
             _ => match field.strip_prefix(side) {
                 Some("rows") => found.same(&at, Some(column.n_rows()), expected.as_u64()),
@@ -72,6 +84,13 @@ fn check_bins(found: &mut Differences, at: &str, fitted: Option<(Bins, &Sample, 
             _ => found.distance(&at, field, Some(&pair), expected),
         }
     }
+}
+
+/// The counts by bisection are those by value.
+fn check_counts(found: &mut Differences, at: &str, scores: Option<&BinnedScores>, expected: &Value) {
+    let both = scores.map(|it| (it.reference.clone(), it.current.clone()));
+    let expected = expected.as_object().map(|it| (counts(&it["ref_counts"]), counts(&it["cur_counts"])));
+    found.same(&format!("{at} by bisection"), both, expected);
 }
 
 fn check_summary(found: &mut Differences, at: &str, sample: Option<&Sample>, expected: &Value) {
