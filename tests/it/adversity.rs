@@ -47,7 +47,7 @@ fn audit(world: &MemoryWorld) -> Vec<AuditEntry> {
 fn damage(world: &MemoryWorld, key: &Key) {
     let found = item(world, key);
     let expect = Expect::Generation(found.generation);
-    let writes = [Write::Put { key: found.key, expect, body: "{\"broken".to_owned(), due: found.due }];
+    let writes = [Write::Put { key: found.key, expect, body: "{\"broken".into(), due: found.due }];
     poll(world.table.transact(&Token(format!("damage {}", key.partition)), &writes)).unwrap_done().expect("written");
 }
 

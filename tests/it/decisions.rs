@@ -73,9 +73,9 @@ fn change(world: &MemoryWorld, decision: &DecisionRecord, from: &str, to: &str) 
     let key = Key::new(&model_partition(&model()), &DecisionRecord::sort(seq));
     let item = poll(world.table.get(&key)).unwrap_done().expect("a read").expect("the record");
     let body = item.body.replacen(from, to, 1);
-    assert_ne!(body, item.body, "there is no {from}");
+    assert_ne!(body, item.body.as_str(), "there is no {from}");
     let expect = Expect::Generation(item.generation);
-    let writes = [Write::Put { key, expect, body, due: None }];
+    let writes = [Write::Put { key, expect, body: body.into(), due: None }];
     poll(world.table.transact(&transaction_token(&writes), &writes)).unwrap_done().expect("a write");
 }
 

@@ -273,7 +273,7 @@ fn corrupt(world: &MemoryWorld) {
     );
     for (index, item) in items.into_iter().enumerate() {
         let expect = Expect::Generation(item.generation);
-        let writes = [Write::Put { key: item.key, expect, body: "{\"broken".to_owned(), due: item.due }];
+        let writes = [Write::Put { key: item.key, expect, body: "{\"broken".into(), due: item.due }];
         poll(world.table.transact(&Token(format!("corrupt-{index}")), &writes))
             .unwrap_done()
             .expect("it is as it was read");
@@ -677,7 +677,7 @@ fn u1_every_change_of_state_has_one_entry_of_its_own() {
     let recorder = Recorder::watch(&mut world);
     let key = head_key(&model());
     let item = poll(world.table.get(&key)).unwrap_done().expect("memory does not fail").expect("a head");
-    let body = item.body.replace("\"champion\":1", "\"champion\":2");
+    let body = item.body.replace("\"champion\":1", "\"champion\":2").into();
     let writes = [Write::Put { key, expect: Expect::Generation(item.generation), body, due: None }];
     poll(world.ports().table.transact(&Token("t".to_owned()), &writes)).unwrap_done().expect("it is as it was read");
     let violation =
@@ -696,9 +696,9 @@ fn u2_a_changed_entry_is_found() {
     for (index, entry) in entries.iter().enumerate() {
         world.table.restore(&snapshot);
         let body = entry.body.replacen("\"cause\":\"", "\"cause\":\"forged ", 1);
-        assert_ne!(body, entry.body);
-        let writes =
-            [Write::Put { key: entry.key.clone(), expect: Expect::Generation(entry.generation), body, due: None }];
+        assert_ne!(body, entry.body.as_str());
+        let expect = Expect::Generation(entry.generation);
+        let writes = [Write::Put { key: entry.key.clone(), expect, body: body.into(), due: None }];
         poll(world.table.transact(&Token(format!("t{index}")), &writes)).unwrap_done().expect("it is as it was read");
         let report = poll(queries::verify_audit(&world.table, &model())).unwrap_done().expect("it can be read");
         assert!(!report.verified, "entry {}", index + 1);

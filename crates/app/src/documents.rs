@@ -1,12 +1,14 @@
 //! Where everything is stored (DESIGN section 4), and how items become documents.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use refit_core::{Digest, ModelId, ObjectUri, RunId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::AppError;
-use crate::ports::{DUE_SHARDS, Item, Key};
+use crate::ports::{Body, DUE_SHARDS, Item, Key};
 
 /// The partition of what concerns all models.
 pub const FLEET: &str = "FLEET";
@@ -176,16 +178,29 @@ pub fn state_uri(bucket: &str, parts: &[&str]) -> ObjectUri {
     format!("s3://{bucket}/{}", parts.join("/")).parse().expect("invariant: names and digests make a valid address")
 }
 
+/// A document that is read from an item.
+pub trait Document: DeserializeOwned + Clone + Send + Sync + 'static {}
+
+impl<T: DeserializeOwned + Clone + Send + Sync + 'static> Document for T {}
+
 /// Reads an item's document.
 ///
 /// # Errors
 /// [`AppError::Corrupt`].
-pub fn parse<T: DeserializeOwned>(item: &Item) -> Result<T, AppError> {
-    serde_json::from_str(&item.body).map_err(|error| AppError::Corrupt { key: item.key.clone(), source: error.into() })
+pub fn parse<T: Document>(item: &Item) -> Result<T, AppError> {
+    parse_shared(item).map(Arc::unwrap_or_clone)
+}
+
+/// Reads an item's document, which others may hold, too.
+///
+/// # Errors
+/// [`AppError::Corrupt`].
+pub fn parse_shared<T: Document>(item: &Item) -> Result<Arc<T>, AppError> {
+    item.body.read().map_err(|error| AppError::Corrupt { key: item.key.clone(), source: error.into() })
 }
 
 /// Writes a document.
 #[must_use]
-pub fn to_body<T: Serialize>(document: &T) -> String {
-    serde_json::to_string(document).expect("invariant: own documents serialize")
+pub fn to_body<T: Serialize>(document: &T) -> Body {
+    serde_json::to_string(document).expect("invariant: own documents serialize").into()
 }

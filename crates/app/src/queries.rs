@@ -9,16 +9,15 @@ use refit_core::run::Run;
 use refit_core::trigger::Judgment;
 use refit_core::{Digest, ModelId, RunId};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::documents::{approval_key, audit_partition, head_key, model_partition, parse};
+use crate::documents::{Document, approval_key, audit_partition, head_key, model_partition, parse};
 use crate::error::{AppError, chain};
 use crate::ports::{Item, Key, Order, Query, Table};
 
 /// Items of one page; the pages are joined.
 const PAGE: usize = 500;
 
-async fn list<T: DeserializeOwned>(table: &dyn Table, partition: &str, prefix: &str) -> Result<Vec<T>, AppError> {
+async fn list<T: Document>(table: &dyn Table, partition: &str, prefix: &str) -> Result<Vec<T>, AppError> {
     list_items(table, partition, prefix).await?.iter().map(parse).collect()
 }
 

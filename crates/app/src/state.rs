@@ -11,12 +11,11 @@ use refit_core::package::Package;
 use refit_core::plan::{Queue, Record, Slots};
 use refit_core::snapshot::StoredSnapshot;
 use refit_core::{Digest, ModelId, RunId};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::documents::{
-    approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse, queue_key,
-    request_key, run_key, slots_key, to_body, watched_key,
+    Document, approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse,
+    queue_key, request_key, run_key, slots_key, to_body, watched_key,
 };
 use crate::error::AppError;
 use crate::ports::{Due, Expect, Generation, Item, Key, Table, TableError, Token, Write};
@@ -50,7 +49,7 @@ impl Reader<'_> {
         Ok(item)
     }
 
-    async fn document<T: DeserializeOwned>(&mut self, key: &Key) -> Result<Option<T>, AppError> {
+    async fn document<T: Document>(&mut self, key: &Key) -> Result<Option<T>, AppError> {
         self.item(key).await?.as_ref().map(parse).transpose()
     }
 }

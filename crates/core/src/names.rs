@@ -1,8 +1,11 @@
 //! Names, digests and addresses: parsed once at the edge, correct by construction inside.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -40,6 +43,21 @@ fn shown(text: &str) -> String {
     out
 }
 
+/// Parses a text where it stands, without a copy of it.
+struct ByParsing<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = NameError>> Visitor<'_> for ByParsing<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 macro_rules! text_newtype {
     ($type:ident) => {
         impl fmt::Display for $type {
@@ -59,7 +77,7 @@ macro_rules! text_newtype {
         }
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                deserializer.deserialize_str(ByParsing(PhantomData))
             }
         }
     };
@@ -67,14 +85,14 @@ macro_rules! text_newtype {
 
 /// The id of a monitored model: `[A-Za-z0-9][A-Za-z0-9-]{0,62}`, safe in every AWS name, path and log.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ModelId(String);
+pub struct ModelId(Arc<str>);
 text_newtype!(ModelId);
 
 impl FromStr for ModelId {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if is_name(text) { Ok(ModelId(text.to_owned())) } else { Err(NameError::Name(shown(text))) }
+        if is_name(text) { Ok(ModelId(text.into())) } else { Err(NameError::Name(shown(text))) }
     }
 }
 
@@ -89,21 +107,21 @@ pub fn is_name(text: &str) -> bool {
 /// The id of a retraining run, `<model>-r<number>`: numbered by the model's HEAD, so that it is unique without
 /// randomness and doubles as the execution's display name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunId(String);
+pub struct RunId(Arc<str>);
 text_newtype!(RunId);
 
 impl RunId {
     /// The id of the `number`-th run of `model`, counted from 1.
     #[must_use]
     pub fn new(model: &ModelId, number: u64) -> RunId {
-        RunId(format!("{model}-r{number:04}"))
+        RunId(format!("{model}-r{number:04}").into())
     }
 
     /// The model this run belongs to.
     #[must_use]
     pub fn model(&self) -> ModelId {
         let (model, _) = self.0.rsplit_once("-r").expect("invariant: a run id contains `-r`");
-        ModelId(model.to_owned())
+        ModelId(model.into())
     }
 }
 
@@ -114,13 +132,13 @@ impl FromStr for RunId {
         let valid = text.rsplit_once("-r").is_some_and(|(model, number)| {
             is_name(model) && 4 <= number.len() && number.len() <= 12 && number.bytes().all(|it| it.is_ascii_digit())
         });
-        if valid { Ok(RunId(text.to_owned())) } else { Err(NameError::RunId(shown(text))) }
+        if valid { Ok(RunId(text.into())) } else { Err(NameError::RunId(shown(text))) }
     }
 }
 
 /// A SHA-256 digest, written `sha256:<64 hexadecimal digits>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(String);
+pub struct Digest(Arc<str>);
 text_newtype!(Digest);
 
 impl Digest {
@@ -179,12 +197,13 @@ impl Digest {
     }
 
     fn finish(hasher: Sha256) -> Digest {
-        use fmt::Write as _;
-        let mut text = String::from("sha256:");
+        const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        let mut text = String::with_capacity("sha256:".len() + 64);
+        text.push_str("sha256:");
         for byte in hasher.finalize() {
-            write!(text, "{byte:02x}").expect("invariant: writing to a string succeeds");
+            text.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
-        Digest(text)
+        Digest(text.into())
     }
 }
 
@@ -195,7 +214,7 @@ impl FromStr for Digest {
         let valid = text.strip_prefix("sha256:").is_some_and(|hex| {
             hex.len() == 64 && hex.bytes().all(|it| it.is_ascii_digit() || (b'a'..=b'f').contains(&it))
         });
-        if valid { Ok(Digest(text.to_owned())) } else { Err(NameError::Digest(shown(text))) }
+        if valid { Ok(Digest(text.into())) } else { Err(NameError::Digest(shown(text))) }
     }
 }
 

@@ -130,7 +130,7 @@ fn floor(table: &dyn Table) -> Duration {
     let mut times = Vec::new();
     for index in 0..FLOOR_WRITES {
         let key = Key::new("FLOOR", &format!("{index:06}"));
-        let writes = [Write::Put { key, expect: Expect::Absent, body: "{\"schema\":1}".to_owned(), due: None }];
+        let writes = [Write::Put { key, expect: Expect::Absent, body: "{\"schema\":1}".into(), due: None }];
         let token = Token(format!("floor-{index}"));
         let begun = Instant::now();
         poll(async { table.transact(&token, &writes).await }).unwrap_done().expect("nothing fails");

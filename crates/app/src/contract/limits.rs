@@ -56,7 +56,7 @@ async fn bounds_keys(scene: TableScene<'_>) -> Check {
         Key { partition: partition(MAX_PARTITION_BYTES), sort: sort(1) },
     ];
     for key in good {
-        let write = Write::Put { key: key.clone(), expect: Expect::Absent, body: "x".to_owned(), due: None };
+        let write = Write::Put { key: key.clone(), expect: Expect::Absent, body: "x".into(), due: None };
         scene.commit("writing a key of the longest kind", &[write]).await?;
         let found = succeeds("reading a key of the longest kind", scene.table().get(&key).await)?;
         super::equal("the key", &found.map(|item| item.key), &Some(key))?;
@@ -70,7 +70,7 @@ async fn bounds_keys(scene: TableScene<'_>) -> Check {
     for key in bad {
         let what = format!("a key of {} and {} bytes", key.partition.len(), key.sort.len());
         invalid(&what, scene.table().get(&key).await)?;
-        let put = Write::Put { key: key.clone(), expect: Expect::Absent, body: "x".to_owned(), due: None };
+        let put = Write::Put { key: key.clone(), expect: Expect::Absent, body: "x".into(), due: None };
         invalid(&what, scene.transact(&[put]).await)?;
         invalid(&what, scene.transact(&[Write::Check { key, expect: Expect::Absent }]).await)?;
     }

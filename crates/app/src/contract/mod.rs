@@ -192,7 +192,7 @@ impl TableScene<'_> {
     }
 
     fn put(&self, sort: &str, expect: Expect, body: &str, due: Option<Due>) -> Write {
-        Write::Put { key: self.key(sort), expect, body: body.to_owned(), due }
+        Write::Put { key: self.key(sort), expect, body: body.into(), due }
     }
 
     fn delete(&self, sort: &str, generation: u64) -> Write {

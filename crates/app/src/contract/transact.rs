@@ -24,7 +24,7 @@ async fn creates_once(scene: TableScene<'_>) -> Check {
     // The same sort name in another partition, and the partition's name as a sort name, are other items.
     let mut elsewhere = scene.key("a");
     elsewhere.partition.push('#');
-    let write = Write::Put { key: elsewhere, expect: Expect::Absent, body: "three".to_owned(), due: None };
+    let write = Write::Put { key: elsewhere, expect: Expect::Absent, body: "three".into(), due: None };
     scene.commit("creating it in another partition", &[write]).await?;
     scene.holds("a", Some((1, "one"))).await
 }

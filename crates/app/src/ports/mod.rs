@@ -3,6 +3,7 @@
 //! Every method says in its `# IAM` section which actions its cloud adapter needs; [`iam`] lists them for the check of
 //! the template. Errors tell apart what callers branch on, see [`Failure`].
 
+pub mod body;
 pub mod clock;
 pub mod endpoints;
 pub mod iam;
@@ -13,6 +14,7 @@ pub mod pipelines;
 pub mod publisher;
 pub mod table;
 
+pub use body::Body;
 pub use clock::Clock;
 pub use endpoints::{EndpointError, EndpointState, EndpointStatus, Endpoints, Variant};
 pub use objects::{Object, ObjectError, ObjectInfo, ObjectPage, Objects};

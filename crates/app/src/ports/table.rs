@@ -7,7 +7,7 @@ use std::fmt;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{BoxError, Failure};
+use super::{Body, BoxError, Failure};
 
 /// Most actions in one transaction.
 pub const MAX_WRITES: usize = 100;
@@ -70,7 +70,7 @@ pub struct Item {
     /// How often it was written.
     pub generation: Generation,
     /// A JSON document.
-    pub body: String,
+    pub body: Body,
     /// Its place in the due index, if any.
     pub due: Option<Due>,
 }
@@ -94,7 +94,7 @@ pub enum Write {
         /// What must be true of it now.
         expect: Expect,
         /// The new document.
-        body: String,
+        body: Body,
         /// The new place in the due index.
         due: Option<Due>,
     },

@@ -26,14 +26,17 @@ pub use translate::{alert_of, event_of};
 /// Most entries published before the cursor moves: an EventBridge call takes ten.
 const BATCH: usize = 10;
 
+/// How far a model's log was published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Cursor {
-    schema: u16,
-    published: u64,
+pub struct Cursor {
+    /// Document version.
+    pub schema: u16,
+    /// The number of the last entry that was published.
+    pub published: u64,
     /// How far people were told, where that is further: while the bus is down they are not told again at each attempt.
     #[serde(default)]
-    told: u64,
+    pub told: u64,
 }
 
 /// What was published.

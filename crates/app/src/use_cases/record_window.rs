@@ -25,7 +25,7 @@ use crate::measure::extracts::{
 };
 use crate::measure::{MAX_FILE_BYTES, answers, feature_columns};
 use crate::ports::{
-    Alert, AlertKind, Expect, Failure, Generation, Key, ObjectError, Order, PublishError, Query, Table, Write,
+    Alert, AlertKind, Body, Expect, Failure, Generation, Key, ObjectError, Order, PublishError, Query, Table, Write,
 };
 use crate::state::transaction_token;
 
@@ -452,7 +452,7 @@ impl File<'_> {
     }
 }
 
-fn put(key: Key, generation: Option<Generation>, body: String) -> Write {
+fn put(key: Key, generation: Option<Generation>, body: Body) -> Write {
     Write::Put { key, expect: generation.map_or(Expect::Absent, Expect::Generation), body, due: None }
 }
 

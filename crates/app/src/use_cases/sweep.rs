@@ -80,7 +80,7 @@ async fn try_wake(context: &Context, model: &ModelId, swept: &mut Swept) -> Resu
     if error.class() == ErrorClass::Bug { park(context, model, &error).await } else { Ok(()) }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Pass {
     schema: u16,
     at: Timestamp,

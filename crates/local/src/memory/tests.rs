@@ -116,7 +116,7 @@ fn a_lost_answer_leaves_its_effect_and_a_conflict_is_a_true_one() {
         let writes = [refit_app::ports::Write::Put {
             key: key.clone(),
             expect: refit_app::ports::Expect::Absent,
-            body: "{}".to_owned(),
+            body: "{}".into(),
             due: None,
         }];
         let token = refit_app::ports::Token("token".to_owned());

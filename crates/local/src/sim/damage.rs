@@ -128,7 +128,7 @@ fn other_value(before: &Value, rng: &mut Rng) -> Value {
 
 fn replace(world: &MemoryWorld, item: &Item, document: &Value) {
     let expect = Expect::Generation(item.generation);
-    let body = document.to_string();
+    let body = document.to_string().into();
     write(world, Write::Put { key: item.key.clone(), expect, body, due: item.due });
 }
 

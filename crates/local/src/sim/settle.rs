@@ -1,13 +1,14 @@
 //! Phase 2 of a schedule: faults have stopped, and everything comes to rest within bounds.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
-use refit_app::documents::{cursor_key, slots_key};
-use refit_app::ports::{Clock, Key, Table, Variant};
-use refit_app::use_cases::publish_events::alert_of;
+use refit_app::documents::{Document, cursor_key, slots_key};
+use refit_app::ports::{Clock, Item, Key, Table, Variant};
+use refit_app::use_cases::publish_events::{Cursor, alert_of};
 use refit_core::ModelId;
 use refit_core::plan::Slots;
 use refit_core::run::RunStatus;
-use serde::de::DeserializeOwned;
 
 use super::checks::{Checked, Violation, ensure};
 use super::dice::SkewedClock;
@@ -136,8 +137,7 @@ impl Simulation {
             if model.head.active_rollback.is_some() {
                 rest.rollbacks.push(id.to_string());
             }
-            let cursor: Option<serde_json::Value> = self.stored(&cursor_key(&id))?;
-            let published = cursor.and_then(|it| it["published"].as_u64()).unwrap_or_default();
+            let published = self.stored::<Cursor>(&cursor_key(&id))?.map_or(0, |it| it.published);
             if published < model.head.audit_seq {
                 rest.logs.push(format!("{id}: {published} of {}", model.head.audit_seq));
             }
@@ -147,8 +147,8 @@ impl Simulation {
                 rest.runs.push(format!("{} is {}", run.id, run.status));
             }
         }
-        let slots: Option<Slots> = self.stored(&slots_key())?;
-        for run in slots.unwrap_or_default().holders.keys() {
+        let slots = self.stored::<Slots>(&slots_key())?;
+        for run in slots.iter().flat_map(|it| it.holders.keys()) {
             let model = self.checker.folded(&run.model());
             let arn = model.and_then(|it| it.runs.get(run)).and_then(|it| it.execution.clone());
             let is_under_way = arn.and_then(|it| self.world.pipelines.status(&it)).is_some_and(|it| !it.is_terminal());
@@ -159,12 +159,11 @@ impl Simulation {
         Ok(rest)
     }
 
-    fn stored<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Violation> {
+    fn stored<T: Document>(&self, key: &Key) -> Result<Option<Arc<T>>, Violation> {
         let item = poll(self.world.table.get(key)).unwrap_done();
         let item = item.map_err(|error| Violation::new("I4", error.to_string()))?;
-        let parse =
-            |body: &str| serde_json::from_str(body).map_err(|error| Violation::new("I4", format!("{key}: {error}")));
-        item.map(|it| parse(&it.body)).transpose()
+        let read = |it: Item| it.body.read().map_err(|error| Violation::new("I4", format!("{key}: {error}")));
+        item.map(read).transpose()
     }
 
     /// Time passes, the schedule sweeps, and the bus comes to rest.
@@ -234,8 +233,7 @@ impl Simulation {
         }
         let models: Vec<ModelId> = self.model_ids();
         for id in &models {
-            let cursor: Option<serde_json::Value> = self.stored(&cursor_key(id))?;
-            let published = cursor.and_then(|it| it["published"].as_u64()).unwrap_or_default();
+            let published = self.stored::<Cursor>(&cursor_key(id))?.map_or(0, |it| it.published);
             for entry in self.checker.entries_of(id).iter().filter(|it| it.event.seq <= published) {
                 let is_parked = told.contains_key(format!("{id}-parked-{}", entry.event.seq).as_str());
                 if let Some(alert) = alert_of(&entry.event).filter(|_| !is_parked) {

@@ -164,7 +164,7 @@ impl Transaction<'_> {
                 let (shard, at) = (due.map(|due| due.shard), due.map(|due| nanoseconds(due.at)));
                 let sql = "INSERT INTO items VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET \
                     generation = excluded.generation, body = excluded.body, due_shard = excluded.due_shard, due_at = excluded.due_at";
-                self.execute(sql, (partition, sort, next, body, shard, at))?;
+                self.execute(sql, (partition, sort, next, body.as_str(), shard, at))?;
             }
             Write::Delete { .. } => {
                 self.execute("DELETE FROM items WHERE partition = ?1 AND sort = ?2", (partition, sort))?;
@@ -274,7 +274,7 @@ fn item_of(row: &Row<'_>) -> Result<Item, TableError> {
         Ok((row.get::<_, i64>(2)?.cast_unsigned(), row.get(3)?, due))
     };
     match parse() {
-        Ok((generation, body, due)) => Ok(Item { key, generation: Generation(generation), body, due }),
+        Ok((generation, body, due)) => Ok(Item { key, generation: Generation(generation), body: body.into(), due }),
         Err(source) => Err(TableError::Corrupt { key, source: Box::new(source) }),
     }
 }

@@ -25,7 +25,7 @@ fn an_event_that_cannot_be_handled_is_put_away_only_after_people_were_told() {
     let folder = TempDir::new().expect("a folder");
     let world = open(&folder);
     let model: ModelId = "m".parse().expect("a name");
-    let broken = Write::Put { key: head_key(&model), expect: Expect::Absent, body: "{".to_owned(), due: None };
+    let broken = Write::Put { key: head_key(&model), expect: Expect::Absent, body: "{".into(), due: None };
     world.block_on(world.table.transact(&Token("t".to_owned()), &[broken])).expect("written");
     let wake_up = json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "model": "m", "function": "check-triggers" } });
     world.database.enqueue(world.now(), Function::CheckTriggers.name(), &wake_up.to_string()).expect("queued");
@@ -46,12 +46,8 @@ fn an_event_that_cannot_be_handled_is_put_away_only_after_people_were_told() {
 fn a_damaged_entry_of_the_log_stops_nobody() {
     let folder = TempDir::new().expect("a folder");
     let world = open(&folder);
-    let broken = Write::Put {
-        key: Key::new("AUDIT#m", "000000000001"),
-        expect: Expect::Absent,
-        body: "{".to_owned(),
-        due: None,
-    };
+    let broken =
+        Write::Put { key: Key::new("AUDIT#m", "000000000001"), expect: Expect::Absent, body: "{".into(), due: None };
     world.block_on(world.table.transact(&Token("t".to_owned()), &[broken])).expect("written");
     let mut troubles = 0;
     world.settle(&mut |moment| troubles += u32::from(matches!(moment, Moment::Trouble { .. }))).expect("it goes on");

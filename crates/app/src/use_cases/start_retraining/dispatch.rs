@@ -10,11 +10,10 @@ use refit_core::policy::{Fleet as FleetPolicy, Span};
 use refit_core::run::{Run, RunStatus};
 use refit_core::{Digest, RunId};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::super::{Context, InForce, drive, policy};
 use super::Start;
-use crate::documents::{head_key, parse, queue_key, run_key, slots_key, to_body};
+use crate::documents::{Document, head_key, parse, queue_key, run_key, slots_key, to_body};
 use crate::error::{AppError, ErrorClass, chain};
 use crate::ports::{Alert, AlertKind, Expect, Failure, Item, Key, PipelineError, PublishError, Write};
 use crate::queries::get_head;
@@ -35,7 +34,7 @@ struct Read {
     queue_expect: Expect,
 }
 
-fn document<T: DeserializeOwned + Default>(item: Option<&Item>) -> Result<(T, Expect), AppError> {
+fn document<T: Document + Default>(item: Option<&Item>) -> Result<(T, Expect), AppError> {
     match item {
         Some(item) => Ok((parse(item)?, Expect::Generation(item.generation))),
         None => Ok((T::default(), Expect::Absent)),

@@ -12,15 +12,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use refit_app::documents::{head_key, queue_key, slots_key};
-use refit_app::ports::{Key, Write};
+use refit_app::documents::{Document, head_key, queue_key, slots_key};
+use refit_app::ports::{Body, Key, Write};
 use refit_core::audit::AuditEntry;
 use refit_core::model::Model;
 use refit_core::plan::{Queue, QueueEntry, Slots};
 use refit_core::policy::Policy;
 use refit_core::run::run_of_display_name;
 use refit_core::{Digest, ModelId, RunId};
-use serde::de::DeserializeOwned;
 
 use self::model::ModelChecker;
 use super::record::Transaction;
@@ -88,8 +87,8 @@ struct Heard {
 #[derive(Debug, Clone)]
 pub struct Checker {
     /// Every item as it was last written: as it was when the checker was frozen, and what was written since.
-    frozen: Arc<BTreeMap<Key, Arc<str>>>,
-    items: BTreeMap<Key, Arc<str>>,
+    frozen: Arc<BTreeMap<Key, Body>>,
+    items: BTreeMap<Key, Body>,
     models: BTreeMap<ModelId, ModelChecker>,
     heard: Arc<Heard>,
     /// How many runs may hold a slot.
@@ -201,11 +200,11 @@ impl Checker {
     }
 
     fn check_transaction(&mut self, world: &MemoryWorld, transaction: &Transaction) -> Checked {
-        let mut changed: BTreeMap<Option<ModelId>, Vec<(&Key, &str)>> = BTreeMap::new();
+        let mut changed: BTreeMap<Option<ModelId>, Vec<(&Key, &Body)>> = BTreeMap::new();
         for write in &transaction.writes {
             match write {
                 Write::Put { key, body, .. } => {
-                    if self.item(key).is_none_or(|it| &**it != body.as_str()) {
+                    if self.item(key) != Some(body) {
                         changed.entry(model_of(key)).or_default().push((key, body));
                     }
                 }
@@ -223,7 +222,7 @@ impl Checker {
             }
         }
         for (key, body) in changed.values().flatten() {
-            self.items.insert((*key).clone(), Arc::from(*body));
+            self.items.insert((*key).clone(), (*body).clone());
         }
         let is_slot = |key: &&Key| [slots_key(), queue_key()].contains(key) || key.sort.starts_with("RUN#");
         if changed.values().flatten().map(|it| it.0).any(|it| is_slot(&it)) {
@@ -244,7 +243,7 @@ impl Checker {
         world: &MemoryWorld,
         transaction: &Transaction,
         id: &ModelId,
-        changed: &[(&Key, &str)],
+        changed: &[(&Key, &Body)],
     ) -> Checked {
         let is_state = |key: &Key| key.partition.starts_with("MODEL#") && !key.sort.starts_with("REQUEST#");
         let states = changed.iter().filter(|it| is_state(it.0)).count();
@@ -379,7 +378,7 @@ impl Checker {
         Ok(())
     }
 
-    fn item(&self, key: &Key) -> Option<&Arc<str>> {
+    fn item(&self, key: &Key) -> Option<&Body> {
         self.items.get(key).or_else(|| self.frozen.get(key))
     }
 }
@@ -400,6 +399,6 @@ fn is_kept(key: &Key) -> bool {
     key.partition.starts_with("MODEL#") && kept.iter().any(|it| key.sort.starts_with(it))
 }
 
-fn parse<T: DeserializeOwned>(key: &Key, body: &str) -> Result<T, Violation> {
-    serde_json::from_str(body).map_err(|error| Violation::new("U3", format!("{key} does not parse: {error}")))
+fn parse<T: Document>(key: &Key, body: &Body) -> Result<Arc<T>, Violation> {
+    body.read().map_err(|error| Violation::new("U3", format!("{key} does not parse: {error}")))
 }

@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use refit_app::documents::{head_key, model_partition};
-use refit_app::ports::{Key, Variant};
-use refit_app::use_cases::publish_events::alert_of;
+use refit_app::ports::{Body, Key, Variant};
+use refit_app::use_cases::publish_events::{Cursor, alert_of};
 use refit_core::approval::Approval;
 use refit_core::audit::{AuditEntry, ChainCheck, Fact};
 use refit_core::model::{Head, Model};
@@ -91,32 +91,32 @@ impl ModelChecker {
     }
 
     /// E3, T2: what has ended stays as it is, and a frozen request is never changed.
-    pub(super) fn change(&mut self, changed: &[(&Key, &str)]) -> Checked {
+    pub(super) fn change(&mut self, changed: &[(&Key, &Body)]) -> Checked {
         let partition = model_partition(&self.id);
         self.head_before = self.stored.head.clone();
         for (key, body) in changed.iter().filter(|it| it.0.partition == partition) {
             let stored = Arc::make_mut(&mut self.stored);
             if **key == head_key(&self.id) {
-                stored.head = Some(Arc::new(parse(key, body)?));
+                stored.head = Some(parse(key, body)?);
             } else if key.sort.starts_with("PACKAGE#") {
-                let package: Package = parse(key, body)?;
-                stored.packages.insert(package.version, Arc::new(package));
+                let package: Arc<Package> = parse(key, body)?;
+                stored.packages.insert(package.version, package);
             } else if key.sort.starts_with("APPROVAL#") {
-                let approval: Approval = parse(key, body)?;
-                stored.approvals.insert(approval.run.clone(), Arc::new(approval));
+                let approval: Arc<Approval> = parse(key, body)?;
+                stored.approvals.insert(approval.run.clone(), approval);
             } else if key.sort.starts_with("RUN#") {
-                let after: Run = parse(key, body)?;
+                let after: Arc<Run> = parse(key, body)?;
                 if let Some(before) = stored.runs.get(&after.id) {
                     check_run(before, &after)?;
                 }
-                stored.runs.insert(after.id.clone(), Arc::new(after));
+                stored.runs.insert(after.id.clone(), after);
             }
         }
         Ok(())
     }
 
     /// U2, U3: the entry is the next one and fits the chain and the state.
-    pub(super) fn append(&mut self, entry: AuditEntry) -> Checked {
+    pub(super) fn append(&mut self, entry: Arc<AuditEntry>) -> Checked {
         self.chain.next(&entry).map_err(|error| Violation::new("U2", error.to_string()))?;
         if let Fact::ModelPromoted { version, .. } = &entry.event.fact {
             let head = self.head_before.clone().ok_or_else(|| Violation::new("P1", "a promotion without a head"))?;
@@ -133,7 +133,7 @@ impl ModelChecker {
                 .apply_entry(&entry)
                 .map_err(|error| Violation::new("U3", refit_app::chain(&error)))?,
         }
-        Arc::make_mut(&mut self.entries).push(Arc::new(entry));
+        Arc::make_mut(&mut self.entries).push(entry);
         Ok(())
     }
 
@@ -186,12 +186,11 @@ impl ModelChecker {
     pub(super) fn check_cursor(
         &mut self,
         key: &Key,
-        body: &str,
+        body: &Body,
         published: &BTreeSet<String>,
         alerted: &BTreeSet<String>,
     ) -> Checked {
-        let cursor: serde_json::Value = parse(key, body)?;
-        let up_to = cursor["published"].as_u64().unwrap_or_default();
+        let up_to = parse::<Cursor>(key, body)?.published;
         ensure!(self.cursor <= up_to, "A1", "the cursor went back from {} to {up_to}", self.cursor);
         let end = self.entries.len() as u64;
         ensure!(up_to <= end, "A1", "the cursor is at {up_to}, the log ends at {end}");

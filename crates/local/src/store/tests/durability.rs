@@ -12,7 +12,7 @@ use super::{Database, ManualClock, SqliteTable, database};
 use crate::store::{OpenError, StreamRecord};
 
 fn put(partition: &str, sort: &str, expect: Expect, body: &str) -> Write {
-    Write::Put { key: Key::new(partition, sort), expect, body: body.to_owned(), due: None }
+    Write::Put { key: Key::new(partition, sort), expect, body: body.into(), due: None }
 }
 
 fn token(text: &str) -> Token {
@@ -25,8 +25,7 @@ fn everything_is_there_after_opening_again() {
     let clock = ManualClock::new();
     let at = Timestamp::from_nanosecond(1_700_000_000_123_456_789).unwrap();
     let due = Due { shard: 3, at };
-    let write =
-        Write::Put { key: Key::new("AUDIT#m", "1"), expect: Expect::Absent, body: "{}".to_owned(), due: Some(due) };
+    let write = Write::Put { key: Key::new("AUDIT#m", "1"), expect: Expect::Absent, body: "{}".into(), due: Some(due) };
     {
         let database = database(folder.path());
         let table = SqliteTable::new(database.clone(), clock.clone());
@@ -40,7 +39,7 @@ fn everything_is_there_after_opening_again() {
     let item = block_on_ready(table.get(write.key())).unwrap();
     assert_eq!(
         item,
-        Some(Item { key: write.key().clone(), generation: Generation(1), body: "{}".to_owned(), due: Some(due) })
+        Some(Item { key: write.key().clone(), generation: Generation(1), body: "{}".into(), due: Some(due) })
     );
     block_on_ready(table.transact(&token("t"), std::slice::from_ref(&write))).expect("the token is remembered");
     let listed = block_on_ready(table.list_due(3, at, 1, None)).unwrap();

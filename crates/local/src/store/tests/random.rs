@@ -61,7 +61,7 @@ impl Dice {
             (2, _) => Write::Check { key, expect },
             _ => {
                 let due = (self.below(2) == 0).then(|| Due { shard: self.below(3) as u8, at: self.time(now) });
-                Write::Put { key, expect, body: self.below(3).to_string(), due }
+                Write::Put { key, expect, body: self.below(3).to_string().into(), due }
             }
         }
     }
@@ -158,7 +158,7 @@ fn a_restored_table_goes_on_as_if_nothing_had_happened() {
         table.restore(&snapshot);
         assert_eq!(format!("{:?}", table.snapshot()), before);
         let shared: Arc<dyn Table> = Arc::new(table.clone());
-        let writes = [Write::Put { key: Key::new("P", "new"), expect: Expect::Absent, body: String::new(), due: None }];
+        let writes = [Write::Put { key: Key::new("P", "new"), expect: Expect::Absent, body: "".into(), due: None }];
         block_on_ready(shared.transact(&Token("new".to_owned()), &writes)).unwrap();
         assert!(block_on_ready(table.get(&Key::new("P", "new"))).unwrap().is_some());
         assert_eq!(format!("{snapshot:?}"), before, "a snapshot never changes");
