@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use refit_core::policy::Span;
+use refit_local::sagemaker::HookUrl;
 
 /// A text with something in it: no name and no reason is blank.
 fn filled() -> impl clap::builder::TypedValueParser<Value = String> {
@@ -190,6 +191,9 @@ pub(crate) enum Command {
     /// Check or run a pipeline definition.
     #[command(subcommand)]
     Pipeline(PipelineCommand),
+    /// A SageMaker endpoint on this machine that runs pipelines for real, for tools that speak to SageMaker.
+    #[command(name = "sagemaker", subcommand)]
+    SageMaker(SageMakerCommand),
     /// Run one step of the reference pipeline.
     #[command(hide = true, subcommand)]
     Step(refit_steps::Step),
@@ -283,6 +287,34 @@ pub(crate) enum PipelineCommand {
         #[arg(long, default_value = ".refit/executions", value_name = "DIR")]
         work: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SageMakerCommand {
+    /// Serve it on 127.0.0.1 until the process is told to end.
+    Serve(SageMakerArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SageMakerArguments {
+    /// The port; 0 takes a free one, which is printed.
+    #[arg(long, default_value_t = 5666)]
+    pub(crate) port: u16,
+    /// Where its database and the sandboxes of steps go.
+    #[arg(long, default_value = ".refit-sagemaker", value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// Where `s3://bucket/key` lies: below this folder as `bucket/key`; `objects` in the state directory by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) objects: Option<PathBuf>,
+    /// Where SageMaker's events are posted, for example `http://127.0.0.1:4666/events`.
+    #[arg(long, value_name = "URL")]
+    pub(crate) events_to: Option<HookUrl>,
+    /// Lags, quotas and faults, as a JSON file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) behavior: Option<PathBuf>,
+    /// The first time of a virtual clock, which `PUT /clock` moves; the machine's clock by default.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) clock: Option<jiff::Timestamp>,
 }
 
 #[derive(Debug, Args)]

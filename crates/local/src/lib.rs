@@ -6,6 +6,7 @@ pub mod pipeline;
 pub mod replay;
 pub mod report;
 pub mod routing;
+pub mod sagemaker;
 pub mod sim;
 pub mod store;
 pub mod world;

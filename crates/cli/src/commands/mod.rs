@@ -12,12 +12,13 @@ mod people;
 mod pipeline;
 mod proposed;
 mod replay;
+mod sagemaker;
 mod show;
 mod validate;
 
 use refit_core::approval::Choice;
 
-use crate::arguments::{Arguments, AuditCommand, Command, ConfigCommand, PipelineCommand};
+use crate::arguments::{Arguments, AuditCommand, Command, ConfigCommand, PipelineCommand, SageMakerCommand};
 use crate::output::{Exit, say};
 
 /// Runs a command.
@@ -69,6 +70,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Pipeline(PipelineCommand::Run { definition, parameters, objects, work }) => {
             pipeline::run(&definition, &parameters, &objects, &work, format)
         }
+        Command::SageMaker(SageMakerCommand::Serve(arguments)) => sagemaker::serve(&arguments, format),
         Command::Step(step) => match refit_steps::run(step) {
             Ok(()) => Ok(Exit::Yes),
             Err(error) => {

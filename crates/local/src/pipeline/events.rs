@@ -71,7 +71,7 @@ pub fn step_event(
 }
 
 /// The last part of an execution's ARN.
-pub(super) fn execution_id(arn: &str) -> &str {
+pub(crate) fn execution_id(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or_default()
 }
 
@@ -88,13 +88,18 @@ fn detail(execution: &Execution) -> Map<String, Value> {
 }
 
 fn envelope(detail_type: &str, execution: &Execution, detail: Map<String, Value>, time: Timestamp) -> Value {
+    envelope_of(detail_type, &[pipeline_arn(&execution.arn), &execution.arn], detail.into(), time)
+}
+
+/// An event of SageMaker about these resources.
+pub(crate) fn envelope_of(detail_type: &str, resources: &[&str], detail: Value, time: Timestamp) -> Value {
     let time = seconds(time);
-    let digest = Digest::of_list(&[detail_type, &time, &Value::Object(detail.clone()).to_string()]);
+    let digest = Digest::of_list(&[detail_type, &time, &detail.to_string()]);
     let hex = digest.hex();
     let id = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]);
     json!({
         "version": "0", "id": id, "detail-type": detail_type, "source": "aws.sagemaker", "account": "000000000000",
-        "time": time, "region": "us-east-1", "resources": [pipeline_arn(&execution.arn), execution.arn],
+        "time": time, "region": "us-east-1", "resources": resources,
         "detail": detail,
     })
 }

@@ -20,8 +20,12 @@ mod tests;
 
 pub use definition::{Definition, LintReport, Problem, lint};
 pub use diff::{Change, ChangeKind, DefinitionDiff, Parts, Subject};
+pub(crate) use events::{envelope_of, execution_id};
 pub use events::{status_event, step_event};
 pub use interpreter::Programs;
-pub use packages::{LocalPackages, Registration};
+pub(crate) use interpreter::{chain, job_arn, wait};
+pub(crate) use packages::ARN as PACKAGE_ARN;
+pub use packages::{LocalPackages, PackageGroup, Registration};
 pub use service::{DefineError, LocalPipelines};
+pub(crate) use service::{StoredExecution, StoredVersion, pipeline_arn};
 pub use standalone::run_definition;

@@ -10,13 +10,15 @@ use jiff::Timestamp;
 use refit_app::ports::{ApprovalStatus, BoxError, PackageDescription, PackageError, Packages, TableError};
 use refit_core::{Digest, is_name};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::store::{Database, Transaction};
 
 const PACKAGE: &str = "model-package";
 const GROUP: &str = "model-package-group";
 const REGISTRATION: &str = "model-package-registration";
-const ARN: &str = "arn:aws:sagemaker:us-east-1:000000000000:model-package/";
+/// What every package's ARN begins with.
+pub(crate) const ARN: &str = "arn:aws:sagemaker:us-east-1:000000000000:model-package/";
 
 /// What a `RegisterModel` step asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,21 @@ pub struct Registration {
     pub approval: String,
     /// Customer metadata.
     pub metadata: BTreeMap<String, String>,
+    /// Everything else that the request said, in SageMaker's words; an object.
+    pub details: Value,
+}
+
+/// A model package group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageGroup {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The number that it gave last.
+    pub last_version: u64,
 }
 
 /// A package as it is stored.
@@ -40,13 +57,15 @@ pub struct Registration {
 struct StoredPackage {
     schema: u16,
     package: PackageDescription,
+    details: Value,
+    changed_at: Timestamp,
 }
 
-/// The number that a group gave last.
-#[derive(Default, Serialize, Deserialize)]
+/// A group as it is stored.
+#[derive(Serialize, Deserialize)]
 struct StoredGroup {
     schema: u16,
-    last_version: u64,
+    group: PackageGroup,
 }
 
 /// The registry, stored in the local database.
@@ -73,6 +92,68 @@ impl LocalPackages {
         let approval = serde_json::from_value(registration.approval.clone().into())
             .map_err(|_| PackageError::Invalid(format!("`{}` is not an approval status", registration.approval)))?;
         self.transact(|transaction| register(transaction, registration, approval, now))
+    }
+
+    /// Makes a group; answers `false` and changes nothing when there is one.
+    ///
+    /// # Errors
+    /// [`PackageError::Invalid`] for a name that SageMaker would refuse.
+    pub fn create_group(
+        &self,
+        name: &str,
+        description: Option<String>,
+        now: Timestamp,
+    ) -> Result<bool, PackageError> {
+        if !is_name(name) {
+            return Err(PackageError::Invalid(format!("`{name}` is not a model package group's name")));
+        }
+        let group = PackageGroup { name: name.to_owned(), description, created_at: now, last_version: 0 };
+        let body = to_json(&StoredGroup { schema: 1, group });
+        self.database.insert_document(GROUP, &name.to_lowercase(), &body).map_err(unavailable)
+    }
+
+    /// All groups, by name.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn list_groups(&self) -> Result<Vec<PackageGroup>, PackageError> {
+        let stored = self.database.list_documents(GROUP).map_err(unavailable)?;
+        stored.iter().map(|(id, body)| read_group(id, body)).collect()
+    }
+
+    /// A package with everything else that its request said and the time of its last change; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn find(&self, arn: &str) -> Result<Option<(PackageDescription, Value, Timestamp)>, PackageError> {
+        let Some(id) = id_of_arn(arn) else { return Ok(None) };
+        let body = self.database.get_document(PACKAGE, &id).map_err(unavailable)?;
+        let stored = body.map(|body| read_stored(&id, &body)).transpose()?;
+        Ok(stored.map(|it| (it.package, it.details, it.changed_at)))
+    }
+
+    /// Changes a package; `false` when there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub fn change(
+        &self,
+        arn: &str,
+        now: Timestamp,
+        change: impl FnOnce(&mut PackageDescription, &mut Value),
+    ) -> Result<bool, PackageError> {
+        let Some(id) = id_of_arn(arn) else { return Ok(false) };
+        self.transact(|transaction| {
+            let Some(body) = transaction.get_document(PACKAGE, &id)? else { return Ok(Ok(false)) };
+            let mut stored = match read_stored(&id, &body) {
+                Ok(stored) => stored,
+                Err(error) => return Ok(Err(error)),
+            };
+            change(&mut stored.package, &mut stored.details);
+            stored.changed_at = now;
+            transaction.put_document(PACKAGE, &id, &to_json(&stored))?;
+            Ok(Ok(true))
+        })
     }
 
     /// All packages of a group, by version.
@@ -117,11 +198,12 @@ fn register(
         return Ok(read_package(&id, &body));
     }
     let group_id = registration.group.to_lowercase();
-    let mut group = StoredGroup { schema: 1, last_version: 0 };
+    let name = registration.group.clone();
+    let mut group = PackageGroup { name, description: None, created_at: now, last_version: 0 };
     if let Some(body) = transaction.get_document(GROUP, &group_id)? {
-        group = match serde_json::from_str(&body) {
+        group = match read_group(&group_id, &body) {
             Ok(group) => group,
-            Err(error) => return Ok(Err(unreadable(&group_id, &error))),
+            Err(error) => return Ok(Err(error)),
         };
     }
     group.last_version += 1;
@@ -136,14 +218,24 @@ fn register(
         metadata: registration.metadata.clone(),
     };
     let id = package_id(&registration.group, version);
-    transaction.put_document(GROUP, &group_id, &to_json(&group))?;
-    transaction.put_document(PACKAGE, &id, &to_json(&StoredPackage { schema: 1, package: package.clone() }))?;
+    let details = registration.details.clone();
+    let stored = StoredPackage { schema: 1, package: package.clone(), details, changed_at: now };
+    transaction.put_document(GROUP, &group_id, &to_json(&StoredGroup { schema: 1, group }))?;
+    transaction.put_document(PACKAGE, &id, &to_json(&stored))?;
     transaction.put_document(REGISTRATION, &key, &id)?;
     Ok(Ok(package))
 }
 
 fn read_package(id: &str, body: &str) -> Result<PackageDescription, PackageError> {
-    serde_json::from_str::<StoredPackage>(body).map(|it| it.package).map_err(|error| unreadable(id, &error))
+    read_stored(id, body).map(|it| it.package)
+}
+
+fn read_stored(id: &str, body: &str) -> Result<StoredPackage, PackageError> {
+    serde_json::from_str(body).map_err(|error| unreadable(id, &error))
+}
+
+fn read_group(id: &str, body: &str) -> Result<PackageGroup, PackageError> {
+    serde_json::from_str::<StoredGroup>(body).map(|it| it.group).map_err(|error| unreadable(id, &error))
 }
 
 fn to_json<T: Serialize>(document: &T) -> String {
@@ -173,12 +265,12 @@ impl Packages for LocalPackages {
         let id = id_of_arn(arn).ok_or_else(missing)?;
         self.transact(|transaction| {
             let Some(body) = transaction.get_document(PACKAGE, &id)? else { return Ok(Err(missing())) };
-            let mut package = match read_package(&id, &body) {
-                Ok(package) => package,
+            let mut stored = match read_stored(&id, &body) {
+                Ok(stored) => stored,
                 Err(error) => return Ok(Err(error)),
             };
-            package.approval = status;
-            transaction.put_document(PACKAGE, &id, &to_json(&StoredPackage { schema: 1, package }))?;
+            stored.package.approval = status;
+            transaction.put_document(PACKAGE, &id, &to_json(&stored))?;
             Ok(Ok(()))
         })
     }

@@ -42,11 +42,15 @@ pub enum DefineError {
 }
 
 /// A version of a pipeline's definition.
-#[derive(Serialize, Deserialize)]
-struct StoredVersion {
-    version: u64,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredVersion {
+    /// Its number, from 1.
+    pub(crate) version: u64,
     digest: Digest,
-    definition: String,
+    /// The definition as it came.
+    pub(crate) definition: String,
+    /// When it was stored.
+    pub(crate) created_at: Timestamp,
 }
 
 /// A pipeline; its last version is the newest.
@@ -58,15 +62,17 @@ struct StoredPipeline {
 }
 
 /// An execution and the request that it came from.
-#[derive(Serialize, Deserialize)]
-struct StoredExecution {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StoredExecution {
     schema: u16,
     key: String,
-    request: StartRequest,
-    execution: Execution,
+    /// What was asked for.
+    pub(crate) request: StartRequest,
+    /// What it is now.
+    pub(crate) execution: Execution,
     /// By step, the execution whose result was reused.
     #[serde(default)]
-    reused_from: BTreeMap<String, String>,
+    pub(crate) reused_from: BTreeMap<String, String>,
 }
 
 /// The right to run an execution.
@@ -132,7 +138,8 @@ impl LocalPipelines {
             }
             let version = pipeline.versions.last().map_or(0, |it| it.version) + 1;
             let definition = definition_json.to_owned();
-            pipeline.versions.push(StoredVersion { version, digest: digest.clone(), definition });
+            let created_at = self.clock.now();
+            pipeline.versions.push(StoredVersion { version, digest: digest.clone(), definition, created_at });
             transaction.put_document(PIPELINE, &id, &to_json(&pipeline))?;
             Ok(Ok(version))
         })?;
@@ -153,6 +160,64 @@ impl LocalPipelines {
         }
         open.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
         Ok(open)
+    }
+
+    /// Every version of a pipeline, oldest first.
+    ///
+    /// # Errors
+    /// When there is no such pipeline or it cannot be read.
+    pub(crate) fn list_versions(&self, name: &str) -> Result<Vec<StoredVersion>, PipelineError> {
+        self.load_pipeline(name).map(|it| it.versions)
+    }
+
+    /// The execution that was started under a key, if one was.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn find_by_key(&self, key: &str) -> Result<Option<StoredExecution>, PipelineError> {
+        let id = id_of_key(key);
+        let body = self.database.get_document(EXECUTION, &id).map_err(unavailable)?;
+        body.map(|body| parse(&id, &body)).transpose()
+    }
+
+    /// Every execution, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn list_executions(&self) -> Result<Vec<StoredExecution>, PipelineError> {
+        let stored = self.database.list_documents(EXECUTION).map_err(unavailable)?;
+        stored.iter().map(|(id, body)| parse(id, body)).collect()
+    }
+
+    /// An execution with the request that it came from.
+    ///
+    /// # Errors
+    /// When it is unknown or cannot be read.
+    pub(crate) fn get_execution(&self, arn: &str) -> Result<StoredExecution, PipelineError> {
+        self.load(arn)
+    }
+
+    /// Ends an execution that has not ended without running it, as if its step `step` had failed.
+    ///
+    /// # Errors
+    /// When the execution is unknown or cannot be written.
+    pub(crate) fn fail(&self, arn: &str, step: &str, reason: &str) -> Result<Execution, PipelineError> {
+        let definition = self.definition(&self.load(arn)?.request)?;
+        let kind = definition.steps().iter().find(|it| it.name == step).map_or("Processing", |it| it.kind.name());
+        self.change(arn, |stored| {
+            if stored.execution.status.is_terminal() {
+                return;
+            }
+            stored.execution.status = ExecutionStatus::Failed;
+            stored.execution.failure_reason = Some(format!("step `{step}` failed: {reason}"));
+            stored.execution.steps.push(StepState {
+                name: step.to_owned(),
+                kind: kind.to_owned(),
+                status: "Failed".to_owned(),
+                failure_reason: Some(reason.to_owned()),
+                package_arn: None,
+            });
+        })
     }
 
     /// The execution whose result a step of this execution reused, if it did.
@@ -320,7 +385,7 @@ impl LocalPipelines {
     }
 
     fn start(&self, key: &str, request: &StartRequest) -> Result<String, PipelineError> {
-        let id = Digest::of_list(&["execution", key]).short().to_owned();
+        let id = id_of_key(key);
         let now = self.clock.now();
         let execution = Execution {
             arn: format!("{}/execution/{id}", pipeline_arn(&request.pipeline)),
@@ -395,7 +460,13 @@ impl Pipelines for LocalPipelines {
     }
 }
 
-fn pipeline_arn(name: &str) -> String {
+/// The id of the execution that is started under a key.
+fn id_of_key(key: &str) -> String {
+    Digest::of_list(&["execution", key]).short().to_owned()
+}
+
+/// The ARN of a pipeline.
+pub(crate) fn pipeline_arn(name: &str) -> String {
     format!("arn:aws:sagemaker:us-east-1:000000000000:pipeline/{}", name.to_lowercase())
 }
 

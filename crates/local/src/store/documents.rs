@@ -44,6 +44,18 @@ impl Transaction<'_> {
             .map_err(table_error)
     }
 
+    /// Removes the document; answers `false` when there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn remove_document(&self, kind: &str, id: &str) -> Result<bool, TableError> {
+        self.connection
+            .prepare_cached("DELETE FROM documents WHERE kind = ?1 AND id = ?2")
+            .and_then(|mut statement| statement.execute((kind, id)))
+            .map(|count| count == 1)
+            .map_err(table_error)
+    }
+
     /// Ids and documents of a kind, by the bytes of their ids.
     ///
     /// # Errors
@@ -79,6 +91,14 @@ impl Database {
     /// When the database cannot be written.
     pub fn insert_document(&self, kind: &str, id: &str, body: &str) -> Result<bool, TableError> {
         self.run(|database| database.insert_document(kind, id, body))
+    }
+
+    /// See [`Transaction::remove_document`].
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn remove_document(&self, kind: &str, id: &str) -> Result<bool, TableError> {
+        self.run(|database| database.remove_document(kind, id))
     }
 
     /// See [`Transaction::list_documents`].

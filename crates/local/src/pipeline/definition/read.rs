@@ -10,7 +10,7 @@ use super::expression::{self, Expression};
 use super::node::Node;
 use super::retry;
 use super::step::{
-    Comparator, Comparison, Condition, Folder, Parsed, Processing, Program, PropertyFile, RegisterModel, StepKind,
+    Comparator, Comparison, Condition, Detail, Folder, Parsed, Processing, Program, PropertyFile, RegisterModel, StepKind,
     Training,
 };
 use super::{Branch, Problem};
@@ -344,7 +344,26 @@ fn read_register(arguments: &Node<'_>, found: &mut Vec<Problem>) -> Option<Regis
             None
         }
     };
-    Some(RegisterModel { group: group?, approval: approval?, model_data_url: containers?, metadata })
+    let details = details(arguments, found);
+    Some(RegisterModel { group: group?, approval: approval?, model_data_url: containers?, metadata, details })
+}
+
+/// What the package keeps as it is written.
+fn details(arguments: &Node<'_>, found: &mut Vec<Problem>) -> BTreeMap<String, Detail> {
+    let interpreted = ["ModelPackageGroupName", "ModelApprovalStatus", "CustomerMetadataProperties", "Tags"];
+    let members = arguments.members(found).into_iter().filter(|(key, _)| !interpreted.contains(key));
+    members.filter_map(|(key, it)| Some((key.to_owned(), detail(&it, found)?))).collect()
+}
+
+fn detail(node: &Node<'_>, found: &mut Vec<Problem>) -> Option<Detail> {
+    if expression::is_expression(node.value) || !(node.value.is_array() || node.value.is_object()) {
+        return value(node, found).map(Detail::Value);
+    }
+    if node.value.is_array() {
+        return Some(Detail::List(node.elements(found).iter().filter_map(|it| detail(it, found)).collect()));
+    }
+    let members = node.members(found).into_iter();
+    Some(Detail::Object(members.filter_map(|(key, it)| Some((key.to_owned(), detail(&it, found)?))).collect()))
 }
 
 fn read_condition(arguments: &Node<'_>, found: &mut Vec<Problem>) -> Option<Vec<Condition>> {

@@ -110,6 +110,19 @@ pub struct RegisterModel {
     pub model_data_url: Expression,
     /// Customer metadata.
     pub metadata: BTreeMap<String, Expression>,
+    /// What describes the package beyond that, such as its containers and metrics.
+    pub details: BTreeMap<String, Detail>,
+}
+
+/// A part of a request that is passed on as it is written, with the values of its expressions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Detail {
+    /// An expression or a plain value.
+    Value(Expression),
+    /// A list.
+    List(Vec<Detail>),
+    /// An object.
+    Object(BTreeMap<String, Detail>),
 }
 
 /// How two values are compared.

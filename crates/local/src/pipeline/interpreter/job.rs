@@ -47,7 +47,7 @@ pub(super) fn job_name(execution_id: &str, step: &str) -> String {
 }
 
 /// The ARN of a step's job; `kind` is `processing-job` or `training-job`.
-pub(in crate::pipeline) fn job_arn(kind: &str, execution_id: &str, step: &str) -> String {
+pub(crate) fn job_arn(kind: &str, execution_id: &str, step: &str) -> String {
     format!("arn:aws:sagemaker:us-east-1:000000000000:{kind}/{}", job_name(execution_id, step).to_lowercase())
 }
 

@@ -24,11 +24,11 @@ use refit_app::ports::{Clock, ExecutionStatus, Objects, StepState};
 use refit_core::policy::Resources;
 use serde_json::Value;
 
-pub(super) use self::job::job_arn;
+pub(crate) use self::job::job_arn;
 use self::job::{Made, Place};
 use self::schedule::Schedule;
 use self::scope::Scope;
-pub(super) use self::transfer::{chain, wait};
+pub(crate) use self::transfer::{chain, wait};
 use super::definition::{Definition, Exception, RegisterModel, Step, StepKind, skeleton};
 use super::packages::{LocalPackages, Registration};
 use crate::store::Database;
@@ -215,6 +215,7 @@ fn register(
         model_data_url: uri.to_string(),
         approval: scope.text(&model.approval)?,
         metadata: scope.map(&model.metadata)?,
+        details: scope.details(&model.details)?,
     };
     let package = environment.packages.register(&registration, scope.now).map_err(|error| chain(&error))?;
     let mut properties = skeleton(&step.kind);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::transfer;
 use super::{Context, chain};
 use crate::pipeline::definition::{
-    Comparator, Comparison, Condition, Definition, ExecutionFact, Expression, JsonPath, JsonSource, StepKind,
+    Comparator, Comparison, Condition, Definition, Detail, ExecutionFact, Expression, JsonPath, JsonSource, StepKind,
 };
 
 /// The most that a JSON document may have; it is for a few numbers.
@@ -70,6 +70,20 @@ impl Scope<'_> {
     /// The values of a map.
     pub(super) fn map(&self, expressions: &BTreeMap<String, Expression>) -> Result<BTreeMap<String, String>, String> {
         expressions.iter().map(|(key, it)| Ok((key.clone(), self.text(it)?))).collect()
+    }
+
+    /// The values of what is passed on as it is written, as an object.
+    pub(super) fn details(&self, details: &BTreeMap<String, Detail>) -> Result<Value, String> {
+        let members = details.iter().map(|(key, it)| Ok((key.clone(), self.detail(it)?)));
+        members.collect::<Result<serde_json::Map<String, Value>, String>>().map(Value::Object)
+    }
+
+    fn detail(&self, detail: &Detail) -> Result<Value, String> {
+        match detail {
+            Detail::Value(expression) => self.value(expression),
+            Detail::List(items) => items.iter().map(|it| self.detail(it)).collect::<Result<_, _>>().map(Value::Array),
+            Detail::Object(members) => self.details(members),
+        }
     }
 
     /// Which of several conditions hold. All are looked at, so that a value that cannot be read is never passed over.

@@ -8,7 +8,9 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 
 use refit_app::ports::{ObjectError, ObjectInfo, Objects};
 use refit_core::ObjectUri;
@@ -16,20 +18,31 @@ use refit_core::ObjectUri;
 /// How much of an object is in memory while it is copied.
 const PART_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Waits for a local port: its futures are ready when they are first polled.
-pub(in crate::pipeline) fn wait<F: Future>(future: F) -> F::Output {
+/// Wakes a thread that waits for a future.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a port. The futures of local ones are ready when they are first polled; those of others work somewhere else
+/// and wake this thread.
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        std::thread::yield_now();
+        std::thread::park();
     }
 }
 
 /// An error and its causes as one line.
-pub(in crate::pipeline) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
