@@ -98,12 +98,7 @@ impl LocalPackages {
     ///
     /// # Errors
     /// [`PackageError::Invalid`] for a name that SageMaker would refuse.
-    pub fn create_group(
-        &self,
-        name: &str,
-        description: Option<String>,
-        now: Timestamp,
-    ) -> Result<bool, PackageError> {
+    pub fn create_group(&self, name: &str, description: Option<String>, now: Timestamp) -> Result<bool, PackageError> {
         if !is_name(name) {
             return Err(PackageError::Invalid(format!("`{name}` is not a model package group's name")));
         }

@@ -160,6 +160,14 @@ impl SageMaker {
         check_name(name)?;
         let config = request.text("EndpointConfigName")?;
         let arms = arms_of(&self.get_config(config)?);
+        let taken = || {
+            let arn = arn_of("endpoint", name);
+            Refusal::validation(format!("Cannot create already existing endpoint \"{arn}\"."))
+        };
+        // Before a planned fault is used up.
+        if self.database.get_document(KIND, name)?.is_some() {
+            return Err(taken());
+        }
         if self.behavior.quotas.endpoints <= self.list_stored_endpoints()?.len() {
             return Err(Refusal::limit("The account-level service limit 'Endpoints' is used up."));
         }
@@ -182,11 +190,7 @@ impl SageMaker {
             }
             Ok(is_new)
         })?;
-        if !is_new {
-            let arn = endpoint.arn();
-            return Err(Refusal::validation(format!("Cannot create already existing endpoint \"{arn}\".")));
-        }
-        Ok(json!({ "EndpointArn": endpoint.arn() }))
+        if is_new { Ok(json!({ "EndpointArn": endpoint.arn() })) } else { Err(taken()) }
     }
 
     pub(super) fn update_endpoint(&self, request: &Fields<'_>) -> Result<Value, Refusal> {
@@ -200,7 +204,8 @@ impl SageMaker {
             if retains {
                 for arm in &mut arms {
                     let served = endpoint.arms.iter().find(|it| it.name == arm.name);
-                    (arm.weight, arm.instances) = served.map_or((arm.weight, arm.instances), |it| (it.weight, it.instances));
+                    (arm.weight, arm.instances) =
+                        served.map_or((arm.weight, arm.instances), |it| (it.weight, it.instances));
                 }
             }
             endpoint.failure_reason = None;
@@ -224,8 +229,8 @@ impl SageMaker {
                 })?;
                 if let Some(weight) = it.find("DesiredWeight") {
                     let weight = weight.as_f64().filter(|it| 0.0 <= *it && it.is_finite());
-                    arm.weight = weight
-                        .ok_or_else(|| Refusal::validation("DesiredWeight must be a number of at least 0"))?;
+                    arm.weight =
+                        weight.ok_or_else(|| Refusal::validation("DesiredWeight must be a number of at least 0"))?;
                 }
                 arm.instances = it.find_number("DesiredInstanceCount")?.unwrap_or(arm.instances);
             }

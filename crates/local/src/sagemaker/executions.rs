@@ -58,11 +58,7 @@ impl SageMaker {
     }
 
     /// Changes the record, made if need be, and tells the hook what `change` answers with; one transaction.
-    fn change_record<T>(
-        &self,
-        arn: &str,
-        change: impl FnOnce(&mut Record) -> (T, Vec<Value>),
-    ) -> Result<T, Refusal> {
+    fn change_record<T>(&self, arn: &str, change: impl FnOnce(&mut Record) -> (T, Vec<Value>)) -> Result<T, Refusal> {
         let (id, now) = (execution_id(arn), self.now());
         let outcome = self.database.update(|transaction| {
             let mut record = match transaction.get_document(KIND, id)?.map(|body| serde_json::from_str(&body)) {
@@ -239,14 +235,15 @@ impl SageMaker {
             let is_listed = self.behavior.list_lag.after(started_at) <= self.now();
             it.execution.pipeline == name && is_listed && after < started_at && started_at < before
         });
-        found.sort_by(|a, b| (a.execution.started_at, &a.execution.arn).cmp(&(b.execution.started_at, &b.execution.arn)));
+        found.sort_by(|a, b| {
+            (a.execution.started_at, &a.execution.arn).cmp(&(b.execution.started_at, &b.execution.arn))
+        });
         if request.find_text("SortBy")? == Some("PipelineExecutionArn") {
             found.sort_by(|a, b| a.execution.arn.cmp(&b.execution.arn));
         }
         let mut summaries = Vec::new();
         for stored in found {
-            let record =
-                self.find_record(&stored.execution.arn)?.unwrap_or_else(|| Record::new(&stored.execution.arn));
+            let record = self.find_record(&stored.execution.arn)?.unwrap_or_else(|| Record::new(&stored.execution.arn));
             let (status, _, reason) = self.seen(&stored, &record);
             let execution = stored.execution;
             let summary = compact(json!({

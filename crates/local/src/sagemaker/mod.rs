@@ -196,7 +196,8 @@ impl SageMaker {
         };
         let is_idle = running == 0
             && !open.iter().any(|(arn, _)| is_stopping(arn))
-            && undelivered.is_none() && next.is_none_or(|it| now < it);
+            && undelivered.is_none()
+            && next.is_none_or(|it| now < it);
         Ok(json!({
             "now": now, "open": open.into_iter().map(|it| it.0).collect::<Vec<_>>(), "running": running,
             "undelivered": undelivered.is_some(), "changing": changing.len(), "next": next, "idle": is_idle,

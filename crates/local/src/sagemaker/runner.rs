@@ -102,11 +102,7 @@ fn execute(service: &SageMaker, arn: &str) -> Result<(), Refusal> {
 }
 
 /// Tells of a step, and of the package that it registered.
-fn tell_step(
-    service: &SageMaker,
-    execution: &Execution,
-    step: &refit_app::ports::StepState,
-) -> Result<(), Refusal> {
+fn tell_step(service: &SageMaker, execution: &Execution, step: &refit_app::ports::StepState) -> Result<(), Refusal> {
     let reused_from = service.pipelines.find_reused(&execution.arn, &step.name)?;
     service.tell_step(execution, step, reused_from.as_deref())?;
     step.package_arn.as_ref().map_or(Ok(()), |arn| service.tell_package(arn))

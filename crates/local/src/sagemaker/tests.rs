@@ -268,9 +268,11 @@ fn executions_last_on_the_virtual_clock_and_their_status_lags() {
     wire.set_clock("2013-02-01T00:11:59Z");
     wire.rest();
     assert_eq!(list(&wire), 1);
-    assert!(wire.call("ListPipelineExecutionSteps", &json!({ "PipelineExecutionArn": arn }))["PipelineExecutionSteps"]
-        .as_array()
-        .is_some_and(Vec::is_empty));
+    assert!(
+        wire.call("ListPipelineExecutionSteps", &json!({ "PipelineExecutionArn": arn }))["PipelineExecutionSteps"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+    );
     wire.set_clock("2013-02-01T00:12:00Z");
     wire.rest();
     assert_eq!(wire.status_of(&arn), "Executing");
@@ -372,7 +374,10 @@ fn an_endpoint_refuses_changes_while_it_updates() {
     wire.set_clock("2013-02-01T00:15:00Z");
     assert_eq!(describe()["ProductionVariants"][0]["CurrentWeight"], 2.0);
     // A new configuration brings its own weights, unless they are to be kept.
-    wire.call("UpdateEndpoint", &json!({ "EndpointName": "e", "EndpointConfigName": "b", "RetainAllVariantProperties": true }));
+    wire.call(
+        "UpdateEndpoint",
+        &json!({ "EndpointName": "e", "EndpointConfigName": "b", "RetainAllVariantProperties": true }),
+    );
     wire.set_clock("2013-02-01T00:20:00Z");
     assert_eq!(describe()["ProductionVariants"][0]["CurrentWeight"], 2.0);
     wire.call("UpdateEndpoint", &update);
@@ -419,7 +424,8 @@ fn what_is_wrong_is_said_in_the_services_words() {
     for (operation, request, expected) in cases {
         assert_eq!(wire.refused(operation, &request), expected, "{operation}");
     }
-    let twice = json!({ "PipelineName": "Retrain", "RoleArn": "r", "PipelineDefinition": definition(GOOD).to_string() });
+    let twice =
+        json!({ "PipelineName": "Retrain", "RoleArn": "r", "PipelineDefinition": definition(GOOD).to_string() });
     assert!(wire.refused("CreatePipeline", &twice).contains("Pipeline names must be unique"));
     let broken = json!({ "PipelineName": "other", "RoleArn": "r", "PipelineDefinition": "{" });
     assert!(wire.refused("CreatePipeline", &broken).contains("Unable to parse pipeline definition"));

@@ -30,7 +30,8 @@ pub use self::parameter::{Parameter, ParameterKind};
 pub use self::path::JsonPath;
 pub use self::retry::{Exception, RetryLimit, RetryPolicy};
 pub use self::step::{
-    Comparator, Comparison, Condition, Detail, Folder, Processing, Program, PropertyFile, RegisterModel, StepKind, Training,
+    Comparator, Comparison, Condition, Detail, Folder, Processing, Program, PropertyFile, RegisterModel, StepKind,
+    Training,
 };
 
 /// Something wrong with a definition.

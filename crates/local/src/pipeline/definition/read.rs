@@ -10,8 +10,8 @@ use super::expression::{self, Expression};
 use super::node::Node;
 use super::retry;
 use super::step::{
-    Comparator, Comparison, Condition, Detail, Folder, Parsed, Processing, Program, PropertyFile, RegisterModel, StepKind,
-    Training,
+    Comparator, Comparison, Condition, Detail, Folder, Parsed, Processing, Program, PropertyFile, RegisterModel,
+    StepKind, Training,
 };
 use super::{Branch, Problem};
 
