@@ -107,7 +107,7 @@ impl SageMaker {
         change: impl FnOnce(&mut StoredEndpoint) -> Result<(), Refusal>,
     ) -> Result<StoredEndpoint, Refusal> {
         let now = self.now();
-        let outcome = self.database.update(|transaction| {
+        self.database.update(|transaction| {
             let Some(body) = transaction.get_document(KIND, name)? else { return Ok(Err(missing(name))) };
             let mut endpoint: StoredEndpoint = match serde_json::from_str(&body) {
                 Ok(endpoint) => endpoint,
@@ -141,8 +141,7 @@ impl SageMaker {
                 self.enqueue_events(transaction, now, &events)?;
             }
             Ok(Ok(endpoint))
-        })?;
-        outcome
+        })?
     }
 
     /// A change that begins now.

@@ -60,7 +60,7 @@ impl SageMaker {
     /// Changes the record, made if need be, and tells the hook what `change` answers with; one transaction.
     fn change_record<T>(&self, arn: &str, change: impl FnOnce(&mut Record) -> (T, Vec<Value>)) -> Result<T, Refusal> {
         let (id, now) = (execution_id(arn), self.now());
-        let outcome = self.database.update(|transaction| {
+        self.database.update(|transaction| {
             let mut record = match transaction.get_document(KIND, id)?.map(|body| serde_json::from_str(&body)) {
                 Some(Err(error)) => return Ok(Err(Refusal::internal(error.to_string()))),
                 Some(Ok(record)) => record,
@@ -71,8 +71,7 @@ impl SageMaker {
             transaction.put_document(KIND, id, &body)?;
             self.enqueue_events(transaction, now, &events)?;
             Ok(Ok(answer))
-        })?;
-        outcome
+        })?
     }
 
     /// Notes an execution's status, and tells the hook if it is a new one: once, whatever is repeated.
