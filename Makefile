@@ -1,7 +1,7 @@
 # Every target is a command that can be typed; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sim sim-pairs bench build fmt clippy doc clean
+.PHONY: help demo test template sim sim-pairs bench build fmt clippy doc clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -11,6 +11,9 @@ demo:  ## Play the whole loop on bundled flight data, with a report at the end
 
 test:  ## Run all checks: build, format, lints, tests, documentation
 	tools/test
+
+template:  ## Check template.yaml alone: linters, rules, and each role against every call
+	tools/template/check
 
 bench:  ## Measure what docs/performance.md states, as ratios against floors
 	cargo bench -p refit-local --bench control_plane --locked

@@ -16,6 +16,7 @@ mod race;
 mod replay;
 mod repo;
 mod retention;
+mod routes;
 mod sim;
 mod support;
 mod support_events;

@@ -49,6 +49,10 @@ pub fn targets(event: &Value) -> Vec<Function> {
             Some(Function::EvaluateCandidate)
         }
         ("aws.s3", "Object Created") => Some(Function::RecordWindow),
+        ("aws.cloudwatch", "CloudWatch Alarm State Change") => {
+            let state = event.pointer("/detail/state/value").and_then(Value::as_str);
+            state.is_some_and(|it| it == "ALARM").then_some(Function::CheckTriggers)
+        }
         ("aws.events", "Scheduled Event") => Some(Function::Sweep),
         _ => None,
     };
@@ -88,6 +92,16 @@ mod tests {
             "SageMaker Model Building Pipeline Execution Status Change",
             &[Function::EvaluateCandidate],
         );
+    }
+
+    #[test]
+    fn an_alarm_that_goes_off_may_be_a_trigger() {
+        for (state, expected) in [("ALARM", &[Function::CheckTriggers][..]), ("OK", &[]), ("INSUFFICIENT_DATA", &[])] {
+            let detail = json!({ "alarmName": "a", "state": { "value": state } });
+            let kind = "CloudWatch Alarm State Change";
+            let event = json!({ "source": "aws.cloudwatch", "detail-type": kind, "detail": detail });
+            assert_eq!(targets(&event), expected, "{state}");
+        }
     }
 
     #[test]

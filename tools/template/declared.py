@@ -1,0 +1,27 @@
+"""What the code says about its functions: the page that a test holds to the code (`tests/it/iam.rs`)."""
+
+import re
+from pathlib import Path
+
+from template import ROOT
+
+
+def page(root=ROOT):
+    return (Path(root) / "functions/README.md").read_text()
+
+
+def actions(root=ROOT):
+    """The IAM actions that a function's adapters call, by function."""
+    rows = re.finditer(r"^\| `([a-z-]+)` \| ((?:[a-z0-9-]+:[A-Za-z]+(?:, )?)+) \|$", page(root), re.M)
+    return {it[1]: set(it[2].split(", ")) for it in rows}
+
+
+def variables(root=ROOT):
+    """The environment variables that a function reads, by variable: `None` for all functions."""
+    rows = re.finditer(r"^\| `(REFIT_[A-Z_]+)` \| ([a-z, -]+) \|", page(root), re.M)
+    return {it[1]: None if it[2] == "all" else set(it[2].split(", ")) for it in rows}
+
+
+def binaries(root=ROOT):
+    """The executables of `functions/`, empty while there are none."""
+    return {it.stem for it in (Path(root) / "functions/src/bin").glob("*.rs")}
