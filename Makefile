@@ -1,7 +1,7 @@
 # Every target is a command that can be typed; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test template sim sim-pairs bench build fmt clippy doc clean
+.PHONY: help demo test template sim sim-pairs bench image deploy build fmt clippy doc clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -28,6 +28,13 @@ sim:  ## Play schedules of faults against the real code (N=1000000)
 sim-pairs:  ## Play every pair of faults of every workflow (make sim: of a few)
 	cargo build --release -p refit-local --bin refit-sim --locked
 	target/release/refit-sim pairs --threads $(THREADS)
+
+image:  ## Build the container image of the steps, without a container engine
+	tools/image/build
+
+deploy:  ## Build the functions and deploy template.yaml (DEPLOY="--guided" the first time; docs/deploy.md)
+	sam build
+	sam deploy $(DEPLOY)
 
 build:  ## Build every executable
 	cargo build --workspace --bins --locked

@@ -1,13 +1,15 @@
 """A check that cannot fail proves nothing: each rule finds what is broken on purpose, and nothing in the template as it is."""
 
 import copy
+import json
 import unittest
 from pathlib import Path
 
 import check
+import from_s3
 import rules
 from pattern import matches
-from template import Resolver, read, translate
+from template import ROOT, Resolver, read, translate
 
 SOURCE = read()
 GOOD = translate(SOURCE)
@@ -224,6 +226,12 @@ class Rules(unittest.TestCase):
         event = {"source": "refit", "detail-type": "Retraining Requested", "account": "111122223333", "detail": {"model": "m"}}
         self.assertEqual(rules.targets(GOOD, event), [])
         self.assertEqual(rules.targets(GOOD, {**event, "account": "000000000000"}), ["start-retraining"])
+
+
+class Pipelines(unittest.TestCase):
+    def test_the_pipeline_without_a_registry_is_made_from_the_other(self):
+        definition, made = (json.loads((ROOT / f"infra/pipelines/{it}.json").read_text()) for it in ("retrain", "retrain-from-s3"))
+        self.assertEqual(made, from_s3.from_s3(definition), "run tools/template/from_s3.py")
 
 
 class Patterns(unittest.TestCase):

@@ -1,0 +1,44 @@
+"""Does what `sam build` does, with executables that are built already: a folder with `bootstrap` for each function, and the template that names them.
+
+usage: package.py PROGRAMS FOLDER
+"""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main():
+    programs, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    # As `sam build` does, it says where the code is for each function alone.
+    del template["Globals"]["Function"]["CodeUri"]
+    missing = []
+    for logical, it in template["Resources"].items():
+        if it["Type"] != "AWS::Serverless::Function":
+            continue
+        program = programs / it["Metadata"]["BuildProperties"]["Binary"]
+        if not program.is_file():
+            missing.append(program.name)
+            continue
+        (folder / logical).mkdir()
+        try:
+            os.link(program, folder / logical / "bootstrap")
+        except OSError:
+            shutil.copy2(program, folder / logical / "bootstrap")
+        it["Properties"]["CodeUri"] = str(folder / logical)
+    if missing:
+        raise SystemExit(f"error: {programs} has no {', '.join(missing)}; build them with `cargo build --package refit-functions --bins`")
+    (folder / "template.json").write_text(json.dumps(template, indent=1))
+
+
+if __name__ == "__main__":
+    main()
