@@ -10,6 +10,7 @@
 //! - [`compare`] tests one model against another on the same rows, and rates against rates.
 //! - [`sequential`] watches a stream of errors for a change, and keeps tests and intervals valid at every look.
 //! - [`multiple`] corrects p-values when many features are tested at once.
+//! - [`profile`] summarizes a column in 8 KB, to be added up and compared.
 //! - [`scores`] gives every distance of a feature at once.
 //! - [`verdict`] says what a distance means, given what chance alone produces.
 //!
@@ -22,6 +23,7 @@
 pub mod compare;
 pub mod distance;
 pub mod multiple;
+pub mod profile;
 pub mod quality;
 pub mod resample;
 pub mod returns;

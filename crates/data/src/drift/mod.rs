@@ -2,8 +2,8 @@
 //!
 //! The idea: a side is some opened [`Table`]s with the same columns (a file, or the files of a folder). For each feature its columns are
 //! streamed from both sides, part by part. [`compare_exact`] keeps the values of a feature while it sorts them, so its memory grows with the
-//! rows and is bounded by an option. (To come: `profile_tables` keeps a summary of fixed size, `compare_profiles` needs nothing else and returns
-//! the same [`FeatureComparison`]s; `Profile` has `merge`, `to_bytes` and `from_bytes`.)
+//! rows and is bounded by an option. [`profile_tables`] makes a [`Profile`] of fixed size in one pass, profiles can be
+//! added up, and [`compare_profiles`] needs nothing else to give the same scores with bounds.
 //!
 //! Nothing here starts a thread: features are independent tasks, given to [`Workers`], which the caller brings. Results do not depend on how many
 //! there are.
@@ -12,6 +12,7 @@
 
 mod categories;
 mod exact;
+mod profile;
 mod workers;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use crate::frame::Kind;
 use crate::table::Table;
 
 pub use exact::{ExactOptions, compare_exact};
+pub use profile::{FeatureProfile, MAX_PROFILE_BYTES, Profile, ProfileFileError, compare_profiles, profile_tables};
 pub use workers::{OneWorker, Workers};
 
 /// One of the two things that are compared.
@@ -74,6 +76,16 @@ pub enum DriftError {
     /// A feature is neither a number nor a category.
     #[error("column `{0}` is a time: times are not compared")]
     Time(String),
+    /// A profile lacks a feature, or has it as another kind than the reference.
+    #[error("the profile of the {side} has no {kind} feature `{name}`")]
+    NoFeature {
+        /// Which side it is on.
+        side: Side,
+        /// The feature.
+        name: String,
+        /// What was wanted.
+        kind: Kind,
+    },
     /// The exact method would need more memory than it may have.
     #[error(
         "feature `{name}` needs {needed} bytes to be compared exactly, and {limit} are allowed: allow more, or compare profiles"

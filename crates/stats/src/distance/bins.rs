@@ -63,10 +63,15 @@ impl Bins {
     ///
     /// Fewer come out when the range is too small for twenty distinct doubles.
     pub fn equal_width(reference: &Sample) -> Option<Self> {
-        if reference.is_constant() {
+        Self::equal_width_between(reference.min(), reference.max())
+    }
+
+    /// The same from the range alone.
+    pub(crate) fn equal_width_between(low: f64, high: f64) -> Option<Self> {
+        if low == high {
             return None;
         }
-        let (low, range) = (reference.min(), reference.max() - reference.min());
+        let range = high - low;
         Some(Self { edges: (1..=19).map(|k| low + range * f64::from(k) / 20.0).collect() })
     }
 

@@ -1,0 +1,315 @@
+//! Profiles of tables: made in one pass, kept as a file, added up, compared.
+
+use std::collections::BTreeMap;
+
+use refit_stats::profile::{
+    CategoryProfile, MAX_FEATURE_BYTES, NumericBuilder, NumericProfile, ProfileError, compare_categories,
+    compare_numeric,
+};
+
+use super::categories::CategoryCounter;
+use super::workers::{Workers, collect};
+use super::{DriftError, FeatureColumn, FeatureComparison, FeatureScores, Side, SideCounts, kinds};
+use crate::block::BlockValues;
+use crate::frame::Kind;
+use crate::table::Table;
+
+/// Most bytes of a file of profiles that is read: ten thousand features.
+pub const MAX_PROFILE_BYTES: u64 = 10_000 * (MAX_FEATURE_BYTES as u64 + 1024);
+
+const MAGIC: &[u8; 4] = b"RFPR";
+const VERSION: u8 = 1;
+
+/// Texts that are counted apart before the rare ones are left out: what keeps the memory of a column of unique texts fixed.
+const MAX_COUNTED_BYTES: u64 = 4 << 20;
+/// What is kept of them then; all that matters for a profile of 8 KB, many times over.
+const KEPT_BYTES: usize = 1 << 19;
+
+/// The profile of one feature.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FeatureProfile {
+    /// Of a number.
+    Numeric(NumericProfile),
+    /// Of a category.
+    Categorical(CategoryProfile),
+}
+
+impl FeatureProfile {
+    /// What the feature is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            FeatureProfile::Numeric(_) => Kind::Numeric,
+            FeatureProfile::Categorical(_) => Kind::Categorical,
+        }
+    }
+
+    /// Its rows.
+    #[must_use]
+    pub fn counts(&self) -> SideCounts {
+        match self {
+            FeatureProfile::Numeric(it) => {
+                SideCounts { count: it.rows(), missing: it.n_null, non_finite: it.n_nan + it.n_infinite }
+            }
+            FeatureProfile::Categorical(it) => SideCounts { count: it.rows(), missing: it.n_null, non_finite: 0 },
+        }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            FeatureProfile::Numeric(it) => it.to_bytes(),
+            FeatureProfile::Categorical(it) => it.to_bytes(),
+        }
+    }
+
+    /// Both together; `None` if they are of different kinds.
+    fn merged(&self, other: &FeatureProfile) -> Option<FeatureProfile> {
+        match (self, other) {
+            (FeatureProfile::Numeric(a), FeatureProfile::Numeric(b)) => Some(FeatureProfile::Numeric(a.merged(b))),
+            (FeatureProfile::Categorical(a), FeatureProfile::Categorical(b)) => {
+                Some(FeatureProfile::Categorical(a.merged(b)))
+            }
+            (FeatureProfile::Numeric(_), FeatureProfile::Categorical(_))
+            | (FeatureProfile::Categorical(_), FeatureProfile::Numeric(_)) => None,
+        }
+    }
+}
+
+/// Why a file of profiles cannot be read or profiles cannot be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProfileFileError {
+    /// The bytes are something else.
+    #[error("this is not a profile: it does not begin with `RFPR`")]
+    NotAProfile,
+    /// Written by a version that this one does not know.
+    #[error("profile file of format {0} where 1 is known")]
+    Version(u8),
+    /// The bytes contradict themselves.
+    #[error("profile file is damaged at byte {at}")]
+    Damaged {
+        /// How far they could be read.
+        at: usize,
+    },
+    /// One feature of it cannot be read.
+    #[error("the profile of feature `{name}` cannot be read")]
+    Feature {
+        /// The feature.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: ProfileError,
+    },
+    /// Only one of two profiles has a feature, or they have it as different kinds.
+    #[error("profiles of different features cannot be added: `{name}`")]
+    OtherFeatures {
+        /// The first such feature.
+        name: String,
+    },
+}
+
+/// The profiles of a table's features.
+///
+/// ```
+/// use refit_data::drift::{FeatureScores, OneWorker, Profile, compare_profiles, profile_tables};
+/// use refit_data::{ReadOptions, Table};
+/// let (monday, tuesday) = (b"x\n1\n2\n3\n".to_vec(), b"x\n2\n3\n4\n".to_vec());
+/// let profile = |bytes: &Vec<u8>| {
+///     let tables = [Table::open(bytes, &ReadOptions::all())?];
+///     Ok::<_, Box<dyn std::error::Error>>(profile_tables(&tables, &["x"], &OneWorker)?)
+/// };
+/// let both = profile(&monday)?.merged(&profile(&tuesday)?)?;
+/// assert_eq!(Profile::from_bytes(&both.to_bytes())?, both);
+/// let compared = compare_profiles(&both, &profile(&tuesday)?, &["x"])?;
+/// let FeatureScores::Numeric(scores) = &compared[0].scores else { panic!("a number") };
+/// assert!((scores.ks.value - 1.0 / 6.0).abs() < 1e-9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Profile {
+    /// By feature.
+    pub features: BTreeMap<String, FeatureProfile>,
+}
+
+impl Profile {
+    /// How many rows it sums up.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.features.values().map(|it| it.counts().count).max().unwrap_or(0)
+    }
+
+    /// Both together; a profile without features adds nothing. The order of adding makes no difference, but for the last bits of means.
+    ///
+    /// # Errors
+    /// When they are of different features.
+    pub fn merged(&self, other: &Profile) -> Result<Profile, ProfileFileError> {
+        if self.features.is_empty() {
+            return Ok(other.clone());
+        }
+        if other.features.is_empty() {
+            return Ok(self.clone());
+        }
+        let differs = |name: &str| ProfileFileError::OtherFeatures { name: name.to_owned() };
+        if let Some(name) = other.features.keys().find(|it| !self.features.contains_key(*it)) {
+            return Err(differs(name));
+        }
+        let merge = |(name, mine): (&String, &FeatureProfile)| {
+            let both = other.features.get(name).and_then(|it| mine.merged(it));
+            Ok((name.clone(), both.ok_or_else(|| differs(name))?))
+        };
+        Ok(Profile { features: self.features.iter().map(merge).collect::<Result<_, _>>()? })
+    }
+
+    /// The profile as a file, the same for the same profile: at most 8 KB and the name a feature.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(MAGIC);
+        bytes.push(VERSION);
+        let length = |n: usize| (n as u32).to_le_bytes();
+        bytes.extend(length(self.features.len()));
+        for (name, feature) in &self.features {
+            let content = feature.to_bytes();
+            bytes.extend(length(name.len()));
+            bytes.extend(name.as_bytes());
+            bytes.extend(length(content.len()));
+            bytes.extend(content);
+        }
+        bytes
+    }
+
+    /// Reads what [`Profile::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// When the bytes are something else, of another version, or damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Profile, ProfileFileError> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(ProfileFileError::NotAProfile)?;
+        let mut rest = match rest.split_first() {
+            Some((&VERSION, rest)) => rest,
+            Some((version, _)) => return Err(ProfileFileError::Version(*version)),
+            None => return Err(ProfileFileError::Damaged { at: bytes.len() }),
+        };
+        let damaged = |rest: &[u8]| ProfileFileError::Damaged { at: bytes.len() - rest.len() };
+        let n_features = take_length(&mut rest).ok_or_else(|| damaged(rest))?;
+        let mut features = BTreeMap::new();
+        for _ in 0..n_features {
+            let at = rest;
+            let name = take_part(&mut rest).and_then(|it| std::str::from_utf8(it).ok()).ok_or_else(|| damaged(at))?;
+            let content = take_part(&mut rest).ok_or_else(|| damaged(rest))?;
+            let of_feature = |source| ProfileFileError::Feature { name: name.to_owned(), source };
+            if features.insert(name.to_owned(), read_feature(content).map_err(of_feature)?).is_some() {
+                return Err(damaged(at));
+            }
+        }
+        if rest.is_empty() { Ok(Profile { features }) } else { Err(damaged(rest)) }
+    }
+}
+
+fn take_length(rest: &mut &[u8]) -> Option<usize> {
+    let (length, behind) = rest.split_first_chunk::<4>()?;
+    *rest = behind;
+    Some(u32::from_le_bytes(*length) as usize)
+}
+
+/// Bytes with their number in front.
+fn take_part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (part, behind) = take_length(rest).and_then(|it| rest.split_at_checked(it))?;
+    *rest = behind;
+    Some(part)
+}
+
+fn read_feature(content: &[u8]) -> Result<FeatureProfile, ProfileError> {
+    match NumericProfile::from_bytes(content) {
+        Err(ProfileError::Kind) => CategoryProfile::from_bytes(content).map(FeatureProfile::Categorical),
+        it => it.map(FeatureProfile::Numeric),
+    }
+}
+
+/// Makes the profile of these features in one pass; every table has them. Memory does not grow with the rows: some 4 MB for each feature that is
+/// worked on at once, up to 15 MB for one of unique texts.
+///
+/// # Errors
+/// When a table cannot be read or lacks a feature.
+pub fn profile_tables(tables: &[Table<'_>], features: &[&str], workers: &dyn Workers) -> Result<Profile, DriftError> {
+    let kinds = kinds(tables, features)?;
+    let profiles = collect(workers, (features.len(), usize::MAX), &|at| {
+        let column = FeatureColumn::find(Side::Current, tables, features[at], kinds[at])?;
+        let profile = match kinds[at] {
+            Kind::Numeric => FeatureProfile::Numeric(profile_numbers(&column)?),
+            Kind::Categorical => FeatureProfile::Categorical(profile_categories(&column)?),
+            Kind::Time => return Err(DriftError::Time(features[at].to_owned())),
+        };
+        Ok((features[at].to_owned(), profile))
+    })?;
+    Ok(Profile { features: profiles.into_iter().collect() })
+}
+
+fn profile_numbers(column: &FeatureColumn<'_, '_>) -> Result<NumericProfile, DriftError> {
+    let mut builder = NumericBuilder::new();
+    column.scan(&mut |block| {
+        builder.add_missing(block.missing() as u64);
+        if let BlockValues::Numbers(values) = block.values() {
+            builder.add(values);
+        }
+        Ok(())
+    })?;
+    Ok(builder.finish())
+}
+
+fn profile_categories(column: &FeatureColumn<'_, '_>) -> Result<CategoryProfile, DriftError> {
+    let mut profile = CategoryProfile::default();
+    let mut counter = CategoryCounter::default();
+    column.scan(&mut |block| {
+        profile.add(None, block.missing() as u64);
+        if let BlockValues::Categories { codes, dictionary } = block.values() {
+            counter.add(codes, dictionary);
+        }
+        if MAX_COUNTED_BYTES < counter.bytes() {
+            add_counts(&mut profile, std::mem::take(&mut counter));
+            profile = profile.compact(KEPT_BYTES);
+        }
+        Ok(())
+    })?;
+    add_counts(&mut profile, counter);
+    Ok(profile.compact(MAX_FEATURE_BYTES))
+}
+
+fn add_counts(profile: &mut CategoryProfile, counter: CategoryCounter) {
+    for (text, count) in counter.finish() {
+        profile.add(Some(&text), count);
+    }
+}
+
+/// Compares these features of two profiles.
+///
+/// # Errors
+/// When a profile lacks a feature or has it as another kind.
+pub fn compare_profiles(
+    reference: &Profile,
+    current: &Profile,
+    features: &[&str],
+) -> Result<Vec<FeatureComparison>, DriftError> {
+    let compare = |name: &&str| {
+        let missing = |side: Side, kind: Kind| DriftError::NoFeature { side, name: (*name).to_owned(), kind };
+        let baseline = reference.features.get(*name).ok_or_else(|| missing(Side::Reference, Kind::Numeric))?;
+        let kind = baseline.kind();
+        let found = current.features.get(*name).ok_or_else(|| missing(Side::Current, kind))?;
+        let scores = match (baseline, found) {
+            (FeatureProfile::Numeric(a), FeatureProfile::Numeric(b)) => {
+                compare_numeric(a, b).map(|it| FeatureScores::Numeric(Box::new(it)))
+            }
+            (FeatureProfile::Categorical(a), FeatureProfile::Categorical(b)) => {
+                compare_categories(a, b).map(|it| FeatureScores::Categorical(Box::new(it)))
+            }
+            (FeatureProfile::Numeric(_), FeatureProfile::Categorical(_))
+            | (FeatureProfile::Categorical(_), FeatureProfile::Numeric(_)) => return Err(missing(Side::Current, kind)),
+        };
+        Ok(FeatureComparison {
+            name: (*name).to_owned(),
+            kind,
+            reference: baseline.counts(),
+            current: found.counts(),
+            scores: scores.unwrap_or(FeatureScores::Undefined),
+        })
+    };
+    features.iter().map(compare).collect()
+}

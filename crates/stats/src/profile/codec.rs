@@ -1,0 +1,245 @@
+//! Profiles as bytes: a version, then numbers of variable length. The same profile gives the same bytes on every machine.
+
+use super::category::{CategoryProfile, DISTINCT_REGISTERS, Distinct};
+use super::cell::Cell;
+use super::moments::Moments;
+use super::numeric::NumericProfile;
+use crate::key::key_of;
+
+/// Most bytes of one feature.
+pub const MAX_FEATURE_BYTES: usize = 8192;
+
+/// The format; the first byte of every feature.
+const VERSION: u8 = 1;
+const NUMERIC: u8 = b'n';
+const CATEGORICAL: u8 = b'c';
+
+/// Most rows that stored counts may claim, so that sums of positions do not overflow.
+const MAX_ROWS: u64 = 1 << 40;
+
+/// Why bytes are not a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProfileError {
+    /// Written by a version that this one does not know.
+    #[error("profile of format {0} where 1 is known")]
+    Version(u8),
+    /// The profile of another kind of feature.
+    #[error("profile of another kind of feature")]
+    Kind,
+    /// The bytes contradict themselves.
+    #[error("profile is damaged at byte {at}")]
+    Damaged {
+        /// How far they could be read.
+        at: usize,
+    },
+}
+
+/// Appends a number, seven bits a byte, the lowest first.
+pub(super) fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while 0x80 <= number {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+/// Reads what `push_number` and others wrote.
+struct Bytes<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Bytes<'a> {
+    /// The content of a profile of this kind.
+    fn open(bytes: &'a [u8], kind: u8) -> Result<Bytes<'a>, ProfileError> {
+        match bytes {
+            [VERSION, it, ..] if *it == kind => Ok(Bytes { bytes, at: 2 }),
+            [VERSION, NUMERIC | CATEGORICAL, ..] => Err(ProfileError::Kind),
+            [VERSION, ..] | [] => Err(ProfileError::Damaged { at: bytes.len().min(1) }),
+            [version, ..] => Err(ProfileError::Version(*version)),
+        }
+    }
+
+    fn damaged(&self) -> ProfileError {
+        ProfileError::Damaged { at: self.at }
+    }
+
+    fn byte(&mut self) -> Result<u8, ProfileError> {
+        let byte = self.bytes.get(self.at).copied().ok_or(self.damaged())?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn number(&mut self) -> Result<u64, ProfileError> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let part = u64::from(byte & 0x7f);
+            if shift == 63 && 1 < part {
+                return Err(self.damaged());
+            }
+            number |= part << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(self.damaged())
+    }
+
+    /// A number of rows.
+    fn rows(&mut self) -> Result<u64, ProfileError> {
+        self.number().and_then(|it| if it <= MAX_ROWS { Ok(it) } else { Err(self.damaged()) })
+    }
+
+    fn take(&mut self, n: usize) -> Result<&'a [u8], ProfileError> {
+        let end = self.at.checked_add(n).ok_or(self.damaged())?;
+        let taken = self.bytes.get(self.at..end).ok_or(self.damaged())?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn double(&mut self) -> Result<f64, ProfileError> {
+        let mut bits = [0; 8];
+        bits.copy_from_slice(self.take(8)?);
+        Ok(f64::from_le_bytes(bits))
+    }
+
+    fn end(&self) -> Result<(), ProfileError> {
+        if self.at == self.bytes.len() { Ok(()) } else { Err(self.damaged()) }
+    }
+}
+
+/// The bytes of a profile, whatever their number.
+pub(super) fn numeric_bytes(profile: &NumericProfile) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(MAX_FEATURE_BYTES);
+    bytes.extend([VERSION, NUMERIC]);
+    let Moments { n, min, max, mean, mean_rest, squares } = profile.moments;
+    for number in [profile.n_null, profile.n_nan, profile.n_infinite, n] {
+        push_number(&mut bytes, number);
+    }
+    for double in [min, max, mean, mean_rest, squares] {
+        bytes.extend(double.to_le_bytes());
+    }
+    push_number(&mut bytes, profile.cells.len() as u64);
+    let (mut low, mut level) = (0, 0);
+    for cell in &profile.cells {
+        bytes.push(cell.level);
+        // Both ends are multiples of what the finer level leaves free.
+        push_number(&mut bytes, (cell.low - low).checked_shr(64 - u32::from(level.max(cell.level))).unwrap_or(0));
+        push_number(&mut bytes, cell.count);
+        if cell.level < 64 {
+            let (position, blur) = cell.steps();
+            bytes.extend([position, blur]);
+        }
+        (low, level) = (cell.low, cell.level);
+    }
+    bytes
+}
+
+impl NumericProfile {
+    /// Reads what [`NumericProfile::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// When the bytes are of another version or kind, or contradict themselves.
+    pub fn from_bytes(bytes: &[u8]) -> Result<NumericProfile, ProfileError> {
+        let mut bytes = Bytes::open(bytes, NUMERIC)?;
+        let [n_null, n_nan, n_infinite, n] = [bytes.rows()?, bytes.rows()?, bytes.rows()?, bytes.rows()?];
+        let [min, max, mean] = [bytes.double()?, bytes.double()?, bytes.double()?];
+        let [mean_rest, squares] = [bytes.double()?, bytes.double()?];
+        let is_range = [min, max, mean, mean_rest].iter().all(|it| it.is_finite()) && min <= max && 0.0 <= squares;
+        let n_cells = bytes.number()?;
+        // A cell takes three bytes or more, so nothing is reserved that is not there.
+        if !is_range || (bytes.bytes.len() as u64) < n_cells {
+            return Err(bytes.damaged());
+        }
+        let mut cells: Vec<Cell> = Vec::with_capacity(n_cells as usize);
+        let mut rows = 0;
+        for _ in 0..n_cells {
+            let cell = cell(&mut bytes, cells.last())?;
+            rows += cell.count;
+            cells.push(cell);
+            // Each row is within the range and within its cell.
+            if n < rows || cell.high() < key_of(min) || key_of(max) < cell.low {
+                return Err(bytes.damaged());
+            }
+        }
+        bytes.end()?;
+        if rows != n {
+            return Err(bytes.damaged());
+        }
+        let moments = Moments { n, min, max, mean, mean_rest, squares };
+        Ok(NumericProfile { n_null, n_nan, n_infinite, moments, cells })
+    }
+}
+
+fn cell(bytes: &mut Bytes<'_>, before: Option<&Cell>) -> Result<Cell, ProfileError> {
+    let level = bytes.byte()?;
+    if 64 < level {
+        return Err(bytes.damaged());
+    }
+    let finer = level.max(before.map_or(0, |it| it.level));
+    let distance = bytes.number()?;
+    let shifted = distance.checked_shl(64 - u32::from(finer)).unwrap_or(0);
+    let is_whole = shifted.checked_shr(64 - u32::from(finer)).unwrap_or(0) == distance;
+    let low = before.map_or(0, |it| it.low).checked_add(shifted).filter(|_| is_whole).ok_or(bytes.damaged())?;
+    let is_aligned = low & u64::MAX.checked_shr(level.into()).unwrap_or(0) == 0;
+    let is_next = before.is_none_or(|it| (it.low, it.level) < (low, level));
+    let count = bytes.rows()?;
+    if !is_aligned || !is_next || count == 0 {
+        return Err(bytes.damaged());
+    }
+    if level == 64 {
+        return Ok(Cell::somewhere(low, level, count));
+    }
+    Ok(Cell::of_steps(low, level, count, bytes.byte()?, bytes.byte()?))
+}
+
+/// The bytes of a profile, whatever their number.
+pub(super) fn category_bytes(profile: &CategoryProfile) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(MAX_FEATURE_BYTES);
+    bytes.extend([VERSION, CATEGORICAL]);
+    for number in [profile.n_null, profile.left_out, profile.largest_left_out, profile.counts.len() as u64] {
+        push_number(&mut bytes, number);
+    }
+    for (text, count) in &profile.counts {
+        push_number(&mut bytes, text.len() as u64);
+        bytes.extend(text.as_bytes());
+        push_number(&mut bytes, *count);
+    }
+    if let Some(distinct) = &profile.distinct {
+        bytes.extend(distinct.registers());
+    }
+    bytes
+}
+
+impl CategoryProfile {
+    /// Reads what [`CategoryProfile::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// When the bytes are of another version or kind, or contradict themselves.
+    pub fn from_bytes(bytes: &[u8]) -> Result<CategoryProfile, ProfileError> {
+        let mut bytes = Bytes::open(bytes, CATEGORICAL)?;
+        let [n_null, left_out, largest_left_out] = [bytes.rows()?, bytes.rows()?, bytes.rows()?];
+        let n_counts = bytes.number()?;
+        let mut counts = std::collections::BTreeMap::new();
+        let mut before: Option<&str> = None;
+        for _ in 0..n_counts {
+            let length = usize::try_from(bytes.number()?).map_err(|_| bytes.damaged())?;
+            let text = std::str::from_utf8(bytes.take(length)?).map_err(|_| bytes.damaged())?;
+            let count = bytes.rows()?;
+            if count == 0 || before.is_some_and(|it| text <= it) {
+                return Err(bytes.damaged());
+            }
+            counts.insert(text.to_owned(), count);
+            before = Some(text);
+        }
+        let has_distinct = 0 < left_out;
+        let distinct = if has_distinct { Distinct::from_registers(bytes.take(DISTINCT_REGISTERS)?) } else { None };
+        let is_sound = (left_out == 0) == (largest_left_out == 0) && has_distinct == distinct.is_some();
+        if !is_sound {
+            return Err(bytes.damaged());
+        }
+        bytes.end()?;
+        Ok(CategoryProfile { n_null, counts, left_out, largest_left_out, distinct })
+    }
+}
