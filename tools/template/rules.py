@@ -275,6 +275,20 @@ def trouble_is_alarmed(template):
         yield "SweepFunction: nobody hears when it is not run"
 
 
+def dashboard_shows_every_alarm(template):
+    resolver = Resolver(template)
+    for name, it in resolver.resources("AWS::CloudWatch::Dashboard").items():
+        try:
+            body = json.loads(it["DashboardBody"])
+        except ValueError as error:
+            yield f"{name}: its body is no JSON: {error}"
+            continue
+        shown = {arn for widget in body["widgets"] for arn in widget["properties"].get("alarms", [])}
+        for alarm, _ in each(template, "AWS::CloudWatch::Alarm"):
+            if resolver.arn(alarm) not in shown:
+                yield f"{alarm}: {name} does not show it"
+
+
 def state_is_kept(template):
     for name, it in each(template, *KEPT):
         if not str(it.get("DeletionPolicy", "")).startswith("Retain") or it.get("UpdateReplacePolicy") != "Retain":
@@ -377,6 +391,7 @@ def every(template, source):
         resources_are_named,
         logs_end,
         trouble_is_alarmed,
+        dashboard_shows_every_alarm,
         state_is_kept,
         emulator_is_enough,
         parameters_are_explained,

@@ -160,6 +160,11 @@ BREAKS = {
         put("MissedSweepAlarm", "TreatMissingData", "notBreaching"),
         put("StreamAgeAlarm", "AlarmActions", []),
     ],
+    "dashboard_shows_every_alarm": [
+        put("Dashboard", "DashboardBody", "{"),
+        put("Dashboard", "DashboardBody", '{"widgets": []}'),
+        lambda it: it["Resources"].update({"NewAlarm": it["Resources"]["ParkedAlarm"]}),
+    ],
     "state_is_kept": [
         attribute("Table", "DeletionPolicy", "Delete"),
         attribute("Bucket", "UpdateReplacePolicy", "Delete"),

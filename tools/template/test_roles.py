@@ -20,8 +20,8 @@ def scope(prefix, ours, theirs):
     OURS[prefix], THEIRS[prefix] = ours, theirs
 
 
-def sagemaker(kind, suffix=""):
-    return [OUTSIDE % ("sagemaker", f"{kind}/flight-time{suffix}")], [
+def sagemaker(kind, suffix="", name="flight-time"):
+    return [OUTSIDE % ("sagemaker", f"{kind}/{name}{suffix}")], [
         OUTSIDE % ("sagemaker", f"{kind}/payroll{suffix}"),
         f"arn:aws:sagemaker:{REGION}:111122223333:{kind}/flight-time{suffix}",
     ]
@@ -52,10 +52,11 @@ for name in ("DescribeModelPackage", "UpdateModelPackage"):
     scope(f"sagemaker:{name}", *sagemaker("model-package", "/3"))
 for name in ("DescribeEndpoint", "CreateEndpoint", "UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"):
     scope(f"sagemaker:{name}", *sagemaker("endpoint"))
-for name in ("DescribeEndpointConfig", "CreateEndpointConfig"):
-    scope(f"sagemaker:{name}", *sagemaker("endpoint-config"))
-for name in ("DescribeModel", "CreateModel"):
-    scope(f"sagemaker:{name}", *sagemaker("model"))
+# What Refit makes itself is named after its content; what others made is only looked at.
+for kind, action in (("endpoint-config", "EndpointConfig"), ("model", "Model")):
+    ours, theirs = sagemaker(kind, name="refit-0123456789abcdef")
+    scope(f"sagemaker:Create{action}", ours, [*theirs, OUTSIDE % ("sagemaker", f"{kind}/flight-time")])
+    scope(f"sagemaker:Describe{action}", [*ours, OUTSIDE % ("sagemaker", f"{kind}/flight-time")], theirs)
 
 # What no function ever needs.
 NEVER = [
