@@ -223,6 +223,10 @@ class Rules(unittest.TestCase):
         self.assertEqual(rules.targets(GOOD, other), [])
         self.assertEqual(rules.targets(GOOD, other, CustomEventSources="my.shop,airline.schedule"), ["check-triggers"])
         self.assertEqual(rules.targets(GOOD, {**other, "account": "111122223333"}, CustomEventSources="airline.schedule"), [])
+        alarm = {"source": "aws.cloudwatch", "account": "000000000000", "detail-type": "CloudWatch Alarm State Change"}
+        alarm["detail"] = {"alarmName": "ml-latency", "state": {"value": "ALARM"}}
+        for prefix, expected in [("", ["check-triggers"]), ("ml-", ["check-triggers"]), ("web-", [])]:
+            self.assertEqual(rules.targets(GOOD, alarm, AlarmNamePrefix=prefix), expected, prefix)
         tick = {"source": "aws.events", "detail-type": "Scheduled Event"}
         self.assertEqual(rules.targets(GOOD, tick), ["sweep"])
         self.assertEqual(rules.targets(GOOD, tick, SweepState="DISABLED"), [])
