@@ -25,3 +25,17 @@ def variables(root=ROOT):
 def binaries(root=ROOT):
     """The executables of `functions/`, empty while there are none."""
     return {it.stem for it in (Path(root) / "functions/src/bin").glob("*.rs")}
+
+
+def routes(root=ROOT):
+    """Method, path and needed right of each route of the API, empty while there is none."""
+    file = Path(root) / "crates/api/src/route.rs"
+    if not file.exists():
+        return []
+    text = file.read_text()
+    base = re.search(r'^const MODEL: &str = "([^"]+)";', text, re.M)
+    text = text[text.index("pub const ROUTES") :].replace("(MODEL,", f'("{base[1] if base else ""}",')
+    found = [("GET", it[1], "See") for it in re.finditer(r'look\(\s*"([^"]+)"', text)]
+    found += [("POST", it[1], it[2]) for it in re.finditer(r'ask\(\s*"([^"]+)".*?Right::(\w+)', text, re.S)]
+    found += [(it[1].upper(), it[2], it[3]) for it in re.finditer(r'method: Method::(\w+),\s*path: "([^"]+)".*?right: Right::(\w+)', text, re.S)]
+    return found
