@@ -22,6 +22,9 @@ const DRAWN: &[(&str, &[&str])] = &[
 /// An edge that only a feature may switch on.
 const OPTIONAL: &[(&str, &str)] = &[("cli", "aws")];
 
+/// An edge that only tests may have: what runs on AWS knows nothing of the local world, but is tested with its parts.
+const TESTED_WITH: &[(&str, &str)] = &[("aws", "handlers"), ("aws", "local"), ("functions", "local")];
+
 /// The crates in which time, randomness, environment and files are arguments, and the foreign crates they may use.
 const PURE: &[(&str, &[&str])] = &[
     ("stats", &["rand_core", "serde", "statrs", "thiserror"]),
@@ -118,6 +121,11 @@ fn there_is_no_edge_but_the_drawn_ones() {
         for name in optional {
             let declared = package.dependencies.iter().filter(|it| it.name == format!("refit-{name}"));
             assert!(declared.clone().all(|it| it.is_optional), "{folder} may use {name} under a feature only");
+            allowed.insert(name);
+        }
+        for (_, name) in TESTED_WITH.iter().filter(|it| it.0 == *folder) {
+            let declared = package.dependencies.iter().filter(|it| it.name == format!("refit-{name}"));
+            assert!(declared.clone().all(|it| it.is_dev), "{folder} may use {name} in tests only");
             allowed.insert(name);
         }
         // Its own features, switched on for its own tests.

@@ -1,0 +1,9 @@
+//! The Lambda `start-retraining`.
+
+use refit_functions::{Error, Root};
+use refit_handlers::Function;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    Root::init(Function::StartRetraining).await?.serve().await
+}

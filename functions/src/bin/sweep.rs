@@ -1,0 +1,9 @@
+//! The Lambda `sweep`.
+
+use refit_functions::{Error, Root};
+use refit_handlers::Function;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    Root::init(Function::Sweep).await?.serve().await
+}
