@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::documents::to_body;
 use crate::error::{AppError, chain};
+use crate::measure::verdicts::judge_question;
 use crate::ports::Failure;
 use crate::queries::{list_audit, list_decisions};
 use crate::snapshots;
@@ -220,7 +221,9 @@ pub async fn replay_decisions(context: &Context, proposed: &Policy) -> Result<Re
         for case in cases(context, &model, &entries, &mut policies).await? {
             let answer = match &case.asked {
                 Ok((snapshot, state, recorded)) => {
-                    proposal.decide(snapshot, state, recorded, proposed, &case.decision.outcome)
+                    let mut snapshot = snapshot.clone();
+                    judge_question(&mut snapshot.question, &proposed.triggers);
+                    proposal.decide(&snapshot, state, recorded, proposed, &case.decision.outcome)
                 }
                 Err(why) => Proposed::CannotBeTold { why: why.clone() },
             };

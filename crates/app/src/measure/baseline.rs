@@ -7,16 +7,15 @@ use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use refit_core::policy::{DriftMetric, DriftPolicy, ModelPolicy};
+use refit_core::policy::{DriftMetric, DriftPolicy, FeatureDriftPolicy, ModelPolicy};
 use refit_core::trigger::FeatureEvidence;
 use refit_core::{Digest, ObjectUri};
 use refit_data::{Column, Frame, ReadOptions, Values};
-use refit_stats::distance::{
-    Bins, CategoryCounts, CategoryTable, CountPair, NumericColumn, Sample, homogeneity, ks_statistic,
-    psi_null_quantile, wasserstein1,
-};
+use refit_stats::distance::{Bins, CategoryCounts, CategoryTable, NumericColumn, Sample};
+use refit_stats::verdict::Evidence;
 use serde::{Deserialize, Serialize};
 
+use super::verdicts::{measured, statistic};
 use super::{MAX_FILE_BYTES, feature_columns};
 use crate::documents::state_uri;
 use crate::error::AppError;
@@ -25,9 +24,6 @@ use crate::ports::{BoxError, ObjectError, ObjectInfo, Objects};
 
 /// Most values of one feature that a baseline keeps for KS; above it, evenly spaced order statistics stand in.
 const MAX_VALUES: usize = 20_000;
-/// Replicates of the PSI without drift; its 99.9 % quantile then rests on the ten largest.
-const NULL_REPLICATES: usize = 1_000;
-const NULL_LEVEL: f64 = 0.999;
 
 /// The frozen summary of one feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,15 +149,16 @@ impl Baseline {
     #[must_use]
     pub fn score(&self, window: &Frame, policy: &DriftPolicy) -> Vec<FeatureEvidence> {
         let columns = window.columns().iter();
-        columns.filter_map(|it| Some(score(self.features.get(&it.name)?, it, policy.of(&it.name).metric))).collect()
+        let policy_of = |name: &str| policy.of(name);
+        columns.filter_map(|it| Some(score(self.features.get(&it.name)?, it, policy_of(&it.name)))).collect()
     }
 }
 
 /// The distance between two columns.
-pub(super) fn distance(reference: &Column, current: &Column, metric: DriftMetric) -> FeatureEvidence {
+pub(super) fn distance(reference: &Column, current: &Column, policy: FeatureDriftPolicy) -> FeatureEvidence {
     match summarize(reference) {
-        Some(baseline) => score(&baseline, current, metric),
-        None => FeatureEvidence { name: current.name.clone(), metric, value: None, chance: None },
+        Some(baseline) => score(&baseline, current, policy),
+        None => FeatureEvidence::unmeasured(current.name.clone(), policy.metric),
     }
 }
 
@@ -193,29 +190,29 @@ fn thin(sorted: &[f64]) -> Vec<f64> {
     (0..MAX_VALUES).map(|index| sorted[index * (sorted.len() - 1) / (MAX_VALUES - 1)]).collect()
 }
 
-fn score(baseline: &FeatureBaseline, column: &Column, metric: DriftMetric) -> FeatureEvidence {
-    let mut evidence = FeatureEvidence { name: column.name.clone(), metric, value: None, chance: None };
+fn score(baseline: &FeatureBaseline, column: &Column, policy: FeatureDriftPolicy) -> FeatureEvidence {
+    let (name, FeatureDriftPolicy { metric, threshold }) = (&column.name, policy);
     match (baseline, &column.values) {
         (FeatureBaseline::Numeric { values, .. }, Values::Numeric(current)) => {
-            let sides = Sample::from_finite(values.clone()).zip(NumericColumn::new(current).sample());
-            if let Some((reference, current)) = sides {
-                match metric {
-                    DriftMetric::Ks => evidence.value = Some(ks_statistic(&reference, &current)),
-                    DriftMetric::Wasserstein => {
-                        // Undefined for a constant reference: it has no unit.
-                        let unit = Some(reference.std()).filter(|it| 0.0 < *it);
-                        evidence.value = unit.map(|it| wasserstein1(&reference, &current) / it);
-                    }
-                    DriftMetric::Psi | DriftMetric::Js | DriftMetric::CramersV => {
-                        let bins = Bins::deciles(&reference);
-                        set_counted(&mut evidence, &bins.counts(reference.values()), &bins.counts(current.values()));
-                    }
+            let column = NumericColumn::new(current);
+            let Some((reference, current)) = Sample::from_finite(values.clone()).zip(column.sample()) else {
+                return FeatureEvidence::unmeasured(name.clone(), metric);
+            };
+            let by = statistic(metric);
+            match metric {
+                DriftMetric::Ks | DriftMetric::Wasserstein => {
+                    measured(name, metric, &Evidence::of_samples(by, threshold, &reference, &current))
+                }
+                DriftMetric::Psi | DriftMetric::Js | DriftMetric::CramersV => {
+                    let bins = Bins::deciles(&reference);
+                    let counts = (bins.counts(reference.values()), bins.counts(current.values()));
+                    measured(name, metric, &of_counts(name, policy, &counts.0, &counts.1))
                 }
             }
         }
         (FeatureBaseline::Categorical { counts }, Values::Categorical(current)) => {
             // There is no order to take a KS or a Wasserstein distance over.
-            evidence.metric = match metric {
+            let metric = match metric {
                 DriftMetric::Ks | DriftMetric::Wasserstein => DriftMetric::Psi,
                 DriftMetric::Psi | DriftMetric::Js | DriftMetric::CramersV => metric,
             };
@@ -225,27 +222,19 @@ fn score(baseline: &FeatureBaseline, column: &Column, metric: DriftMetric) -> Fe
             }
             let texts: Vec<Option<&str>> = (0..current.codes.len()).map(|row| current.get(row)).collect();
             let table = CategoryTable::new(&reference, &CategoryCounts::new(&texts));
-            set_counted(&mut evidence, &table.reference, &table.current);
+            let policy = FeatureDriftPolicy { metric, threshold };
+            measured(name, metric, &of_counts(name, policy, &table.reference, &table.current))
         }
         // A column of another kind was refused when the file was read.
-        (FeatureBaseline::Numeric { .. } | FeatureBaseline::Categorical { .. }, _) => {}
-    }
-    evidence
-}
-
-/// Sets a distance over counts.
-fn set_counted(evidence: &mut FeatureEvidence, reference: &[u64], current: &[u64]) {
-    let pair = CountPair::new(reference, current).ok();
-    match evidence.metric {
-        DriftMetric::Js => evidence.value = pair.map(|it| it.js_distance_base2()),
-        DriftMetric::CramersV => evidence.value = homogeneity(reference, current).map(|it| it.cramers_v),
-        DriftMetric::Psi | DriftMetric::Ks | DriftMetric::Wasserstein => set_psi(evidence, reference, current),
+        (FeatureBaseline::Numeric { .. } | FeatureBaseline::Categorical { .. }, _) => {
+            FeatureEvidence::unmeasured(name.clone(), metric)
+        }
     }
 }
 
-fn set_psi(evidence: &mut FeatureEvidence, reference: &[u64], current: &[u64]) {
-    let seed = Digest::of_json(&(&evidence.name, reference, current)).seed();
+/// A distance over counts, its draws seeded by what is compared.
+fn of_counts(name: &str, policy: FeatureDriftPolicy, reference: &[u64], current: &[u64]) -> Evidence {
+    let seed = Digest::of_json(&(name, reference, current)).seed();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    evidence.value = CountPair::new(reference, current).ok().map(|it| it.psi());
-    evidence.chance = psi_null_quantile(reference, current, NULL_LEVEL, NULL_REPLICATES, &mut rng);
+    Evidence::of_counts(statistic(policy.metric), policy.threshold, reference, current, &mut rng)
 }

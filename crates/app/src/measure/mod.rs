@@ -13,6 +13,7 @@ mod predictions;
 mod quality;
 mod segments;
 mod streams;
+pub(crate) mod verdicts;
 mod windows;
 
 pub use baseline::{Baseline, FeatureBaseline};

@@ -18,6 +18,7 @@ use super::baseline::distance;
 use super::extracts::Reader;
 use super::joined::join;
 use super::predictions::{Predictions, Wanted};
+use super::verdicts::of_predictions;
 use super::windows::{labels_known, newest_closed, source_of};
 use crate::error::AppError;
 use crate::ports::ObjectError;
@@ -180,12 +181,12 @@ fn compare_predictions(
 ) -> FeatureEvidence {
     let name = "prediction".to_owned();
     let Some(holdout) = holdout else {
-        return FeatureEvidence { name, metric: policy.metric, value: None, chance: None };
+        return FeatureEvidence::unmeasured(name, policy.metric);
     };
     let reference = holdout.candidate.iter().map(|it| Some(*it)).collect();
     let reference = Column { name: name.clone(), values: Values::Numeric(reference) };
     let served = Column { name, values: Values::Numeric(served) };
-    distance(&reference, &served, policy.metric)
+    distance(&reference, &served, of_predictions(policy))
 }
 
 /// What the champion predicted on its hold-out, when it was the candidate; `None` when that is gone or damaged.

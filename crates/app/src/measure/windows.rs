@@ -6,7 +6,7 @@ use refit_core::model::Model;
 use refit_core::package::Package;
 use refit_core::plan::Recent;
 use refit_core::policy::{DriftPolicy, ModelPolicy, PerformancePolicy, Span};
-use refit_core::trigger::{JudgmentKind, QualityEvidence, Source, WindowEvidence};
+use refit_core::trigger::{JudgmentKind, QualityEvidence, Source, WindowEvidence, WindowVerdict};
 use refit_data::Frame;
 
 use super::baseline::{Baseline, BaselineError, ensure_baseline};
@@ -14,6 +14,7 @@ use super::extracts::{Reader, content, source};
 use super::joined::{Joined, join};
 use super::late::{Late, late_captures, late_labels, list_arrivals};
 use super::streams::collect_streams;
+use super::verdicts::judge_window;
 use crate::error::{AppError, chain};
 use crate::use_cases::Context;
 use crate::use_cases::record_window::{Arrival, tell_damaged};
@@ -55,6 +56,7 @@ pub async fn collect_windows(
         windows.extend(check.performance(performance, champion).await?);
     }
     windows.extend(collect_streams(context, model, policy, recent, now, &mut check.reader).await?);
+    windows.iter_mut().for_each(|it| judge_window(it, &policy.triggers));
     Ok(Collected { windows })
 }
 
@@ -84,7 +86,8 @@ impl Check<'_> {
             let Some(source) = revision(late.as_ref(), source_of(captured.as_ref())) else { continue };
             let features = captured.as_ref().map(|it| baseline.score(it, drift)).unwrap_or_default();
             let rows = captured.map_or(0, |it| it.rows() as u64);
-            evidence.push(WindowEvidence::Drift { window, source, rows, features });
+            let verdict = WindowVerdict::Inconclusive;
+            evidence.push(WindowEvidence::Drift { window, source, rows, features, verdict });
         }
         Ok(evidence)
     }

@@ -46,7 +46,7 @@ fn margin_999(window: &Measured, holdout: &Measured) -> Option<f64> {
     Some(sum.sqrt() * t_999(degrees_of_freedom))
 }
 
-/// The distances of one feature between a window and the baseline.
+/// The distance of one feature between a window and the baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeatureEvidence {
@@ -56,8 +56,41 @@ pub struct FeatureEvidence {
     pub metric: DriftMetric,
     /// Its value; `None` when undefined (no values on one side).
     pub value: Option<f64>,
-    /// The 99.9 % quantile of the distance without drift at these sizes, where it is known.
+    /// How far the exact value may be from it: 0 when it was computed from every row.
+    pub error_bound: f64,
+    /// The probability of such a distance without drift; `None` where there is no test.
+    pub p_value: Option<f64>,
+    /// The 99.9 % quantile of the distance without drift at these sizes, where it is known and was asked for.
     pub chance: Option<f64>,
+    /// How many values the baseline has.
+    pub reference_rows: u64,
+    /// How many values the window has.
+    pub current_rows: u64,
+    /// What that means under the policy in force, by the rule of `refit-stats`.
+    pub finding: FeatureFinding,
+}
+
+impl FeatureEvidence {
+    /// A feature of which nothing could be measured.
+    #[must_use]
+    pub fn unmeasured(name: String, metric: DriftMetric) -> FeatureEvidence {
+        let finding = FeatureFinding { threshold: 0.0, q_value: None, verdict: WindowVerdict::Inconclusive };
+        let (value, p_value, chance) = (None, None, None);
+        let (error_bound, reference_rows, current_rows) = (0.0, 0, 0);
+        FeatureEvidence { name, metric, value, error_bound, p_value, chance, reference_rows, current_rows, finding }
+    }
+}
+
+/// What a distance means under a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureFinding {
+    /// From where on it counts.
+    pub threshold: f64,
+    /// The p-value corrected over the features judged together; `None` for one that took no part.
+    pub q_value: Option<f64>,
+    /// Stable, drifted, inconclusive or errored.
+    pub verdict: WindowVerdict,
 }
 
 /// The champion's quality in a window.
@@ -82,6 +115,8 @@ pub enum WindowEvidence {
         rows: u64,
         /// Per feature, in the policy's order.
         features: Vec<FeatureEvidence>,
+        /// What they mean together under the policy in force, by the rule of `refit-stats`.
+        verdict: WindowVerdict,
     },
     /// The champion's predictions.
     Performance {
@@ -142,8 +177,8 @@ pub fn judge(
     now: Timestamp,
 ) -> Option<Judgment> {
     let (mut judgment, window, source) = match evidence {
-        WindowEvidence::Drift { window, source, rows, features } => {
-            (judge_drift(policy.drift.as_ref()?, *rows, features), window, source)
+        WindowEvidence::Drift { window, source, rows, features, verdict } => {
+            (judge_drift(policy.drift.as_ref()?, *rows, features, *verdict), window, source)
         }
         WindowEvidence::Performance { window, source, rows, quality } => {
             let policy = policy.performance.as_ref()?;
@@ -203,22 +238,26 @@ fn blank(kind: JudgmentKind, rows: u64) -> Judgment {
     }
 }
 
-fn judge_drift(policy: &DriftPolicy, rows: u64, features: &[FeatureEvidence]) -> Judgment {
+impl FeatureJudgment {
+    fn of(evidence: &FeatureEvidence) -> FeatureJudgment {
+        FeatureJudgment {
+            name: evidence.name.clone(),
+            metric: evidence.metric,
+            value: evidence.value,
+            error_bound: evidence.error_bound,
+            chance: evidence.chance,
+            q_value: evidence.finding.q_value,
+            threshold: evidence.finding.threshold,
+            verdict: evidence.finding.verdict,
+        }
+    }
+}
+
+fn judge_drift(policy: &DriftPolicy, rows: u64, features: &[FeatureEvidence], verdict: WindowVerdict) -> Judgment {
     let mut judgment = blank(JudgmentKind::Drift, rows);
-    judgment.features = features
-        .iter()
-        .map(|it| FeatureJudgment {
-            name: it.name.clone(),
-            metric: it.metric,
-            value: it.value,
-            chance: it.chance,
-            threshold: policy.of(&it.name).threshold,
-            // Effect *and* significance: a large value that chance alone produces at this size is not drift.
-            is_drifted: it.value.is_some_and(|value| {
-                policy.of(&it.name).threshold <= value && it.chance.is_none_or(|chance| chance < value)
-            }),
-        })
-        .collect();
+    judgment.features = features.iter().map(FeatureJudgment::of).collect();
+    judgment.verdict = verdict;
+    let all = judgment.features.len();
     if rows < policy.min_rows {
         judgment.verdict = WindowVerdict::Inconclusive;
         judgment.reason = format!("{rows} of {} rows needed to judge drift", policy.min_rows);
@@ -226,47 +265,33 @@ fn judge_drift(policy: &DriftPolicy, rows: u64, features: &[FeatureEvidence]) ->
     }
     if judgment.features.iter().all(|it| it.value.is_none()) {
         judgment.verdict = WindowVerdict::Inconclusive;
-        judgment.reason = format!(
-            "none of {} features has values in both the reference and these {rows} rows",
-            judgment.features.len()
-        );
+        judgment.reason = format!("none of {all} features has values in both the reference and these {rows} rows");
         return judgment;
     }
-    let drifted: Vec<&str> = judgment.features.iter().filter(|it| it.is_drifted).map(|it| it.name.as_str()).collect();
-    let share = drifted.len() as f64 / judgment.features.len().max(1) as f64;
-    if drifted.is_empty() || share < policy.share {
-        judgment.reason = format!(
-            "{} of {} features drifted, share {share:.2} is below {:.2}",
-            drifted.len(),
-            judgment.features.len(),
-            policy.share
-        );
-    } else {
-        judgment.verdict = WindowVerdict::Drifted;
-        judgment.reason = format!(
-            "{} of {} features drifted ({}), share {share:.2} reaches {:.2}",
-            drifted.len(),
-            judgment.features.len(),
-            drifted.join(", "),
-            policy.share
-        );
-        judgment.causes = vec![CauseKind::DataDrift];
+    let drifted: Vec<&str> = judgment.features.iter().filter(|it| it.is_drifted()).map(|it| it.name.as_str()).collect();
+    let unsure = judgment.features.iter().filter(|it| !it.verdict.is_conclusive()).count();
+    let share = drifted.len() as f64 / all.max(1) as f64;
+    let told = format!("{} of {all} features drifted", drifted.len());
+    match verdict {
+        WindowVerdict::Drifted => {
+            let names = drifted.join(", ");
+            judgment.reason = format!("{told} ({names}), share {share:.2} reaches {:.2}", policy.share);
+            judgment.causes = vec![CauseKind::DataDrift];
+        }
+        WindowVerdict::Stable | WindowVerdict::Degraded | WindowVerdict::Broken => {
+            judgment.reason = format!("{told}, share {share:.2} is below {:.2}", policy.share);
+        }
+        WindowVerdict::Inconclusive | WindowVerdict::Errored => {
+            judgment.reason =
+                format!("{told} and {unsure} could not be judged: the share may reach {:.2}", policy.share);
+        }
     }
     judgment
 }
 
 fn judge_predictions(policy: &PredictionDriftPolicy, rows: u64, distance: &FeatureEvidence) -> Judgment {
     let mut judgment = blank(JudgmentKind::Predictions, rows);
-    let is_beyond = |value: f64| policy.threshold <= value && distance.chance.is_none_or(|chance| chance < value);
-    let is_drifted = distance.value.is_some_and(is_beyond);
-    judgment.features = vec![FeatureJudgment {
-        name: distance.name.clone(),
-        metric: distance.metric,
-        value: distance.value,
-        chance: distance.chance,
-        threshold: policy.threshold,
-        is_drifted,
-    }];
+    judgment.features = vec![FeatureJudgment::of(distance)];
     let name = distance.metric.name();
     match distance.value {
         _ if rows < policy.min_rows => {
@@ -278,14 +303,21 @@ fn judge_predictions(policy: &PredictionDriftPolicy, rows: u64, distance: &Featu
             judgment.reason = "there are no predictions on the champion's hold-out to compare with".to_owned();
         }
         Some(value) => {
+            let FeatureFinding { threshold, verdict, .. } = distance.finding;
             let chance = distance.chance.map_or_else(String::new, |it| format!(", chance alone gives up to {it:.4}"));
             let told = format!("{name} {value:.4} between the predictions and those on the hold-out{chance}");
-            if is_drifted {
-                judgment.verdict = WindowVerdict::Drifted;
+            judgment.verdict = verdict;
+            judgment.reason = match verdict {
+                WindowVerdict::Drifted => format!("{told}; reaches {threshold}"),
+                WindowVerdict::Stable | WindowVerdict::Degraded | WindowVerdict::Broken => {
+                    format!("{told}; below {threshold} or the noise")
+                }
+                WindowVerdict::Inconclusive | WindowVerdict::Errored => {
+                    format!("{told}; too few values or too large an error to hold it against {threshold}")
+                }
+            };
+            if verdict == WindowVerdict::Drifted {
                 judgment.causes = vec![CauseKind::PredictionDrift];
-                judgment.reason = format!("{told}; reaches {}", policy.threshold);
-            } else {
-                judgment.reason = format!("{told}; below {} or the noise", policy.threshold);
             }
         }
     }
@@ -512,9 +544,9 @@ mod tests {
     #[test]
     fn features_without_values_are_not_called_stable() {
         let policy = drift();
-        let empty = FeatureEvidence { name: "x".to_owned(), metric: DriftMetric::Psi, value: None, chance: None };
+        let empty = FeatureEvidence::unmeasured("x".to_owned(), DriftMetric::Psi);
         for features in [&[][..], &[empty]] {
-            let judgment = judge_drift(&policy, 100, features);
+            let judgment = judge_drift(&policy, 100, features, WindowVerdict::Stable);
             assert_eq!(judgment.verdict, WindowVerdict::Inconclusive, "{}", judgment.reason);
         }
     }
@@ -539,21 +571,30 @@ mod tests {
         check(&accuracy, 500, Some(measured(0.81, 0.1)), None, WindowVerdict::Stable, &[]);
     }
 
+    fn found(name: &str, verdict: WindowVerdict) -> FeatureEvidence {
+        let finding = FeatureFinding { threshold: 0.2, q_value: Some(1e-6), verdict };
+        let blank = FeatureEvidence::unmeasured(name.to_owned(), DriftMetric::Psi);
+        FeatureEvidence { value: Some(0.3), finding, ..blank }
+    }
+
+    /// What features mean is decided by `refit-stats`, and tested there and in `refit-app`; what follows from it is here.
     #[test]
-    fn drift_needs_effect_significance_share_and_rows() {
+    fn drift_says_which_features_and_which_share() {
+        use WindowVerdict::{Drifted, Inconclusive, Stable};
         let policy = drift();
-        let feature = |value: f64, chance: f64| FeatureEvidence {
-            name: "x".to_owned(),
-            metric: DriftMetric::Psi,
-            value: Some(value),
-            chance: Some(chance),
+        let (x, y, z) = (found("x", Drifted), found("y", Stable), found("z", Inconclusive));
+        let judged = |rows, features: &[FeatureEvidence], verdict| {
+            let judgment = judge_drift(&policy, rows, features, verdict);
+            (judgment.verdict, judgment.causes, judgment.reason)
         };
-        let verdict = |rows, features: &[FeatureEvidence]| judge_drift(&policy, rows, features).verdict;
-        assert_eq!(verdict(100, &[feature(0.3, 0.1)]), WindowVerdict::Drifted);
-        assert_eq!(verdict(100, &[feature(0.3, 0.4)]), WindowVerdict::Stable);
-        assert_eq!(verdict(100, &[feature(0.1, 0.01)]), WindowVerdict::Stable);
-        assert_eq!(verdict(99, &[feature(0.3, 0.1)]), WindowVerdict::Inconclusive);
-        assert_eq!(verdict(100, &[feature(0.3, 0.1), feature(0.0, 0.1), feature(0.0, 0.1)]), WindowVerdict::Stable);
+        let reason = "1 of 2 features drifted (x), share 0.50 reaches 0.50".to_owned();
+        assert_eq!(judged(100, &[x.clone(), y.clone()], Drifted), (Drifted, vec![CauseKind::DataDrift], reason));
+        let reason = "0 of 1 features drifted, share 0.00 is below 0.50".to_owned();
+        assert_eq!(judged(100, std::slice::from_ref(&y), Stable), (Stable, vec![], reason));
+        let reason = "1 of 3 features drifted and 1 could not be judged: the share may reach 0.50".to_owned();
+        assert_eq!(judged(100, &[x.clone(), y, z], Inconclusive), (Inconclusive, vec![], reason));
+        let reason = "99 of 100 rows needed to judge drift".to_owned();
+        assert_eq!(judged(99, &[x], Drifted), (Inconclusive, vec![], reason));
     }
 
     #[test]
@@ -572,33 +613,15 @@ mod tests {
     }
 
     #[test]
-    fn predictions_move_by_effect_and_significance() {
+    fn predictions_follow_their_finding() {
+        use WindowVerdict::{Drifted, Inconclusive, Stable};
         let persistence = Persistence::ONCE;
         let policy = PredictionDriftPolicy { metric: DriftMetric::Psi, threshold: 0.2, persistence, min_rows: 100 };
-        let verdict = |rows, value, chance| {
-            let name = "prediction".to_owned();
-            let distance = FeatureEvidence { name, metric: DriftMetric::Psi, value, chance };
-            judge_predictions(&policy, rows, &distance).verdict
-        };
-        assert_eq!(verdict(100, Some(0.2), Some(0.1)), WindowVerdict::Drifted);
-        assert_eq!(verdict(100, Some(0.2), Some(0.3)), WindowVerdict::Stable);
-        assert_eq!(verdict(100, Some(0.1), None), WindowVerdict::Stable);
-        assert_eq!(verdict(99, Some(0.9), None), WindowVerdict::Inconclusive);
-        assert_eq!(verdict(100, None, None), WindowVerdict::Inconclusive);
-    }
-
-    #[test]
-    fn a_feature_can_have_a_threshold_of_its_own() {
-        let own = crate::policy::FeatureDriftPolicy { metric: DriftMetric::Js, threshold: 0.05 };
-        let policy = DriftPolicy { features: BTreeMap::from([("y".to_owned(), own)]), ..drift() };
-        let feature = |name: &str| FeatureEvidence {
-            name: name.to_owned(),
-            metric: DriftMetric::Psi,
-            value: Some(0.1),
-            chance: None,
-        };
-        let judgment = judge_drift(&policy, 100, &[feature("x"), feature("y")]);
-        let drifted: Vec<bool> = judgment.features.iter().map(|it| it.is_drifted).collect();
-        assert_eq!(drifted, [false, true]);
+        let verdict = |rows, distance: &FeatureEvidence| judge_predictions(&policy, rows, distance).verdict;
+        for finding in [Drifted, Stable, Inconclusive] {
+            assert_eq!(verdict(100, &found("prediction", finding)), finding);
+            assert_eq!(verdict(99, &found("prediction", finding)), Inconclusive);
+        }
+        assert_eq!(verdict(100, &FeatureEvidence::unmeasured("prediction".to_owned(), DriftMetric::Psi)), Inconclusive);
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use judge::{FeatureEvidence, QualityEvidence, WindowEvidence, judge};
+pub use judge::{FeatureEvidence, FeatureFinding, QualityEvidence, WindowEvidence, judge};
 
 use crate::names::Digest;
 use crate::policy::{DriftMetric, Metric, TriggersPolicy};
@@ -302,12 +302,24 @@ pub struct FeatureJudgment {
     pub metric: DriftMetric,
     /// Its value; `None` when undefined.
     pub value: Option<f64>,
-    /// The value that chance alone exceeds once in a thousand windows of this size; PSI only.
+    /// How far the exact value may be from it: 0 when it was computed from every row.
+    pub error_bound: f64,
+    /// The value that chance alone exceeds once in a thousand windows of this size, where it was asked for; PSI only.
     pub chance: Option<f64>,
+    /// The p-value, corrected over the features judged together; `None` for one that took no part.
+    pub q_value: Option<f64>,
     /// From where on it counts.
     pub threshold: f64,
+    /// Whether it counts: drifted by effect, significance and rows.
+    pub verdict: WindowVerdict,
+}
+
+impl FeatureJudgment {
     /// Whether it counts.
-    pub is_drifted: bool,
+    #[must_use]
+    pub fn is_drifted(&self) -> bool {
+        self.verdict == WindowVerdict::Drifted
+    }
 }
 
 /// The measured quality of one window.

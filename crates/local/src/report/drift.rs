@@ -89,7 +89,7 @@ fn legend() -> Markup {
 }
 
 fn small(report: &Report<'_>, name: &str, points: &[Point<'_>]) -> Markup {
-    let drifted = points.iter().filter(|it| it.1.is_drifted).count();
+    let drifted = points.iter().filter(|it| it.1.is_drifted()).count();
     let metric = match points.last().map(|it| it.1.metric) {
         Some(DriftMetric::Psi) => "PSI",
         Some(DriftMetric::Ks) => "KS",
@@ -137,7 +137,7 @@ fn paint(report: &Report<'_>, points: &[Point<'_>], area: &Area<'_>) -> Painted 
     }
     let drifted = points
         .iter()
-        .filter(|it| it.1.is_drifted)
+        .filter(|it| it.1.is_drifted())
         .filter_map(|it| Some((it.0, it.1.value.filter(|it| it.is_finite())?)));
     chart.draw_series(drifted.map(|it| Circle::new(it, px(3), BAD.filled())))?;
     Ok(())

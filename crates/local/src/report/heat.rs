@@ -74,7 +74,7 @@ fn share(cell: &FeatureJudgment) -> Option<f64> {
 }
 
 fn class(cell: Option<&FeatureJudgment>) -> &'static str {
-    if cell.is_some_and(|it| it.is_drifted) {
+    if cell.is_some_and(|it| it.is_drifted()) {
         return DRIFTED.0;
     }
     let Some(share) = cell.and_then(share) else { return "heat-none" };
@@ -86,13 +86,14 @@ fn told(name: &str, window: Timestamp, cell: Option<&FeatureJudgment>) -> String
         .and_then(|it| it.value)
         .filter(|it| it.is_finite())
         .map_or_else(|| "undefined".to_owned(), |it| format!("{it:.4}"));
-    let drifted = if cell.is_some_and(|it| it.is_drifted) { ", drifted" } else { "" };
+    let drifted = if cell.is_some_and(|it| it.is_drifted()) { ", drifted" } else { "" };
     format!("{}, window to {}: {value}{drifted}", text::visible(name), window.strftime("%Y-%m-%d"))
 }
 
 #[cfg(test)]
 mod tests {
     use refit_core::policy::DriftMetric;
+    use refit_core::trigger::WindowVerdict;
 
     use super::*;
 
@@ -102,9 +103,11 @@ mod tests {
             name: "x".to_owned(),
             metric: DriftMetric::Psi,
             value,
+            error_bound: 0.0,
             chance: Some(0.4),
+            q_value: Some(0.5),
             threshold: 0.2,
-            is_drifted,
+            verdict: if is_drifted { WindowVerdict::Drifted } else { WindowVerdict::Stable },
         };
         for (value, is_drifted, expected) in [
             (Some(0.01), false, "heat-0"),

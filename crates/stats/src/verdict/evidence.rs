@@ -114,8 +114,8 @@ impl Evidence {
     /// Measures a statistic of counts over the same bins or categories: the indices, entropies and distances of
     /// [`CountPair`], and `cramers_v`. The p-value is [`counts_p_value`].
     ///
-    /// An index that reaches its threshold with a p-value of at most 1 % gets [`Evidence::chance`], for which `rng` is drawn
-    /// from where counts are small; any other is not called drifted whatever chance gives.
+    /// An index gets [`Evidence::chance`] by its limit law; where counts are too small for that it is drawn from `rng`, if the
+    /// index reaches its threshold with a p-value of at most 1 %: any other is not called drifted whatever chance gives.
     /// No score for a statistic of samples, or when a side is empty.
     ///
     /// ```
@@ -151,7 +151,12 @@ impl Evidence {
         Self {
             score: value.map(Score::exact),
             p_value,
-            chance: if is_index && is_near { psi_chance(reference, current, rng) } else { None },
+            chance: match psi_limit_law(reference, current) {
+                _ if !is_index => None,
+                Some(chance) => Some(chance),
+                None if is_near => psi_chance(reference, current, rng),
+                None => None,
+            },
             ..blank
         }
     }
@@ -228,18 +233,28 @@ pub fn counts_p_value(reference: &[u64], current: &[u64]) -> Option<f64> {
 /// assert!((chance - 2.0 / 10_000.0 * 27.877).abs() < 1e-5);
 /// ```
 pub fn psi_chance(reference: &[u64], current: &[u64], rng: &mut dyn Rng) -> Option<f64> {
+    if let Some(chance) = psi_limit_law(reference, current) {
+        return Some(chance);
+    }
+    let n_cells = reference.iter().zip(current).filter(|(r, c)| 0 < **r + **c).count();
+    let replicates = if n_cells <= MANY_CELLS { CHANCE_REPLICATES } else { CHANCE_REPLICATES / 5 };
+    let null = psi_null(reference, current, replicates, rng)?;
+    if n_cells <= MANY_CELLS { null.quantile(CHANCE_LEVEL) } else { Some(null.mean() + Z_999 * null.std()) }
+}
+
+/// The quantile by the limit law; `None` where counts are too small for it, or cannot be paired.
+fn psi_limit_law(reference: &[u64], current: &[u64]) -> Option<f64> {
     CountPair::new(reference, current).ok()?;
     let (n, m): (u64, u64) = (reference.iter().sum(), current.iter().sum());
-    let totals: Vec<u64> = reference.iter().zip(current).map(|(r, c)| r + c).filter(|it| 0 < *it).collect();
-    let least = totals.iter().copied().min()? as f64 * n.min(m) as f64 / (n + m) as f64;
-    if totals.len() < 2 {
+    let totals = || reference.iter().zip(current).map(|(r, c)| r + c).filter(|it| 0 < *it);
+    let n_cells = totals().count();
+    if n_cells < 2 {
         return Some(0.0);
     }
-    if LIMIT_LAW_FROM <= least {
-        let law = ChiSquared::new(totals.len() as f64 - 1.0).ok()?;
-        return Some((1.0 / n as f64 + 1.0 / m as f64) * law.inverse_cdf(CHANCE_LEVEL));
+    let least = totals().min()? as f64 * n.min(m) as f64 / (n + m) as f64;
+    if least < LIMIT_LAW_FROM {
+        return None;
     }
-    let replicates = if totals.len() <= MANY_CELLS { CHANCE_REPLICATES } else { CHANCE_REPLICATES / 5 };
-    let null = psi_null(reference, current, replicates, rng)?;
-    if totals.len() <= MANY_CELLS { null.quantile(CHANCE_LEVEL) } else { Some(null.mean() + Z_999 * null.std()) }
+    let law = ChiSquared::new(n_cells as f64 - 1.0).ok()?;
+    Some((1.0 / n as f64 + 1.0 / m as f64) * law.inverse_cdf(CHANCE_LEVEL))
 }

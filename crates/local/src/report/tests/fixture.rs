@@ -506,7 +506,7 @@ fn judgments() -> Vec<Judgment> {
             .enumerate()
             .map(|(number, (name, _))| feature(name, number as u64, index))
             .collect::<Vec<_>>();
-        let drifted = features.iter().filter(|it| it.is_drifted).count();
+        let drifted = features.iter().filter(|it| it.is_drifted()).count();
         let verdict = if 1 < drifted { WindowVerdict::Drifted } else { WindowVerdict::Stable };
         judgments.push(Judgment { features, verdict, ..base(JudgmentKind::Drift, index) });
     }
@@ -539,9 +539,11 @@ fn feature(name: &str, number: u64, index: i64) -> FeatureJudgment {
         name: name.to_owned(),
         metric: DriftMetric::Psi,
         value: (index != 20).then_some(value),
+        error_bound: 0.0,
         chance: Some(0.014 + 0.002 * noise(number + 20, index)),
+        q_value: Some(0.001),
         threshold: 0.2,
-        is_drifted: 0.2 <= value && index != 20,
+        verdict: if 0.2 <= value && index != 20 { WindowVerdict::Drifted } else { WindowVerdict::Stable },
     }
 }
 
