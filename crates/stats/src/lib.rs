@@ -4,6 +4,7 @@
 //! definition and is tested against numpy, scipy, scikit-learn and statsmodels (see `tests/oracles`).
 //!
 //! - [`quality`] measures predictions against labels, for any row weights.
+//! - [`estimate`] says how good predictions are before their labels are known.
 //! - [`resample`] puts an interval around such a measure, resampling whole days.
 //! - [`returns`] measures what decisions earned.
 //! - [`distance`] compares a current window with a baseline.
@@ -22,6 +23,7 @@
 
 pub mod compare;
 pub mod distance;
+pub mod estimate;
 pub mod multiple;
 pub mod profile;
 pub mod quality;

@@ -130,10 +130,7 @@ impl BlockBootstrap {
             self.draw_into(rng, &mut blocks, &mut weights);
             values.extend(finite(&weights));
         }
-        let n_undefined = n_replicates - values.len();
-        let enough = MIN_DEFINED * n_replicates as f64 <= values.len() as f64;
-        let defined = if enough { Sample::from_finite(values) } else { None };
-        Replicates { point, defined, n_replicates, n_undefined }
+        Replicates::of(point, values, n_replicates)
     }
 
     /// Returns a combination of two statistics, each replicate giving both the same weights.
@@ -219,6 +216,14 @@ pub struct Replicates {
 }
 
 impl Replicates {
+    /// Sums up the defined ones, all finite, of `n_replicates` values.
+    pub(crate) fn of(point: Option<f64>, defined: Vec<f64>, n_replicates: usize) -> Self {
+        let n_undefined = n_replicates - defined.len();
+        let enough = MIN_DEFINED * n_replicates as f64 <= defined.len() as f64;
+        let defined = if enough { Sample::from_finite(defined) } else { None };
+        Self { point, defined, n_replicates, n_undefined }
+    }
+
     /// Returns the statistic of the rows as they are.
     pub fn point(&self) -> Option<f64> {
         self.point

@@ -5,13 +5,13 @@ use super::{Metric, Scored};
 
 /// The class of a row and the predicted one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ClassRow {
-    pub(super) label: usize,
-    pub(super) predicted: usize,
+pub(crate) struct ClassRow {
+    pub(crate) label: usize,
+    pub(crate) predicted: usize,
 }
 
 /// The position of the largest score; the first wins.
-fn argmax(row: &[f64]) -> usize {
+pub(crate) fn argmax(row: &[f64]) -> usize {
     let mut best = 0;
     for (class, score) in row.iter().enumerate() {
         if row[best] < *score {
@@ -65,7 +65,7 @@ impl Totals {
 
 /// The mean over classes: plain over those that are a label or a prediction somewhere, as in scikit-learn, or weighted by
 /// how often each is the label.
-pub(super) fn average(
+pub(crate) fn average(
     metric: Metric,
     rows: &[ClassRow],
     n_classes: usize,

@@ -8,10 +8,10 @@ use super::{Metric, Scored, Task};
 use crate::sum::pairwise_by;
 
 /// Scores are kept this far from 0 and 1 before taking logarithms, so that one sure mistake does not decide everything.
-pub(super) const LOG_LOSS_CLIP: f64 = 1e-15;
+pub(crate) const LOG_LOSS_CLIP: f64 = 1e-15;
 
 /// Scores from here on count as predictions of class 1.
-pub(super) const CLASS_THRESHOLD: f64 = 0.5;
+pub(crate) const CLASS_THRESHOLD: f64 = 0.5;
 
 /// A metric of certain rows that can be evaluated under any weights.
 ///

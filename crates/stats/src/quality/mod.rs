@@ -21,7 +21,9 @@ mod ranks;
 mod scored;
 mod summary;
 
+pub(crate) use classes::{ClassRow, argmax, average};
 pub use measure::Measure;
+pub(crate) use measure::{CLASS_THRESHOLD, LOG_LOSS_CLIP};
 pub use scored::{Scored, ScoredError};
 pub use summary::{Confusion, RegressionErrors};
 

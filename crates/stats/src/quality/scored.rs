@@ -204,7 +204,7 @@ impl Scored {
         self.n_classes
     }
 
-    pub(super) fn has_probabilities(&self) -> bool {
+    pub(crate) fn has_probabilities(&self) -> bool {
         self.has_probabilities
     }
 
