@@ -7,7 +7,7 @@ use refit_core::RunId;
 use refit_core::model::Head;
 use refit_core::package::Package;
 use refit_core::plan::{Recent, Volume, budget_from};
-use refit_core::policy::{ModelPolicy, Persistence, Span, VolumeLimit, VolumePolicy};
+use refit_core::policy::{ModelPolicy, Persistence, Span, TriggersPolicy, VolumeLimit, VolumePolicy};
 use refit_core::run::Run;
 use refit_core::trigger::{Judgment, JudgmentKind};
 
@@ -43,6 +43,7 @@ pub(crate) async fn load_recent(
     let wanted = [
         (JudgmentKind::Drift, triggers.drift.as_ref().map(|it| it.persistence)),
         (JudgmentKind::Performance, triggers.performance.as_ref().map(|it| it.persistence)),
+        (JudgmentKind::EstimatedPerformance, estimates(triggers)),
         (JudgmentKind::Predictions, triggers.prediction_drift.as_ref().map(|it| it.persistence)),
         // An alarm stands until a run answers it: all that are looked at.
         (JudgmentKind::Concept, triggers.concept.and(Persistence::new(1, Persistence::MAX))),
@@ -148,4 +149,10 @@ async fn requested_since(table: &dyn Table, head: &Head, from: Timestamp) -> Res
         requested.push(run.requested_at);
     }
     Ok(requested)
+}
+
+/// How many estimates are looked at: where labels are judged too, all that can be held beside them.
+fn estimates(triggers: &TriggersPolicy) -> Option<Persistence> {
+    let own = triggers.estimated_performance.as_ref()?.persistence;
+    if triggers.performance.is_some() { Persistence::new(1, Persistence::MAX) } else { Some(own) }
 }

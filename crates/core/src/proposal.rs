@@ -149,6 +149,7 @@ fn missing_windows(recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<Str
         prediction_drift,
         concept,
         performance,
+        estimated_performance,
         age: _,
         // Compared by `missing_recent`.
         volume: _,
@@ -185,6 +186,11 @@ fn missing_windows(recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<Str
             performance.as_ref().map(|it| word(&it.metric)),
             before.performance.as_ref().map(|it| word(&it.metric)),
         ),
+        (
+            "estimated_performance",
+            estimated_performance.as_ref().map(|it| word(&it.metric)),
+            before.estimated_performance.as_ref().map(|it| word(&it.metric)),
+        ),
     ];
     wanted.into_iter().find_map(|(name, wanted, measured)| match (wanted, measured) {
         (Some(wanted), Some(measured)) if wanted != measured => {
@@ -206,7 +212,10 @@ fn missing_recent(recorded: &ModelPolicy, proposed: &ModelPolicy) -> Option<Stri
     }
     let drift = |it: &TriggersPolicy| it.drift.as_ref().map_or(0, |it| it.persistence.of());
     let performance = |it: &TriggersPolicy| it.performance.as_ref().map_or(0, |it| it.persistence.of());
-    if drift(before) < drift(wanted) || performance(before) < performance(wanted) {
+    let estimated = |it: &TriggersPolicy| it.estimated_performance.as_ref().map_or(0, |it| it.persistence.of());
+    // Without `performance` only as many estimates were read as their own persistence asks for.
+    let is_short = estimated(before) < estimated(wanted) && before.performance.is_none();
+    if drift(before) < drift(wanted) || performance(before) < performance(wanted) || is_short {
         return Some("more of the last judgments are asked for than were read".to_owned());
     }
     None

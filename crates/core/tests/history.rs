@@ -291,7 +291,7 @@ impl History {
             window,
             source: Source { revision: 1, data: Digest::of(b"rows"), hours: 24, replaces: None },
             rows: 500,
-            quality: QualityEvidence { measured: measured(error) },
+            quality: QualityEvidence { estimated: None, measured: measured(error) },
         };
         closed.into_iter().map(evidence).collect()
     }

@@ -5,6 +5,7 @@
 mod baseline;
 mod classes;
 mod custom;
+mod estimates;
 pub(crate) mod extracts;
 mod joined;
 mod late;

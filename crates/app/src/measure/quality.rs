@@ -15,14 +15,14 @@ use refit_stats::returns::{ReturnMetric, Returns};
 use super::classes::{ClassRow, score_classes};
 
 /// Replicates for a standard error: its own relative error is then about 3.5 %, far below what rests on it.
-const ERROR_REPLICATES: usize = 400;
+pub(super) const ERROR_REPLICATES: usize = 400;
 /// Microseconds of a day: the length of a block.
-const DAY_MICROS: i64 = 86_400_000_000;
+pub(super) const DAY_MICROS: i64 = 86_400_000_000;
 /// One-sided 95 %.
 const ALPHA: f64 = 0.05;
 
 /// The statistic behind a metric of predictions; `None` for those of returns.
-fn stats_metric(metric: Metric) -> Option<quality::Metric> {
+pub(super) fn stats_metric(metric: Metric) -> Option<quality::Metric> {
     Some(match metric {
         Metric::Accuracy => quality::Metric::Accuracy,
         Metric::Precision => quality::Metric::Precision,
@@ -76,7 +76,7 @@ impl Statistic {
     }
 }
 
-fn scored(task: Task, labels: &[f64], scores: &[f64]) -> Option<Scored> {
+pub(super) fn scored(task: Task, labels: &[f64], scores: &[f64]) -> Option<Scored> {
     let task = match task {
         Task::Regression => quality::Task::Regression,
         Task::Binary => quality::Task::Binary,

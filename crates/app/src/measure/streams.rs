@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_FILE_BYTES;
 use super::baseline::distance;
+use super::estimates::collect_estimates;
 use super::extracts::Reader;
 use super::joined::join;
 use super::predictions::{Predictions, Wanted};
@@ -109,9 +110,11 @@ pub(super) async fn collect_streams(
     // Rows that an earlier champion predicted say nothing about this one.
     let restored_at = head.rolled_back.as_ref().filter(|it| it.to == champion.version).map(|it| it.at);
     let since = restored_at.max(champion.promoted_at).unwrap_or(Timestamp::MIN);
+    let until = (head.judged_until(JudgmentKind::EstimatedPerformance), closed_until);
+    windows.extend(collect_estimates((context, policy), (champion, since), until, recent, reader).await?);
     if let Some(drift) = &triggers.prediction_drift {
         let closed = newest_closed(policy, head.judged_until(JudgmentKind::Predictions), closed_until);
-        let holdout = if closed.is_empty() { None } else { find_holdout(context, policy, champion).await? };
+        let holdout = if closed.is_empty() { None } else { find_holdout(context, policy, champion, &[]).await? };
         for window in closed {
             let capture = reader.captured(&window).await?;
             let source = source_of(capture.as_ref());
@@ -189,11 +192,13 @@ fn compare_predictions(
     distance(&reference, &served, of_predictions(policy))
 }
 
-/// What the champion predicted on its hold-out, when it was the candidate; `None` when that is gone or damaged.
-async fn find_holdout(
+/// What the champion predicted on its hold-out, when it was the candidate; `None` when that is gone or damaged. `classes` are
+/// those of its answers, for a multiclass task.
+pub(super) async fn find_holdout(
     context: &Context,
     policy: &ModelPolicy,
     champion: &Package,
+    classes: &[String],
 ) -> Result<Option<Predictions>, AppError> {
     // An adopted champion has no run that judged it.
     let Some(run) = &champion.run else { return Ok(None) };
@@ -201,7 +206,7 @@ async fn find_holdout(
     let Some(uri) = run.and_then(|it| it.request?.output.join("predictions.parquet").ok()) else { return Ok(None) };
     match context.ports.objects.get(&uri, MAX_FILE_BYTES).await {
         Ok(object) => {
-            let wanted = Wanted { task: policy.task, classes: &[], has_champion: false, segments: &[] };
+            let wanted = Wanted { task: policy.task, classes, has_champion: false, segments: &[] };
             Ok(Predictions::read(&object.bytes, wanted).ok())
         }
         Err(ObjectError::NotFound(_) | ObjectError::TooLarge { .. }) => Ok(None),
@@ -215,7 +220,7 @@ async fn unit_of_errors(context: &Context, policy: &ModelPolicy, champion: &Pack
         Task::Binary => Ok(Some(1.0)),
         Task::Multiclass => Ok(None),
         Task::Regression => {
-            let Some(holdout) = find_holdout(context, policy, champion).await? else { return Ok(None) };
+            let Some(holdout) = find_holdout(context, policy, champion, &[]).await? else { return Ok(None) };
             let errors = holdout.labels.iter().zip(&holdout.candidate).map(|(label, score)| (label - score).abs());
             let mean = errors.sum::<f64>() / holdout.labels.len().max(1) as f64;
             Ok((mean.is_finite() && 0.0 < mean).then_some(mean))

@@ -28,7 +28,10 @@ pub(super) fn judge_window(evidence: &mut WindowEvidence, triggers: &TriggersPol
                 judge_predictions(distance, policy);
             }
         }
-        WindowEvidence::Performance { .. } | WindowEvidence::Concept { .. } | WindowEvidence::Upstream { .. } => {}
+        WindowEvidence::Performance { .. }
+        | WindowEvidence::Estimate { .. }
+        | WindowEvidence::Concept { .. }
+        | WindowEvidence::Upstream { .. } => {}
     }
 }
 

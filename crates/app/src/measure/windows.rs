@@ -10,6 +10,7 @@ use refit_core::trigger::{JudgmentKind, QualityEvidence, Source, WindowEvidence,
 use refit_data::Frame;
 
 use super::baseline::{Baseline, BaselineError, ensure_baseline};
+use super::estimates::estimated;
 use super::extracts::{Reader, content, source};
 use super::joined::{Joined, join};
 use super::late::{Late, late_captures, late_labels, list_arrivals};
@@ -47,7 +48,7 @@ pub async fn collect_windows(
 ) -> Result<Collected, AppError> {
     let head = &model.head;
     let arrivals = list_arrivals(&*context.ports.table, head).await?;
-    let mut check = Check { context, model, policy, now, reader: Reader::new(context, policy, now), arrivals };
+    let mut check = Check { context, model, policy, recent, now, reader: Reader::new(context, policy, now), arrivals };
     let mut windows = Vec::new();
     if let Some(drift) = &policy.triggers.drift {
         windows.extend(check.drift(drift).await?);
@@ -65,6 +66,7 @@ struct Check<'a> {
     context: &'a Context,
     model: &'a Model,
     policy: &'a ModelPolicy,
+    recent: &'a Recent,
     now: Timestamp,
     reader: Reader<'a>,
     arrivals: Vec<Arrival>,
@@ -119,7 +121,8 @@ impl Check<'_> {
             let seed = format!("{}/{}/{}", policy.id, champion.version, window.end);
             let measured = joined.measure(policy.task, performance.metric, champion, &seed);
             let rows = joined.times.len() as u64;
-            let quality = QualityEvidence { measured };
+            let estimated = estimated(self.recent, champion, &window, performance.metric);
+            let quality = QualityEvidence { measured, estimated };
             evidence.push(WindowEvidence::Performance { window, source, rows, quality });
         }
         Ok(evidence)

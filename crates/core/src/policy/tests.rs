@@ -232,6 +232,7 @@ fn a_full_document_reads_as_typed() {
                   "persistence": "1/1",
                   "min_rows": 50
                 },
+                "estimated_performance": null,
                 "age": "30d",
                 "volume": null,
                 "alarms": [],
@@ -369,6 +370,7 @@ fn what_is_left_out_has_its_default() {
                 "prediction_drift": null,
                 "concept": null,
                 "performance": null,
+                "estimated_performance": null,
                 "age": null,
                 "volume": null,
                 "alarms": [],
@@ -572,7 +574,7 @@ fn unknown_keys_get_a_suggestion() {
             6:5: models[0]: required key `task` is missing
             7:5: models[0].taks: unknown key `taks`; did you mean `task`?
             37:7: models[0].triggers.Cooldown: unknown key `Cooldown`; did you mean `cooldown`?
-            31:7: models[0].triggers["a b"]: unknown key `a b`; use `when`, `check_every`, `schedule`, `drift`, `prediction_drift`, `concept`, `performance`, `age`, `volume`, `alarms`, `events`, `cooldown`, `budget`, `freeze`, `loop_breaker`, `upstream`, `on_new_trigger`
+            31:7: models[0].triggers["a b"]: unknown key `a b`; use `when`, `check_every`, `schedule`, `drift`, `prediction_drift`, `concept`, `performance`, `estimated_performance`, `age`, `volume`, `alarms`, `events`, `cooldown`, `budget`, `freeze`, `loop_breaker`, `upstream`, `on_new_trigger`
         "#]],
     );
 }
@@ -1061,7 +1063,7 @@ fn triggers_and_guards_are_read_strictly() {
     expect![[r#"
         31:13: models[0].triggers.when: unknown word `most`; use `any`, `all`
         31:25: models[0].triggers.when.at_least: `0` is out of range: it must be 1 to 100
-        31:25: models[0].triggers.when.at_least: 3 of the conditions `drift`, `prediction_drift`, `concept`, `performance`, `age`, `volume` are given, so 4 never hold; schedules, alarms, events and people each suffice alone
+        31:25: models[0].triggers.when.at_least: 3 of the conditions `drift`, `prediction_drift`, `concept`, `performance`, `estimated_performance`, `age`, `volume` are given, so 4 never hold; schedules, alarms, events and people each suffice alone
         31:7: models[0].triggers.when: required key `at_least` is missing
         31:15: models[0].triggers.when.atleast: unknown key `atleast`; did you mean `at_least`?
         31:7: models[0].triggers.when: required key `at_least` is missing
@@ -1090,7 +1092,7 @@ fn triggers_and_guards_are_read_strictly() {
         31:7: models[0].triggers.volume: it needs `min_predictions`, `max_predictions` or `new_records`
         31:34: models[0].triggers.volume.max_predictions: expected a whole number, found the text `learnt`
         31:7: models[0].triggers.volume: `max_predictions` 10 is below `min_predictions` 100
-        31:25: models[0].triggers.when.at_least: 3 of the conditions `drift`, `prediction_drift`, `concept`, `performance`, `age`, `volume` are given, so 4 never hold; schedules, alarms, events and people each suffice alone
+        31:25: models[0].triggers.when.at_least: 3 of the conditions `drift`, `prediction_drift`, `concept`, `performance`, `estimated_performance`, `age`, `volume` are given, so 4 never hold; schedules, alarms, events and people each suffice alone
         31:34: models[0].triggers.upstream.max_null_rate: `1` is out of range: it must be a share from 0 to below 1 (5 % is `0.05`)
         34:69: models[0].triggers.drift.features.distanse: `distanse` is none of `data.features`
         34:104: models[0].triggers.drift.features.distance.threshold: `2` is out of range: a `ks` distance is at most 1, so this never fires
@@ -1112,7 +1114,7 @@ fn what_is_not_built_is_refused_by_name() {
     let lines = [
         ("    task: regression\n", "watch: { for: 24h, rollback: automatic }"),
         ("      strategy: full\n", "  resources: { instance: ml.m5.large }"),
-        ("      when: any\n", "  estimated_performance: { metric: auc }"),
+        ("      when: any\n", "  estimated_performance: { metric: mae, floor: 12 }"),
     ];
     let mut out = String::new();
     for (before, line) in lines {
@@ -1121,7 +1123,7 @@ fn what_is_not_built_is_refused_by_name() {
     expect![[r#"
         8:5: models[0].watch: `watch` is not built yet; remove it
         14:18: models[0].pipeline.resources: it sets `InstanceType`, which `pipeline.parameters` sets, too; remove one of both
-        32:7: models[0].triggers.estimated_performance: `triggers.estimated_performance` is not built yet; remove it
+        32:30: models[0].triggers.estimated_performance: quality is estimated from the probabilities of a classification, and `task` is regression; remove it
     "#]]
     .assert_eq(&out);
     check(

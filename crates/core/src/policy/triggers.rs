@@ -31,6 +31,9 @@ pub struct TriggersPolicy {
     pub concept: Option<DetectorPolicy>,
     /// Condition: measured quality got worse.
     pub performance: Option<PerformancePolicy>,
+    /// Condition: quality as estimated from the scores alone, before labels come, is worse than it may be. Classifications
+    /// whose scores are probabilities; the keys are those of `performance`.
+    pub estimated_performance: Option<PerformancePolicy>,
     /// Condition: the last retraining is longer ago than this.
     pub age: Option<Span>,
     /// Condition: so much came in; and the least that has to come in before anything is considered.
@@ -66,6 +69,7 @@ impl TriggersPolicy {
             prediction_drift: None,
             concept: None,
             performance: None,
+            estimated_performance: None,
             age: None,
             volume: None,
             alarms: Vec::new(),

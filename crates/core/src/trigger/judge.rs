@@ -99,6 +99,20 @@ pub struct FeatureFinding {
 pub struct QualityEvidence {
     /// The measured value; `None` when undefined (one class only, for example).
     pub measured: Option<Measured>,
+    /// What was estimated for the window before its labels came; `None` where nothing was, and for an estimate itself.
+    pub estimated: Option<f64>,
+}
+
+/// How estimates compared with what was measured once labels came.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PastEstimates {
+    /// How many windows of this champion have both.
+    pub windows: u32,
+    /// The mean of measured less estimated.
+    pub mean_error: f64,
+    /// The largest difference, either way.
+    pub largest: f64,
 }
 
 /// What was measured on one closed window.
@@ -128,6 +142,19 @@ pub enum WindowEvidence {
         rows: u64,
         /// The measured quality.
         quality: QualityEvidence,
+    },
+    /// The champion's scores, from which its quality is estimated before labels come.
+    Estimate {
+        /// The window.
+        window: Window,
+        /// On which data.
+        source: Source,
+        /// How many rows the champion predicted in it.
+        rows: u64,
+        /// The estimated quality.
+        quality: QualityEvidence,
+        /// How earlier estimates held; `None` before the first.
+        past: Option<PastEstimates>,
     },
     /// The champion's predictions against those on its hold-out.
     Predictions {
@@ -183,7 +210,16 @@ pub fn judge(
         WindowEvidence::Performance { window, source, rows, quality } => {
             let policy = policy.performance.as_ref()?;
             let baseline = champion.and_then(|it| it.quality.get(&policy.metric));
-            (judge_performance(policy, *rows, quality.measured, baseline), window, source)
+            (judge_quality(Quality::Measured, policy, *rows, quality, baseline), window, source)
+        }
+        WindowEvidence::Estimate { window, source, rows, quality, past } => {
+            let policy = policy.estimated_performance.as_ref()?;
+            let baseline = champion.and_then(|it| it.quality.get(&policy.metric));
+            let mut judgment = judge_quality(Quality::Estimated, policy, *rows, quality, baseline);
+            if let Some(past) = past {
+                judgment.reason = format!("{}; {}", judgment.reason, tell_past(*past));
+            }
+            (judgment, window, source)
         }
         WindowEvidence::Predictions { window, source, rows, distance } => {
             (judge_predictions(policy.prediction_drift.as_ref()?, *rows, distance), window, source)
@@ -373,18 +409,63 @@ fn worsening(direction: Direction, value: f64, reference: f64) -> f64 {
     }
 }
 
-fn judge_performance(
+/// How earlier estimates held.
+fn tell_past(past: PastEstimates) -> String {
+    let PastEstimates { windows, mean_error, largest } = past;
+    format!("in {windows} windows before, labels made it {mean_error:+.4} on average, {largest:.4} at most")
+}
+
+/// How a quality is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quality {
+    /// From labels.
+    Measured,
+    /// From scores.
+    Estimated,
+}
+
+impl Quality {
+    fn kind(self) -> JudgmentKind {
+        match self {
+            Quality::Measured => JudgmentKind::Performance,
+            Quality::Estimated => JudgmentKind::EstimatedPerformance,
+        }
+    }
+
+    /// What a drop and a floor give cause for.
+    fn causes(self) -> (CauseKind, CauseKind) {
+        match self {
+            Quality::Measured => (CauseKind::PerformanceDrop, CauseKind::PerformanceFloor),
+            Quality::Estimated => (CauseKind::EstimatedPerformance, CauseKind::EstimatedPerformance),
+        }
+    }
+
+    /// What is said before the metric, and before the rows.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Quality::Measured => ("", "labelled rows"),
+            Quality::Estimated => ("estimated ", "predicted rows"),
+        }
+    }
+}
+
+fn judge_quality(
+    how: Quality,
     policy: &PerformancePolicy,
     rows: u64,
-    measured: Option<Measured>,
+    evidence: &QualityEvidence,
     baseline: Option<&Measured>,
 ) -> Judgment {
-    let mut judgment = blank(JudgmentKind::Performance, rows);
-    let name = policy.metric.name();
+    let mut judgment = blank(how.kind(), rows);
+    let measured = evidence.measured;
+    let (drop_cause, floor_cause) = how.causes();
+    let (prefix, needed) = how.words();
+    let name = &format!("{prefix}{}", policy.metric.name());
     let direction = policy.metric.direction();
     let mut quality = QualityJudgment {
         metric: policy.metric,
         value: measured.map(|it| it.value),
+        estimated: evidence.estimated,
         baseline: baseline.map(|it| it.value),
         worsening: None,
         lower_bound: None,
@@ -393,7 +474,7 @@ fn judge_performance(
     match measured {
         _ if rows < policy.min_rows => {
             judgment.verdict = WindowVerdict::Inconclusive;
-            reasons.push(format!("{rows} of {} labelled rows needed to judge {name}", policy.min_rows));
+            reasons.push(format!("{rows} of {} {needed} needed to judge {name}", policy.min_rows));
         }
         None => {
             judgment.verdict = WindowVerdict::Inconclusive;
@@ -419,7 +500,7 @@ fn judge_performance(
                     100.0 * worse / scale
                 );
                 if max_drop < worse / scale && is_beyond_noise {
-                    judgment.causes.push(CauseKind::PerformanceDrop);
+                    judgment.causes.push(drop_cause);
                     reasons.push(format!("{told}; more than {:.1} % worse", 100.0 * max_drop));
                 } else {
                     reasons.push(format!("{told}; within {:.1} % or the noise", 100.0 * max_drop));
@@ -433,7 +514,7 @@ fn judge_performance(
             }
             if let Some(floor) = policy.floor {
                 if 0.0 < worsening(direction, measured.value, floor) {
-                    judgment.causes.push(CauseKind::PerformanceFloor);
+                    judgment.causes.push(floor_cause);
                     reasons.push(format!("{name} {:.4} is worse than the floor {floor}", measured.value));
                 } else {
                     reasons.push(format!("{name} {:.4} keeps the floor {floor}", measured.value));
@@ -442,8 +523,14 @@ fn judge_performance(
             if !judgment.causes.is_empty() {
                 judgment.verdict = WindowVerdict::Degraded;
             }
+            if let Some(estimated) = evidence.estimated {
+                let off = measured.value - estimated;
+                reasons.push(format!("{estimated:.4} was estimated before labels came, off by {off:+.4}"));
+            }
         }
     }
+    // A drop and a floor of an estimate are one cause.
+    judgment.causes.dedup();
     judgment.reason = reasons.join("; ");
     judgment.quality = Some(quality);
     judgment
@@ -457,6 +544,10 @@ mod tests {
 
     fn measured(value: f64, standard_error: f64) -> Measured {
         Measured { value, standard_error: Some(standard_error), rows: 500, blocks: 7 }
+    }
+
+    fn quality(measured: Option<Measured>) -> QualityEvidence {
+        QualityEvidence { measured, estimated: None }
     }
 
     fn drift() -> DriftPolicy {
@@ -478,7 +569,7 @@ mod tests {
         verdict: WindowVerdict,
         causes: &[CauseKind],
     ) {
-        let judgment = judge_performance(policy, rows, window, baseline.as_ref());
+        let judgment = judge_quality(Quality::Measured, policy, rows, &quality(window), baseline.as_ref());
         assert_eq!((judgment.verdict, judgment.causes.as_slice()), (verdict, causes), "{}", judgment.reason);
     }
 
@@ -509,7 +600,7 @@ mod tests {
             window: Window { start: time(0), end: time(3_600) },
             source: Source { revision, data: Digest::of(b"rows"), hours: 1, replaces },
             rows,
-            quality: QualityEvidence { measured: Some(measured(error, 0.1)) },
+            quality: quality(Some(measured(error, 0.1))),
         };
         let triggers = TriggersPolicy { performance: Some(policy(None, Some(11.0))), ..TriggersPolicy::none() };
         judge(&evidence, &triggers, None, time(at)).unwrap_or_else(|| panic!("is wanted"))
@@ -531,13 +622,26 @@ mod tests {
 
     #[test]
     fn a_drop_that_cannot_be_judged_is_inconclusive_and_says_why() {
-        let drop = judge_performance(&policy(Some(0.05), None), 500, Some(measured(12.0, 0.3)), None);
+        let drop =
+            judge_quality(Quality::Measured, &policy(Some(0.05), None), 500, &quality(Some(measured(12.0, 0.3))), None);
         assert_eq!(drop.verdict, WindowVerdict::Inconclusive);
         assert!(drop.reason.contains("mae is undefined on the champion's hold-out"), "{}", drop.reason);
-        let both = judge_performance(&policy(Some(0.05), Some(11.0)), 500, Some(measured(12.0, 0.3)), None);
+        let both = judge_quality(
+            Quality::Measured,
+            &policy(Some(0.05), Some(11.0)),
+            500,
+            &quality(Some(measured(12.0, 0.3))),
+            None,
+        );
         assert_eq!(both.verdict, WindowVerdict::Degraded, "the floor does not need it");
         let unsure = Measured { standard_error: None, ..measured(90.0, 0.0) };
-        let unsure = judge_performance(&policy(Some(0.05), None), 500, Some(unsure), Some(&measured(9.0, 0.3)));
+        let unsure = judge_quality(
+            Quality::Measured,
+            &policy(Some(0.05), None),
+            500,
+            &quality(Some(unsure)),
+            Some(&measured(9.0, 0.3)),
+        );
         assert!(!unsure.reason.contains("inf") && unsure.reason.contains("no error"), "{}", unsure.reason);
     }
 
@@ -623,5 +727,34 @@ mod tests {
             assert_eq!(verdict(99, &found("prediction", finding)), Inconclusive);
         }
         assert_eq!(verdict(100, &FeatureEvidence::unmeasured("prediction".to_owned(), DriftMetric::Psi)), Inconclusive);
+    }
+
+    #[test]
+    fn an_estimate_is_judged_like_a_measure_and_says_how_earlier_ones_held() {
+        let accuracy = |max_drop, floor| PerformancePolicy { metric: Metric::Accuracy, ..policy(max_drop, floor) };
+        let drop = accuracy(Some(0.05), Some(0.8));
+        let baseline = measured(0.9, 0.005);
+        let judge = |value| {
+            judge_quality(Quality::Estimated, &drop, 500, &quality(Some(measured(value, 0.005))), Some(&baseline))
+        };
+        let low = judge(0.75);
+        assert_eq!((low.kind, low.verdict), (JudgmentKind::EstimatedPerformance, WindowVerdict::Degraded));
+        assert_eq!(low.causes, [CauseKind::EstimatedPerformance], "{}", low.reason);
+        assert!(low.reason.starts_with("estimated accuracy 0.7500 against 0.9000 on the hold-out"), "{}", low.reason);
+        assert_eq!(judge(0.89).verdict, WindowVerdict::Stable);
+        let few = judge_quality(Quality::Estimated, &drop, 99, &quality(None), None);
+        assert_eq!(few.reason, "99 of 100 predicted rows needed to judge estimated accuracy");
+        let past = tell_past(PastEstimates { windows: 3, mean_error: -0.0123, largest: 0.02 });
+        assert_eq!(past, "in 3 windows before, labels made it -0.0123 on average, 0.0200 at most");
+    }
+
+    #[test]
+    fn a_measure_is_held_beside_what_was_estimated() {
+        let floor = PerformancePolicy { metric: Metric::Accuracy, ..policy(None, Some(0.8)) };
+        let evidence = QualityEvidence { measured: Some(measured(0.85, 0.01)), estimated: Some(0.87) };
+        let judgment = judge_quality(Quality::Measured, &floor, 500, &evidence, None);
+        assert_eq!(judgment.quality.and_then(|it| it.estimated), Some(0.87));
+        let told = "accuracy 0.8500 keeps the floor 0.8; 0.8700 was estimated before labels came, off by -0.0200";
+        assert_eq!(judgment.reason, told);
     }
 }

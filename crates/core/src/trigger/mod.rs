@@ -7,7 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use judge::{FeatureEvidence, FeatureFinding, QualityEvidence, WindowEvidence, judge};
+pub use judge::{FeatureEvidence, FeatureFinding, PastEstimates, QualityEvidence, WindowEvidence, judge};
 
 use crate::names::Digest;
 use crate::policy::{DriftMetric, Metric, TriggersPolicy};
@@ -21,7 +21,7 @@ pub enum CauseKind {
     PerformanceDrop,
     /// Measured quality is worse than the worst acceptable value.
     PerformanceFloor,
-    /// Quality as estimated without labels is worse than it may be; nothing estimates it yet.
+    /// Quality as estimated without labels is worse than it may be.
     EstimatedPerformance,
     /// The inputs moved.
     DataDrift,
@@ -150,7 +150,7 @@ pub enum JudgmentKind {
     Concept,
     /// Whether its inputs are whole.
     Upstream,
-    /// Quality as estimated without labels; nothing estimates it yet.
+    /// Quality as estimated from the champion's scores, without labels.
     EstimatedPerformance,
 }
 
@@ -268,7 +268,7 @@ pub struct Judgment {
     pub causes: Vec<CauseKind>,
     /// Distances per feature (drift).
     pub features: Vec<FeatureJudgment>,
-    /// The measured value (performance).
+    /// The measured value (performance), or the estimated one.
     pub quality: Option<QualityJudgment>,
     /// The detector's state after the window, as `refit-stats` writes it (concept): the next window continues it.
     pub detector: Option<serde_json::Value>,
@@ -330,6 +330,8 @@ pub struct QualityJudgment {
     pub metric: Metric,
     /// The window's value; `None` when undefined.
     pub value: Option<f64>,
+    /// What was estimated for the window before its labels came; `None` where nothing was, and for an estimate itself.
+    pub estimated: Option<f64>,
     /// The champion's hold-out score.
     pub baseline: Option<f64>,
     /// How much worse than the hold-out, as a share of it; negative when better.

@@ -32,6 +32,11 @@ pub(super) fn find(inputs: &CheckInputs<'_>, judgments: &[Judgment]) -> Vec<Find
             }
         }
     }
+    if let Some(estimated) = &triggers.estimated_performance {
+        let (judged, kind) = (JudgmentKind::EstimatedPerformance, CauseKind::EstimatedPerformance);
+        let (outcome, reason) = persisting.find(judged, kind, estimated.persistence);
+        add(kind, outcome, reason);
+    }
     if let Some(drift) = &triggers.drift {
         let (outcome, reason) = persisting.find(JudgmentKind::Drift, CauseKind::DataDrift, drift.persistence);
         add(CauseKind::DataDrift, outcome, reason);

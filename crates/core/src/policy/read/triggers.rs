@@ -23,6 +23,7 @@ const TRIGGERS: Keys = Keys {
         "prediction_drift",
         "concept",
         "performance",
+        "estimated_performance",
         "age",
         "volume",
         "alarms",
@@ -34,7 +35,7 @@ const TRIGGERS: Keys = Keys {
         "upstream",
         "on_new_trigger",
     ],
-    not_built: &["estimated_performance"],
+    not_built: &[],
 };
 const DRIFT: Keys =
     Keys { built: &["metric", "threshold", "share", "persistence", "min_rows", "features"], not_built: &["warn"] };
@@ -93,6 +94,8 @@ pub(super) fn read_triggers(
     let prediction_drift = section.optional("prediction_drift", log, |it, log| read_prediction_drift(it, task, log));
     let concept = section.optional("concept", log, |it, log| read_concept(it, task, log));
     let performance = section.optional("performance", log, |it, log| read_performance(it, task, log));
+    let estimated_performance =
+        section.optional("estimated_performance", log, |it, log| read_estimated_performance(it, task, log));
     let age = section.optional("age", log, |it, log| {
         it.section(&AGE, log)?.required("max", log, |it, log| it.span(Span::minutes(1)..=longest(), log))
     });
@@ -137,6 +140,7 @@ pub(super) fn read_triggers(
         prediction_drift: prediction_drift?,
         concept: concept?,
         performance: performance?,
+        estimated_performance: estimated_performance?,
         age: age?,
         volume: volume?,
         alarms: alarms?,
@@ -151,7 +155,8 @@ pub(super) fn read_triggers(
 }
 
 /// The keys that `when` combines.
-const CONDITIONS: [&str; 6] = ["drift", "prediction_drift", "concept", "performance", "age", "volume"];
+const CONDITIONS: [&str; 7] =
+    ["drift", "prediction_drift", "concept", "performance", "estimated_performance", "age", "volume"];
 
 fn read_when(field: &Field<'_>, conditions: usize, log: &mut Log) -> Option<Combination> {
     if !field.is_map(log) {
@@ -443,6 +448,17 @@ fn read_volume(field: Field<'_>, log: &mut Log) -> Option<VolumePolicy> {
         return None;
     }
     Some(volume)
+}
+
+/// What `performance` takes, of a task whose scores are probabilities: there is nothing to go by in a predicted number.
+fn read_estimated_performance(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Option<PerformancePolicy> {
+    if task == Some(Task::Regression) {
+        let reason =
+            "quality is estimated from the probabilities of a classification, and `task` is regression; remove it";
+        field.report(log, reason.to_owned());
+        return None;
+    }
+    read_performance(field, task, log)
 }
 
 fn read_performance(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Option<PerformancePolicy> {

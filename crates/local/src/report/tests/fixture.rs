@@ -189,6 +189,7 @@ fn policy(model: &ModelId) -> ModelPolicy {
             age: Some(Span::days(60)),
             prediction_drift: None,
             concept: None,
+            estimated_performance: None,
             volume: None,
             upstream: None,
             alarms: Vec::new(),
@@ -518,6 +519,7 @@ fn judgments() -> Vec<Judgment> {
         let quality = QualityJudgment {
             metric: Metric::Mae,
             value: (index != 30).then_some(value),
+            estimated: None,
             baseline: Some(baseline + 0.25 * (index / 8 % 3) as f64),
             worsening: Some(worsening),
             lower_bound: Some(worsening - 0.07),
