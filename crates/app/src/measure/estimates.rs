@@ -173,8 +173,11 @@ mod tests {
         assert_eq!((served.times, served.scores, served.is_unusable), (vec![10], vec![0.2], false));
         assert!(served_since(&numbers, since, Task::Multiclass, 2).times.is_empty());
         let lists = |texts: [&'static str; 4]| frame(Values::Categorical(texts.into_iter().map(Some).collect()));
-        let served = served_since(&lists(["[1]", "[0.4,0.6]", "[1]", "[1]"]), since, Task::Multiclass, 2);
-        assert_eq!((served.times, served.scores), (vec![10, 12], vec![0.4, 0.6, 1.0, 0.0]));
-        assert!(served_since(&lists(["[1]", "spam", "[1]", "[1]"]), since, Task::Multiclass, 2).is_unusable);
+        let served = served_since(&lists(["[1,0]", "[0.4,0.6]", "[1,0]", "[0.2,0.3,0.5]"]), since, Task::Multiclass, 3);
+        assert_eq!((served.times, served.scores), (vec![10, 12], vec![0.4, 0.6, 0.0, 0.2, 0.3, 0.5]));
+        assert!(!served.is_unusable);
+        for unusable in ["spam", "[0.1,0.2,0.3,0.4]"] {
+            assert!(served_since(&lists(["", unusable, "", ""]), since, Task::Multiclass, 3).is_unusable);
+        }
     }
 }
