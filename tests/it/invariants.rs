@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use jiff::SignedDuration;
 use refit_app::documents::{head_key, model_partition, policy_key, slots_key};
 use refit_app::ports::{Expect, Item, Key, Order, Query, Table, Token, Write};
-use refit_app::state::{RecordContext, Scope, load, record};
+use refit_app::state::{LookAt, RecordContext, Scope, load, record};
 use refit_app::use_cases::publish_events::alert_of;
 use refit_app::{AppError, queries};
 use refit_core::audit::Fact;
@@ -195,7 +195,7 @@ fn p5_a_stale_writer_is_refused() {
     let checked = Record { fact, actor: Actor::schedule(), decision: None };
     let now = ports.clock.now();
     let policy = &first.model.head.policy;
-    let context = RecordContext { now, policy, look_at: now, request_id: None, snapshot: None };
+    let context = RecordContext { now, policy, look_at: LookAt::At(now), request_id: None, snapshot: None };
     let write = |loaded| poll(record(&*ports.table, loaded, &checked, &context)).unwrap_done();
     let after = write(&first).expect("the first writes");
     let later = RecordContext { now: now + SignedDuration::from_mins(20), ..context.clone() };

@@ -43,6 +43,7 @@ const PURE: &[(&str, &[&str])] = &[
 /// Foreign crates that belong to one of ours: whoever else needs what they do asks that crate.
 const OWNED: &[(&str, &str)] = &[
     ("forust-ml", "steps"),
+    ("mimalloc", "local"),
     ("parquet", "data"),
     ("plotters", "local"),
     ("rusqlite", "local"),

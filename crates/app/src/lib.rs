@@ -10,6 +10,7 @@ pub mod documents;
 pub mod error;
 pub mod explanations;
 pub mod measure;
+pub mod memo;
 pub mod ports;
 pub mod queries;
 mod recent;
@@ -19,5 +20,6 @@ pub mod state;
 pub mod use_cases;
 
 pub use error::{AppError, ErrorClass, chain};
+pub use memo::Memo;
 pub use settings::Settings;
 pub use use_cases::{Context, Outcome};

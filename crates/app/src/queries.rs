@@ -1,5 +1,7 @@
 //! What people and reports ask: reads only.
 
+use std::sync::Arc;
+
 use refit_core::approval::Approval;
 use refit_core::audit::{AuditEntry, BrokenChain, ChainCheck};
 use refit_core::decision::DecisionRecord;
@@ -10,7 +12,7 @@ use refit_core::trigger::Judgment;
 use refit_core::{Digest, ModelId, RunId};
 use serde::Serialize;
 
-use crate::documents::{Document, approval_key, audit_partition, head_key, model_partition, parse};
+use crate::documents::{Document, approval_key, audit_partition, head_key, model_partition, parse, parse_shared};
 use crate::error::{AppError, chain};
 use crate::ports::{Item, Key, Order, Query, Table};
 
@@ -136,10 +138,10 @@ pub struct AuditReport {
 /// A service's failure; a broken log is a report, not an error.
 pub async fn verify_audit(table: &dyn Table, model: &ModelId) -> Result<AuditReport, AppError> {
     let head = get_head(table, model).await?;
-    let mut entries: Vec<AuditEntry> = Vec::new();
+    let mut entries: Vec<Arc<AuditEntry>> = Vec::new();
     let mut problems: Vec<String> = Vec::new();
     for item in &list_items(table, &audit_partition(model), "").await? {
-        match parse(item) {
+        match parse_shared(item) {
             Ok(entry) => entries.push(entry),
             // What is no entry any more was changed like any other.
             Err(error) => {
@@ -152,7 +154,12 @@ pub async fn verify_audit(table: &dyn Table, model: &ModelId) -> Result<AuditRep
     let mut chained = entries.iter().try_for_each(|it| check.next(it));
     if problems.is_empty() {
         chained = chained.and_then(|()| check.finish(head.audit_seq, &head.audit_hash));
-        match Model::fold(entries.iter().map(|it| &it.event)) {
+        // Where the chain holds every hash was checked, and is not made again.
+        let folded = match &chained {
+            Ok(()) => Model::fold_entries(entries.iter().map(|it| &**it)),
+            Err(_) => Model::fold(entries.iter().map(|it| &it.event)),
+        };
+        match folded {
             Ok(Some(folded)) => match differences(table, model, &folded, &head).await {
                 Ok(found) => problems.extend(found),
                 Err(error @ AppError::Corrupt { .. }) => problems.push(chain(&error)),

@@ -52,6 +52,36 @@ impl Reader<'_> {
     async fn document<T: Document>(&mut self, key: &Key) -> Result<Option<T>, AppError> {
         self.item(key).await?.as_ref().map(parse).transpose()
     }
+
+    /// The active run with its approval, slots and queue; the version of the run's candidate.
+    async fn load_run(&mut self, loaded: &mut Loaded) -> Result<Option<u64>, AppError> {
+        let mut candidate = None;
+        if let Some(run_id) = loaded.model.head.active_run.clone() {
+            if let Some(run) = self.document::<refit_core::run::Run>(&run_key(&run_id)).await? {
+                candidate = run.candidate;
+                loaded.model.runs.insert(run_id.clone(), run);
+            }
+            if let Some(approval) = self.document(&approval_key(&run_id)).await? {
+                loaded.model.approvals.insert(run_id, approval);
+            }
+        }
+        if let Some(stored) = self.document(&slots_key()).await? {
+            loaded.slots = stored;
+        }
+        if let Some(stored) = self.document(&queue_key()).await? {
+            loaded.queue = stored;
+        }
+        Ok(candidate)
+    }
+
+    async fn load_package(&mut self, model: &mut Model, version: u64) -> Result<(), AppError> {
+        if !model.packages.contains_key(&version)
+            && let Some(package) = self.document(&package_key(&model.head.model, version)).await?
+        {
+            model.packages.insert(version, package);
+        }
+        Ok(())
+    }
 }
 
 /// How much of a model a decision needs.
@@ -70,7 +100,7 @@ pub enum Scope {
 pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Option<Loaded>, AppError> {
     let mut reader = Reader { table, generations: BTreeMap::new() };
     let Some(head) = reader.document::<Head>(&head_key(id)).await? else { return Ok(None) };
-    let mut model = Model {
+    let model = Model {
         head,
         runs: BTreeMap::new(),
         packages: BTreeMap::new(),
@@ -81,34 +111,33 @@ pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Optio
     if let Some(rollback) = &model.head.active_rollback {
         versions.extend([Some(rollback.from), Some(rollback.to)]);
     }
-    let mut slots = Slots { schema: Slots::SCHEMA, holders: BTreeMap::new() };
-    let mut queue = Queue { schema: Queue::SCHEMA, entries: BTreeMap::new() };
-    if scope == Scope::Everything {
-        if let Some(run_id) = model.head.active_run.clone() {
-            if let Some(run) = reader.document::<refit_core::run::Run>(&run_key(&run_id)).await? {
-                versions.push(run.candidate);
-                model.runs.insert(run_id.clone(), run);
-            }
-            if let Some(approval) = reader.document(&approval_key(&run_id)).await? {
-                model.approvals.insert(run_id, approval);
-            }
-        }
-        if let Some(stored) = reader.document(&slots_key()).await? {
-            slots = stored;
-        }
-        if let Some(stored) = reader.document(&queue_key()).await? {
-            queue = stored;
-        }
+    let slots = Slots { schema: Slots::SCHEMA, holders: BTreeMap::new() };
+    let queue = Queue { schema: Queue::SCHEMA, entries: BTreeMap::new() };
+    let mut loaded = Loaded { model, slots, queue, look_at: None, generations: BTreeMap::new() };
+    match scope {
+        Scope::Everything => versions.push(reader.load_run(&mut loaded).await?),
+        Scope::Rollback => {}
     }
     for version in versions.into_iter().flatten() {
-        if !model.packages.contains_key(&version)
-            && let Some(package) = reader.document(&package_key(id, version)).await?
-        {
-            model.packages.insert(version, package);
-        }
+        reader.load_package(&mut loaded.model, version).await?;
     }
-    let look_at = reader.item(&look_key(id)).await?.and_then(|it| it.due).map(|it| it.at);
-    Ok(Some(Loaded { model, slots, queue, look_at, generations: reader.generations }))
+    loaded.look_at = reader.item(&look_key(id)).await?.and_then(|it| it.due).map(|it| it.at);
+    loaded.generations = reader.generations;
+    Ok(Some(loaded))
+}
+
+/// Loads what [`Scope::Rollback`] left out. What changed meanwhile does not fit together with HEAD as it was read, or is
+/// noticed by the record that follows.
+///
+/// # Errors
+/// See [`AppError`].
+pub(crate) async fn load_rest(table: &dyn Table, loaded: &mut Loaded) -> Result<(), AppError> {
+    let mut reader = Reader { table, generations: std::mem::take(&mut loaded.generations) };
+    if let Some(version) = reader.load_run(loaded).await? {
+        reader.load_package(&mut loaded.model, version).await?;
+    }
+    loaded.generations = reader.generations;
+    Ok(())
 }
 
 /// Loads every package of a model besides.
@@ -139,15 +168,33 @@ fn look_write(generations: &BTreeMap<Key, Generation>, model: &ModelId, at: Time
     Write::Put { expect: expect(generations, &key), key, body, due: Some(Due { shard: due_shard(model), at }) }
 }
 
+/// When to look at a model again.
+#[derive(Clone, Copy)]
+pub enum LookAt<'a> {
+    /// At this time.
+    At(Timestamp),
+    /// When the state says that follows.
+    Then(&'a (dyn Fn(&Model) -> Timestamp + Sync)),
+}
+
+impl LookAt<'_> {
+    fn of(self, after: &Model) -> Timestamp {
+        match self {
+            LookAt::At(at) => at,
+            LookAt::Then(of) => of(after),
+        }
+    }
+}
+
 /// What belongs to a record besides the fact.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub struct RecordContext<'a> {
     /// The time.
     pub now: Timestamp,
     /// The policy in force.
     pub policy: &'a Digest,
     /// When to look at the model again.
-    pub look_at: Timestamp,
+    pub look_at: LookAt<'a>,
     /// The request that this record answers.
     pub request_id: Option<&'a str>,
     /// What the planner looked at; needed for a decision.
@@ -176,7 +223,7 @@ pub async fn record(
     };
     let mut event = before.next_event(record.fact.clone(), record.actor.clone(), &cause, context.now);
     event.snapshot = context.snapshot.map(|it| it.digest.clone());
-    let entry = AuditEntry::new(event);
+    let (entry, entry_text) = AuditEntry::written(event);
     let mut after = before.clone();
     after.apply_entry(&entry)?;
 
@@ -220,10 +267,10 @@ pub async fn record(
     }
     let audit_key = Key::new(&audit_partition(id), &refit_core::audit::AuditEvent::sort(seq));
     if Guard::AuditedInOneTransaction.is_kept() {
-        writes.push(Write::Put { key: audit_key, expect: Expect::Absent, body: to_body(&entry), due: None });
+        writes.push(Write::Put { key: audit_key, expect: Expect::Absent, body: entry_text.into(), due: None });
     }
     if Guard::LookSet.is_kept() {
-        writes.push(look_write(generations, id, context.look_at));
+        writes.push(look_write(generations, id, context.look_at.of(&after)));
     }
     table.transact(&transaction_token(&writes), &writes).await.map_err(|error| explain_conflict(id, error))?;
     tracing::info!(model.id = %id, audit.seq = seq, fact = record.fact.name(), "recorded {}", record.fact.name());
@@ -307,23 +354,27 @@ pub async fn begin(
 /// A token that is a pure function of the writes: the same transaction sent twice is one.
 #[must_use]
 pub fn transaction_token(writes: &[Write]) -> Token {
-    let mut parts = Vec::with_capacity(writes.len() * 4);
     let expected = |expect: Expect| match expect {
         Expect::Absent => "absent".to_owned(),
         Expect::Generation(generation) => generation.0.to_string(),
     };
-    for write in writes {
-        let (action, body) = match write {
-            Write::Put { expect, body, due, .. } => {
-                let due = due.map_or_else(String::new, |it| format!("{} {}", it.shard, it.at.as_nanosecond()));
-                (format!("put {} {due}", expected(*expect)), body.as_str())
-            }
-            Write::Delete { expect, .. } => (format!("delete {}", expect.0), ""),
-            Write::Check { expect, .. } => (format!("check {}", expected(*expect)), ""),
+    let actions = writes.iter().map(|write| match write {
+        Write::Put { expect, due, .. } => {
+            let due = due.map_or_else(String::new, |it| format!("{} {}", it.shard, it.at.as_nanosecond()));
+            format!("put {} {due}", expected(*expect))
+        }
+        Write::Delete { expect, .. } => format!("delete {}", expect.0),
+        Write::Check { expect, .. } => format!("check {}", expected(*expect)),
+    });
+    let actions: Vec<String> = actions.collect();
+    let texts = actions.iter().zip(writes).flat_map(|(action, write)| {
+        let body = match write {
+            Write::Put { body, .. } => body.as_str(),
+            Write::Delete { .. } | Write::Check { .. } => "",
         };
-        parts.push((action, write.key(), body));
-    }
-    let texts = parts.iter().flat_map(|(action, key, body)| [action.as_str(), &key.partition, &key.sort, body]);
+        let Key { partition, sort } = write.key();
+        [action.as_str(), partition, sort, body]
+    });
     Token(Digest::of_list(&texts.collect::<Vec<_>>()).hex()[..36].to_owned())
 }
 

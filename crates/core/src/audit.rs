@@ -459,6 +459,18 @@ impl AuditEntry {
         let hash = event.hash();
         AuditEntry { event, hash }
     }
+
+    /// The entry of `event`, and its text: the event is written once for both.
+    ///
+    /// # Panics
+    /// Never: own documents serialize.
+    #[must_use]
+    pub fn written(event: AuditEvent) -> (AuditEntry, String) {
+        let text = serde_json::to_string(&event).expect("invariant: own documents serialize");
+        let hash = Digest::of(text.as_bytes());
+        let text = format!("{{\"event\":{text},\"hash\":\"{hash}\"}}");
+        (AuditEntry { event, hash }, text)
+    }
 }
 
 /// Where a log is not what it should be.
@@ -550,5 +562,28 @@ impl ChainCheck {
     #[must_use]
     pub fn head(&self) -> &Digest {
         &self.hash
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_written_as_it_is_read() {
+        let event = AuditEvent {
+            schema: AuditEvent::SCHEMA,
+            model: "m".parse().expect("a name"),
+            seq: 1,
+            at: Timestamp::UNIX_EPOCH,
+            actor: Actor::person("ann \"a\" ä"),
+            cause: "c".to_owned(),
+            snapshot: None,
+            fact: Fact::ModelReleased { policy: Digest::of(b"p") },
+            previous: AuditEvent::genesis(),
+        };
+        let (entry, text) = AuditEntry::written(event.clone());
+        assert_eq!(entry, AuditEntry::new(event));
+        assert_eq!(text, serde_json::to_string(&entry).expect("it serializes"));
     }
 }

@@ -256,6 +256,21 @@ impl Model {
         Ok(model)
     }
 
+    /// The state that a whole log leads to whose hashes were checked before: they are not computed again.
+    ///
+    /// # Errors
+    /// Says where the log does not fit.
+    pub fn fold_entries<'a>(entries: impl IntoIterator<Item = &'a AuditEntry>) -> Result<Option<Model>, Inconsistent> {
+        let mut model: Option<Model> = None;
+        for entry in entries {
+            match &mut model {
+                None => model = Some(Model::begin(&entry.event)?),
+                Some(model) => model.apply_entry(entry)?,
+            }
+        }
+        Ok(model)
+    }
+
     /// The event that records `fact` next.
     #[must_use]
     pub fn next_event(&self, fact: Fact, actor: Actor, cause: &str, at: Timestamp) -> AuditEvent {

@@ -133,6 +133,25 @@ impl BlockBootstrap {
         Replicates::of(point, values, n_replicates)
     }
 
+    /// Returns two statistics of the same draws, to be combined in several ways: both are computed once.
+    pub fn pairs(
+        &self,
+        candidate: &Statistic<'_>,
+        champion: &Statistic<'_>,
+        n_replicates: usize,
+        rng: &mut dyn Rng,
+    ) -> Pairs {
+        let both = |weights: &[f64]| Some((candidate(weights)?, champion(weights)?));
+        let mut weights = vec![1.0; self.n_rows()];
+        let point = both(&weights);
+        let mut blocks = vec![0.0; self.n_blocks];
+        let draws = (0..n_replicates).map(|_| {
+            self.draw_into(rng, &mut blocks, &mut weights);
+            both(&weights)
+        });
+        Pairs { point, draws: draws.collect() }
+    }
+
     /// Returns a combination of two statistics, each replicate giving both the same weights.
     ///
     /// `combine` receives candidate and champion, and says `None` where they cannot be compared (a ratio to 0).
@@ -184,6 +203,23 @@ impl BlockBootstrap {
         for (weight, block) in weights.iter_mut().zip(&self.block_of_row) {
             *weight = blocks[*block];
         }
+    }
+}
+
+/// Candidate and champion under the same draws; `None` where one of them is undefined.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pairs {
+    point: Option<(f64, f64)>,
+    draws: Vec<Option<(f64, f64)>>,
+}
+
+impl Pairs {
+    /// Returns a combination of both, as [`BlockBootstrap::paired`] does with the same draws.
+    pub fn combine(&self, combine: impl Fn(f64, f64) -> Option<f64>) -> Replicates {
+        let finite = |pair: &Option<(f64, f64)>| {
+            pair.and_then(|(candidate, champion)| combine(candidate, champion)).filter(|it| it.is_finite())
+        };
+        Replicates::of(finite(&self.point), self.draws.iter().filter_map(finite).collect(), self.draws.len())
     }
 }
 

@@ -14,10 +14,12 @@ use serde::Deserialize;
 use super::MAX_FILE_BYTES;
 use super::custom::custom_metrics;
 use super::predictions::{Predictions, Wanted};
-use super::quality::{compare, compare_returns};
+use super::quality::{Rows, compare_known, compare_returns};
 use super::segments::{asked_segments, compare_segments};
 use crate::error::AppError;
-use crate::ports::{ObjectError, Objects, PackageDescription, PackageError, Ports};
+use crate::memo::Memo;
+use crate::ports::{ObjectError, Objects, PackageDescription, PackageError};
+use crate::use_cases::Context;
 
 /// The key of a package's metadata under which the names of its classes are kept, as a JSON list.
 pub const CLASSES: &str = "classes";
@@ -58,13 +60,13 @@ fn bad(problem: impl Into<String>) -> Trouble {
 /// # Errors
 /// A service's failure: the same call may work later.
 pub async fn read_outputs(
-    ports: &Ports,
+    context: &Context,
     policy: &ModelPolicy,
     run: &Run,
     package_arn: Option<&str>,
     has_champion: bool,
 ) -> Result<Result<CandidateOutputs, OutputsProblem>, AppError> {
-    match read(ports, policy, run, package_arn, has_champion).await {
+    match read(context, policy, run, package_arn, has_champion).await {
         Ok(outputs) => Ok(Ok(outputs)),
         Err(Trouble::Outputs(problem)) => Ok(Err(problem)),
         Err(Trouble::App(error)) => Err(error),
@@ -72,12 +74,13 @@ pub async fn read_outputs(
 }
 
 async fn read(
-    ports: &Ports,
+    context: &Context,
     policy: &ModelPolicy,
     run: &Run,
     package_arn: Option<&str>,
     has_champion: bool,
 ) -> Result<CandidateOutputs, Trouble> {
+    let ports = &context.ports;
     let request = run.attempt_request().ok_or_else(|| bad("the run has no frozen request"))?;
     let arn = package_arn.ok_or_else(|| bad("the execution succeeded but registered no model package"))?;
     let description = match ports.packages.describe(arn).await {
@@ -112,8 +115,8 @@ async fn read(
         )));
     }
     let seed = run.id.as_ref();
-    let evidence =
-        measure_outputs(policy, &evaluation, &predictions, &manifest.classes, has_champion, seed).map_err(bad)?;
+    let files = Files { evaluation: &evaluation, predictions: &predictions, classes: &manifest.classes };
+    let evidence = measure_files(context.policies.memo(), policy, files, has_champion, seed).map_err(bad)?;
     let mut package = package(run, &description, model, artifact, &evidence)?;
     if policy.task == Task::Multiclass {
         package.metadata.insert(CLASSES.to_owned(), serde_json::json!(manifest.classes).to_string());
@@ -149,6 +152,25 @@ pub fn measure_outputs(
     has_champion: bool,
     seed: &str,
 ) -> Result<Evidence, String> {
+    measure_files(&Memo::default(), policy, Files { evaluation, predictions, classes }, has_champion, seed)
+}
+
+/// What a pipeline left behind.
+#[derive(Debug, Clone, Copy)]
+struct Files<'a> {
+    evaluation: &'a [u8],
+    predictions: &'a [u8],
+    classes: &'a [String],
+}
+
+fn measure_files(
+    memo: &Memo,
+    policy: &ModelPolicy,
+    files: Files<'_>,
+    has_champion: bool,
+    seed: &str,
+) -> Result<Evidence, String> {
+    let Files { evaluation, predictions, classes } = files;
     let document: serde_json::Value =
         serde_json::from_slice(evaluation).map_err(|error| format!("evaluation.json does not parse: {error}"))?;
     match document.get("valid") {
@@ -160,7 +182,9 @@ pub fn measure_outputs(
     }
     let segments: Vec<String> = asked_segments(&policy.gates).into_iter().collect();
     let it = Predictions::read(predictions, Wanted { task: policy.task, classes, has_champion, segments: &segments })?;
-    let mut metrics = compare(policy.task, &it.times, &it.labels, &it.candidate, it.champion.as_deref(), seed);
+    let rows =
+        Rows { times: &it.times, labels: &it.labels, candidate: &it.candidate, champion: it.champion.as_deref() };
+    let mut metrics = compare_known(memo, policy.task, rows, seed);
     if let Some(returns) = &it.candidate_returns {
         metrics.extend(compare_returns(&it.times, returns, it.champion_returns.as_deref(), seed));
     }

@@ -1,6 +1,7 @@
 //! Quality of predictions with its error, and candidate against champion on the same rows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -13,6 +14,7 @@ use refit_stats::resample::{BlockBootstrap, REPLICATES, Replicates};
 use refit_stats::returns::{ReturnMetric, Returns};
 
 use super::classes::{ClassRow, score_classes};
+use crate::memo::Memo;
 
 /// Replicates for a standard error: its own relative error is then about 3.5 %, far below what rests on it.
 pub(super) const ERROR_REPLICATES: usize = 400;
@@ -149,6 +151,48 @@ pub fn compare(
         .collect()
 }
 
+/// Rows of a hold-out that both models answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) times: &'a [i64],
+    pub(super) labels: &'a [f64],
+    pub(super) candidate: &'a [f64],
+    pub(super) champion: Option<&'a [f64]>,
+}
+
+impl Rows<'_> {
+    /// The digest of all that a comparison depends on: of the times that is the days, and they may lie anywhere.
+    fn digest(&self, task: Task, seed: &str) -> Digest {
+        let days: Vec<i64> = self.times.iter().map(|it| it.div_euclid(DAY_MICROS)).collect();
+        let first = days.iter().copied().min().unwrap_or_default();
+        let days = days.iter().flat_map(|it| (it - first).to_le_bytes());
+        let bits = |values: &[f64]| values.iter().flat_map(|it| it.to_bits().to_le_bytes()).collect::<Vec<u8>>();
+        let champion = self.champion.map_or_else(Vec::new, bits);
+        let lengths = [seed.len(), self.times.len(), champion.len()].map(|it| (it as u64).to_le_bytes()).concat();
+        let (labels, candidate) = (bits(self.labels), bits(self.candidate));
+        Digest::of_parts(&[
+            format!("{task:?}{}", self.champion.is_some()).as_bytes(),
+            &lengths,
+            seed.as_bytes(),
+            &days.collect::<Vec<u8>>(),
+            &labels,
+            &candidate,
+            &champion,
+        ])
+    }
+}
+
+/// As [`compare`]; what was compared lately is not compared again.
+pub(super) fn compare_known(memo: &Memo, task: Task, rows: Rows<'_>, seed: &str) -> BTreeMap<Metric, Comparison> {
+    let digest = rows.digest(task, seed);
+    if let Some(known) = memo.comparisons().find(&digest) {
+        return (*known).clone();
+    }
+    let compared = Arc::new(compare(task, rows.times, rows.labels, rows.candidate, rows.champion, seed));
+    memo.comparisons().add(digest, &compared);
+    Arc::unwrap_or_clone(compared)
+}
+
 /// Candidate and champion by what their decisions earned; `champion` is `None` without one.
 ///
 /// Returns that are none (not finite, below -1) leave every metric undefined.
@@ -238,23 +282,20 @@ impl<'a> Comparing<'a> {
         champion: &Statistic,
     ) -> BTreeMap<ImprovementMode, Improvement> {
         let modes = [ImprovementMode::Relative, ImprovementMode::Absolute, ImprovementMode::ErrorReduction];
+        let points = modes.into_iter().filter_map(|mode| {
+            let (new, old) = candidate.value().zip(champion.value())?;
+            Some((mode, improvement(metric, mode, old, new)?))
+        });
+        let points: Vec<(ImprovementMode, f64)> = points.collect();
+        // The same seed for every mode and metric: they all see the same days.
+        let mut rng = ChaCha8Rng::seed_from_u64(Digest::of_list(&["improvement", self.seed]).seed());
+        let pairs = self.bootstrap.as_ref().filter(|_| !points.is_empty()).map(|it| {
+            let (candidate, champion) = (|w: &[f64]| candidate.weighted(w), |w: &[f64]| champion.weighted(w));
+            it.pairs(&candidate, &champion, self.replicates, &mut rng)
+        });
         let mut improvements = BTreeMap::new();
-        for mode in modes {
-            let point =
-                candidate.value().zip(champion.value()).and_then(|(it, old)| improvement(metric, mode, old, it));
-            let Some(value) = point else { continue };
-            // The same seed for every mode and metric: they all see the same days.
-            let mut rng = ChaCha8Rng::seed_from_u64(Digest::of_list(&["improvement", self.seed]).seed());
-            let replicates = self.bootstrap.as_ref().map(|it| {
-                let combine = |new: f64, old: f64| improvement(metric, mode, old, new);
-                it.paired(
-                    &|weights| candidate.weighted(weights),
-                    &|weights| champion.weighted(weights),
-                    &combine,
-                    self.replicates,
-                    &mut rng,
-                )
-            });
+        for (mode, value) in points {
+            let replicates = pairs.as_ref().map(|it| it.combine(|new, old| improvement(metric, mode, old, new)));
             let figure = |of: &dyn Fn(&Replicates) -> Option<f64>| replicates.as_ref().and_then(of);
             let improvement = Improvement {
                 value,

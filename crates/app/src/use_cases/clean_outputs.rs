@@ -12,7 +12,7 @@ use refit_core::{ModelId, ObjectUri, RunId};
 use super::park::refuse_damaged;
 use super::{Context, Outcome, policy};
 use crate::error::AppError;
-use crate::state::{Loaded, RecordContext, Scope, find_run, load, load_packages, record};
+use crate::state::{Loaded, LookAt, RecordContext, Scope, find_run, load, load_packages, record};
 
 /// Above what one run takes: the intent, the removal, its end.
 const MAX_ROUNDS: u32 = 4;
@@ -57,6 +57,7 @@ pub(super) async fn clean_outputs(context: &Context, id: &ModelId, outcome: &mut
         // Whatever else the model was doing sets the clock when it is looked at.
         let is_idle = is_over && head.active_run.is_none() && head.active_rollback.is_none();
         let look_at = if is_idle { next_idle_look(&head, &in_force.model, now) } else { now };
+        let look_at = LookAt::At(look_at);
         let record_context = RecordContext { now, policy: &in_force.digest, look_at, request_id: None, snapshot: None };
         match record(table, &loaded, &planned, &record_context).await {
             Ok(_) => outcome.recorded.push(planned.fact.name().to_owned()),

@@ -44,7 +44,7 @@ impl Planner for Evaluate<'_> {
         let outputs = match (run, &execution) {
             (Some(run), Some(execution)) if run.status == RunStatus::Evaluating => {
                 let package_arn = execution.steps.iter().find_map(|it| it.package_arn.as_deref());
-                Some(read_outputs(&context.ports, policy, run, package_arn, model.head.champion.is_some()).await?)
+                Some(read_outputs(context, policy, run, package_arn, model.head.champion.is_some()).await?)
             }
             _ => None,
         };

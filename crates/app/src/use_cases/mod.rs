@@ -17,12 +17,14 @@ mod clean_outputs;
 mod park;
 mod perform;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use refit_core::ModelId;
-use refit_core::audit::{AuditEntry, Fact};
+use refit_core::audit::Fact;
+use refit_core::model::Model;
 use refit_core::plan::{Plan, Question, Record, Refusal, Step, WaitingOn, next_idle_look, next_look};
 use refit_core::policy::{ModelPolicy, Policy};
 use refit_core::run::{OutcomeCode, StopReason};
@@ -34,7 +36,9 @@ use crate::error::AppError;
 use crate::ports::{EndpointError, Ports};
 use crate::settings::Settings;
 use crate::snapshots;
-use crate::state::{Answer, Loaded, RecordContext, Scope, find_answer, load, record, record_refusal, reschedule};
+use crate::state::{
+    Answer, Loaded, LookAt, RecordContext, Scope, find_answer, load, record, record_refusal, reschedule,
+};
 
 /// How often a plan is made anew after somebody else wrote first.
 const MAX_CONFLICTS: u32 = 5;
@@ -81,7 +85,23 @@ pub struct InForce {
     /// The whole.
     pub policy: Arc<Policy>,
     /// The model's part.
-    pub model: ModelPolicy,
+    pub model: ModelInForce,
+}
+
+/// The part of a policy that is one model's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelInForce {
+    policy: Arc<Policy>,
+    /// Its place among the policy's models.
+    index: usize,
+}
+
+impl Deref for ModelInForce {
+    type Target = ModelPolicy;
+
+    fn deref(&self) -> &ModelPolicy {
+        &self.policy.models[self.index]
+    }
 }
 
 /// What a planner is asked with.
@@ -312,21 +332,17 @@ async fn record_planned(
     now: Timestamp,
     asked: Asked<'_>,
 ) -> Result<(), AppError> {
-    let mut after = loaded.model.clone();
-    let event = after.next_event(planned.fact.clone(), planned.actor.clone(), "", now);
-    // Only looked at: what is recorded gets its hash there.
-    let hash = event.previous.clone();
-    after.apply_entry(&AuditEntry { event, hash })?;
     // From an adoption on the new policy says when to look next.
     let adopted = match &planned.fact {
-        Fact::PolicyAdopted { .. } => Some(policy::in_force(context, &after.head).await?),
+        Fact::PolicyAdopted { policy, .. } => Some(policy::of_model(context, policy, &loaded.model.head.model).await?),
         _ => None,
     };
     // A run may have lost its basis by an adoption: should this worker die now, the next sweep finds out.
-    let look_at = match &adopted {
+    let look_at = |after: &Model| match &adopted {
         Some(_) if after.head.active_run.is_some() => now,
-        adopted => next_look(&after, &adopted.as_ref().unwrap_or(in_force).model, now),
+        adopted => next_look(after, &adopted.as_ref().unwrap_or(in_force).model, now),
     };
+    let look_at = LookAt::Then(&look_at);
     let request_id = asked.request_id;
     let snapshot = keep_asked(context, loaded, &in_force.digest, planned, now, asked).await?;
     let record_context =

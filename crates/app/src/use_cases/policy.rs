@@ -15,9 +15,10 @@ use refit_core::policy::Policy;
 use refit_core::{Actor, Digest, ModelId};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, InForce};
+use super::{Context, InForce, ModelInForce};
 use crate::documents::{FLEET, WATCHED_PREFIX, parse, policy_key, state_uri};
 use crate::error::AppError;
+use crate::memo::Memo;
 use crate::ports::ObjectError;
 use crate::queries::list_items;
 
@@ -51,7 +52,10 @@ impl Pointer {
 /// Policies that were read lately: they are content-addressed, so that what was read once never changes, and a fleet's is
 /// large. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct KnownPolicies(Arc<Mutex<VecDeque<Known>>>);
+pub struct KnownPolicies {
+    lately: Arc<Mutex<VecDeque<Known>>>,
+    memo: Memo,
+}
 
 type Known = (Digest, Arc<Policy>);
 
@@ -59,6 +63,17 @@ type Known = (Digest, Arc<Policy>);
 const MAX_KNOWN: usize = 4;
 
 impl KnownPolicies {
+    /// What a new process knows: no policy, so that each is read anew. What pure functions give is shared with others.
+    #[must_use]
+    pub fn of_new_process(memo: &Memo) -> KnownPolicies {
+        KnownPolicies { lately: Arc::default(), memo: memo.clone() }
+    }
+
+    /// What pure functions gave lately.
+    pub(crate) fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
     fn find(&self, digest: &Digest) -> Option<Arc<Policy>> {
         self.lock().iter().find(|it| it.0 == *digest).map(|it| Arc::clone(&it.1))
     }
@@ -73,7 +88,7 @@ impl KnownPolicies {
 
     /// A panic of another holder is no reason to stop: no change of it can end half-way.
     fn lock(&self) -> MutexGuard<'_, VecDeque<Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lately.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,12 +103,22 @@ pub async fn read(context: &Context, digest: &Digest) -> Result<Arc<Policy>, App
     let uri = state_uri(&context.settings.bucket, &["policies", &format!("{}.json", digest.hex())]);
     let object = context.ports.objects.get(&uri, MAX_POLICY_BYTES).await?;
     let corrupt = |source: crate::ports::BoxError| AppError::CorruptObject { uri: uri.to_string(), source };
+    let known = context.policies.memo().policies();
+    // Bytes that have the digest are the document that has it.
+    let is_as_written = Digest::of(&object.bytes) == *digest;
+    if let Some(policy) = known.find(digest).filter(|_| is_as_written) {
+        context.policies.add(digest, &policy);
+        return Ok(policy);
+    }
     let policy: Policy = serde_json::from_slice(&object.bytes).map_err(|error| corrupt(error.into()))?;
     if &policy.digest() != digest {
         return Err(corrupt("its content does not match its digest".into()));
     }
     let policy = Arc::new(policy);
     context.policies.add(digest, &policy);
+    if is_as_written {
+        known.add(digest.clone(), &policy);
+    }
     Ok(policy)
 }
 
@@ -136,10 +161,16 @@ pub async fn known_models(context: &Context) -> Result<Vec<ModelId>, AppError> {
 /// # Errors
 /// See [`AppError`].
 pub async fn in_force(context: &Context, head: &Head) -> Result<InForce, AppError> {
-    let policy = read(context, &head.policy).await?;
-    let model =
-        policy.find_model(&head.model).cloned().ok_or_else(|| AppError::UnknownModel(head.model.to_string()))?;
-    Ok(InForce { digest: head.policy.clone(), policy, model })
+    of_model(context, &head.policy, &head.model).await
+}
+
+/// A policy as it applies to a model.
+pub(super) async fn of_model(context: &Context, digest: &Digest, id: &ModelId) -> Result<InForce, AppError> {
+    let policy = read(context, digest).await?;
+    let index = policy.models.iter().position(|it| &it.id == id);
+    let index = index.ok_or_else(|| AppError::UnknownModel(id.to_string()))?;
+    let model = ModelInForce { policy: Arc::clone(&policy), index };
+    Ok(InForce { digest: digest.clone(), policy, model })
 }
 
 /// What a model does first when it follows another policy than the current one: it adopts it, or is released if it left it.

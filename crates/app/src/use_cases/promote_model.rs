@@ -13,7 +13,7 @@ use super::{Asked, Context, Outcome, Planner, Situation, drive, keep_asked, perf
 use crate::error::AppError;
 use crate::measure::MAX_FILE_BYTES;
 use crate::ports::{EndpointError, EndpointStatus, ObjectError};
-use crate::state::{RecordContext, Scope, find_answer, load, record};
+use crate::state::{LookAt, RecordContext, Scope, find_answer, load, record};
 
 /// A vote with the id that makes it count once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,8 +160,13 @@ async fn carry_back(context: &Context, model: &ModelId, order: Option<&RollbackO
         };
         let asked = Asked { performed: &performed, question, request_id };
         let snapshot = keep_asked(context, &loaded, &head.policy, &planned, now, asked).await?;
-        let record_context =
-            RecordContext { now, policy: &head.policy, look_at: now, request_id, snapshot: snapshot.as_ref() };
+        let record_context = RecordContext {
+            now,
+            policy: &head.policy,
+            look_at: LookAt::At(now),
+            request_id,
+            snapshot: snapshot.as_ref(),
+        };
         match record(table, &loaded, &planned, &record_context).await {
             Ok(_) => {
                 outcome.recorded.push(planned.fact.name().to_owned());

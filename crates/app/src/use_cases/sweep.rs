@@ -17,7 +17,7 @@ use super::{Context, policy};
 use crate::documents::{audit_partition, head_key, model_of_look, parse, pass_key, spread_key, to_body};
 use crate::error::{AppError, ErrorClass, chain};
 use crate::ports::{DUE_SHARDS, DueItem, Expect, Failure, Key, OutboundEvent, Write};
-use crate::state::{Scope, load, reschedule, transaction_token};
+use crate::state::{Scope, load, load_rest, reschedule, transaction_token};
 
 /// The detail type of a wake-up.
 pub const WAKE_UP: &str = "Wake Up";
@@ -158,14 +158,14 @@ pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: T
 
 async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), AppError> {
     let table = &*context.ports.table;
-    let Some(loaded) = load(table, id, Scope::Rollback).await? else {
+    let Some(mut loaded) = load(table, id, Scope::Rollback).await? else {
         return refuse_damaged(id, Some("it has no HEAD".to_owned()));
     };
     if loaded.model.head.active_rollback.is_some() {
         // Nothing else that is broken may stand in its way: not the run, not the policy.
         return send(context, id, "promote-model", swept).await;
     }
-    let Some(loaded) = load(table, id, Scope::Everything).await? else { return Ok(()) };
+    load_rest(table, &mut loaded).await?;
     if !is_whole(context, &loaded.model).await? {
         // Somebody is at it, and it stays due.
         return Ok(());

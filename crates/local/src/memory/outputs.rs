@@ -1,5 +1,9 @@
 //! What a run leaves behind, as the training contract asks: made from a few numbers, with right digests.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use refit_app::ports::{ObjectError, StartRequest};
 use refit_core::{Digest, ObjectUri};
@@ -10,6 +14,8 @@ use crate::store::MemoryObjects;
 
 /// Rows of the hold-out: one a day on eight days, enough for bounds by resampling days.
 const ROWS: i32 = 8;
+/// Most files of predictions that are remembered on a thread.
+const MOST_WRITTEN: usize = 4_096;
 
 /// How good a run's candidate turns out to be on the hold-out.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +42,7 @@ impl Outputs {
         let output: ObjectUri = parameter("OutputUri").parse().expect("invariant: a run writes to an address");
         let below = |name: &str| output.join(name).expect("invariant: a file name makes a valid address");
         let begin: Timestamp = parameter("HoldoutStart").parse().expect("invariant: a hold-out begins at a time");
-        let predictions = write_parquet(&self.predictions(begin, parameter("ChampionPackageArn") != "none"));
+        let predictions = self.written(begin, parameter("ChampionPackageArn") != "none");
         let evaluation = json!({ "schema": 1, "valid": self.is_valid, "problems": [] }).to_string().into_bytes();
         let archive = format!("the model of {run}").into_bytes();
         let entry = |bytes: &[u8]| json!({ "sha256": Digest::of(bytes).hex(), "bytes": bytes.len() });
@@ -48,6 +54,23 @@ impl Outputs {
         objects.overwrite(&model, &archive)?;
         objects.overwrite(&below("manifest.json"), manifest.as_bytes())?;
         Ok(model)
+    }
+
+    /// The file of the predictions; the same ones are written once.
+    fn written(&self, begin: Timestamp, has_champion: bool) -> Arc<[u8]> {
+        type Written = BTreeMap<(Timestamp, u64, u64, bool), Arc<[u8]>>;
+        thread_local! {
+            static WRITTEN: RefCell<Written> = const { RefCell::new(Written::new()) };
+        }
+        let key = (begin, self.candidate_error.to_bits(), self.champion_error.to_bits(), has_champion);
+        WRITTEN.with_borrow_mut(|written| {
+            if MOST_WRITTEN <= written.len() {
+                written.clear();
+            }
+            let bytes =
+                written.entry(key).or_insert_with(|| write_parquet(&self.predictions(begin, has_champion)).into());
+            Arc::clone(bytes)
+        })
     }
 
     /// Errors alternate in sign, so that the mean absolute error is exact and the mean error none.

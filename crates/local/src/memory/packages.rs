@@ -29,7 +29,7 @@ impl Hash for PackagesSnapshot {
 }
 
 /// Packages by ARN.
-type State = BTreeMap<String, PackageDescription>;
+type State = BTreeMap<String, Arc<PackageDescription>>;
 
 impl MemoryPackages {
     /// What the registry holds now.
@@ -58,7 +58,7 @@ impl MemoryPackages {
                 created_at,
                 metadata: BTreeMap::from([("engine".to_owned(), "memory".to_owned())]),
             };
-            state.insert(arn, package.clone());
+            state.insert(arn, Arc::new(package.clone()));
             package
         })
     }
@@ -66,20 +66,20 @@ impl MemoryPackages {
     /// All packages, by ARN.
     #[must_use]
     pub fn list(&self) -> Vec<PackageDescription> {
-        self.state.read(|it| it.values().cloned().collect())
+        self.state.read(|it| it.values().map(|it| (**it).clone()).collect())
     }
 }
 
 #[async_trait]
 impl Packages for MemoryPackages {
     async fn describe(&self, arn: &str) -> Result<PackageDescription, PackageError> {
-        self.state.read(|it| it.get(arn).cloned()).ok_or_else(|| PackageError::NotFound(arn.to_owned()))
+        self.state.read(|it| it.get(arn).map(|it| (**it).clone())).ok_or_else(|| PackageError::NotFound(arn.to_owned()))
     }
 
     async fn set_approval(&self, arn: &str, status: ApprovalStatus) -> Result<(), PackageError> {
         self.state.write(|it| match it.get_mut(arn) {
             Some(package) => {
-                package.approval = status;
+                Arc::make_mut(package).approval = status;
                 Ok(())
             }
             None => Err(PackageError::NotFound(arn.to_owned())),

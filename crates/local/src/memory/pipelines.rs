@@ -54,11 +54,11 @@ impl Hash for PipelinesSnapshot {
 
 #[derive(Debug, Clone, Default)]
 struct State {
-    pipelines: BTreeMap<String, PipelineDescription>,
+    pipelines: BTreeMap<String, Arc<PipelineDescription>>,
     /// By ARN.
-    executions: BTreeMap<String, Started>,
+    executions: BTreeMap<String, Arc<Started>>,
     /// Every call to start, by key and in order, refused ones included.
-    starts: Vec<(String, StartRequest)>,
+    starts: Vec<Arc<(String, StartRequest)>>,
     /// Status changes that the bus has not taken.
     events: Vec<Value>,
     /// Most executions under way.
@@ -100,7 +100,7 @@ impl MemoryPipelines {
                 digest: Digest::of_list(&[name, &version.to_string(), &parameters.join(",")]),
                 parameters: parameters.iter().map(|it| ((*it).to_owned(), None)).collect(),
             };
-            state.pipelines.insert(name.to_owned(), description);
+            state.pipelines.insert(name.to_owned(), Arc::new(description));
         });
     }
 
@@ -152,19 +152,20 @@ impl MemoryPipelines {
     /// Every call to start: its key and its request, in order.
     #[must_use]
     pub fn starts(&self) -> Vec<(String, StartRequest)> {
-        self.state.read(|it| it.starts.clone())
+        self.state.read(|it| it.starts.iter().map(|it| (**it).clone()).collect())
     }
 
     /// The calls to start after the first `count`.
     #[must_use]
     pub fn starts_from(&self, count: usize) -> Vec<(String, StartRequest)> {
-        self.state.read(|it| it.starts.iter().skip(count).cloned().collect())
+        self.state.read(|it| it.starts.iter().skip(count).map(|it| (**it).clone()).collect())
     }
 
     /// How many executions a pipeline has under a display name.
     #[must_use]
     pub fn count_of(&self, pipeline: &str, display_name: &str) -> usize {
-        let is_meant = |it: &&Started| it.execution.pipeline == pipeline && it.execution.display_name == display_name;
+        let is_meant =
+            |it: &&Arc<Started>| it.execution.pipeline == pipeline && it.execution.display_name == display_name;
         self.state.read(|it| it.executions.values().filter(is_meant).count())
     }
 
@@ -183,7 +184,7 @@ impl MemoryPipelines {
     /// The ARNs of executions that have not ended.
     #[must_use]
     pub fn open(&self) -> Vec<String> {
-        let is_open = |it: &&Started| !it.execution.status.is_terminal();
+        let is_open = |it: &&Arc<Started>| !it.execution.status.is_terminal();
         self.state.read(|it| it.executions.values().filter(is_open).map(|it| it.execution.arn.clone()).collect())
     }
 
@@ -196,7 +197,8 @@ impl MemoryPipelines {
     ) -> Result<(), PipelineError> {
         let now = self.clock.now();
         self.state.write(|state| {
-            let execution = &mut state.executions.get_mut(arn).ok_or_else(|| missing(arn))?.execution;
+            let started = state.executions.get_mut(arn).ok_or_else(|| missing(arn))?;
+            let execution = &mut Arc::make_mut(started).execution;
             let previous = execution.status;
             execution.status = status;
             execution.changed_at = now;
@@ -214,7 +216,7 @@ fn missing(name: &str) -> PipelineError {
 
 impl State {
     fn start(&mut self, key: &str, request: &StartRequest, clock: &ManualClock) -> Result<String, PipelineError> {
-        self.starts.push((key.to_owned(), request.clone()));
+        self.starts.push(Arc::new((key.to_owned(), request.clone())));
         if !(32..=128).contains(&key.len()) {
             return Err(PipelineError::Invalid("a start key has 32 to 128 characters".to_owned()));
         }
@@ -257,7 +259,8 @@ impl State {
             steps: vec![step],
         };
         self.events.push(status_event(&execution, None, ExecutionStatus::Executing, now));
-        self.executions.insert(arn.clone(), Started { key: key.to_owned(), request: request.clone(), execution });
+        let started = Started { key: key.to_owned(), request: request.clone(), execution };
+        self.executions.insert(arn.clone(), Arc::new(started));
         Ok(arn)
     }
 }
@@ -265,7 +268,7 @@ impl State {
 #[async_trait]
 impl Pipelines for MemoryPipelines {
     async fn describe(&self, pipeline: &str) -> Result<PipelineDescription, PipelineError> {
-        self.state.read(|it| it.pipelines.get(pipeline).cloned()).ok_or_else(|| missing(pipeline))
+        self.state.read(|it| it.pipelines.get(pipeline).map(|it| (**it).clone())).ok_or_else(|| missing(pipeline))
     }
 
     async fn ensure_started(&self, key: &str, request: &StartRequest) -> Result<String, PipelineError> {
@@ -273,7 +276,8 @@ impl Pipelines for MemoryPipelines {
     }
 
     async fn find_by_display_name(&self, pipeline: &str, display_name: &str) -> Result<Option<String>, PipelineError> {
-        let is_meant = |it: &&Started| it.execution.pipeline == pipeline && it.execution.display_name == display_name;
+        let is_meant =
+            |it: &&Arc<Started>| it.execution.pipeline == pipeline && it.execution.display_name == display_name;
         Ok(self.state.read(|it| it.executions.values().find(is_meant).map(|it| it.execution.arn.clone())))
     }
 

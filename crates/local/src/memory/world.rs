@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use refit_app::ports::{Clock, Ports, Table};
 use refit_app::use_cases::policy::{KnownPolicies, apply};
-use refit_app::{AppError, Context, ErrorClass, Settings};
+use refit_app::{AppError, Context, ErrorClass, Memo, Settings};
 use refit_core::policy::{Policy, read};
 use refit_core::{Actor, ObjectUri};
 use refit_handlers::{Function, Response, handle};
@@ -122,6 +122,15 @@ pub struct MemoryWorld {
     faults: Faults,
     /// What functions remember from call to call, when they are kept warm.
     known: Option<KnownPolicies>,
+    /// What pure functions gave, in all worlds of this thread.
+    memo: Memo,
+}
+
+/// Most results of a kind that are remembered on a thread.
+const MOST_REMEMBERED: usize = 4_096;
+
+thread_local! {
+    static MEMO: Memo = Memo::of(MOST_REMEMBERED);
 }
 
 type Lost = Arc<dyn Fn(&Value) -> bool + Send + Sync>;
@@ -162,15 +171,20 @@ impl MemoryWorld {
     /// Never: the addresses are constants.
     #[must_use]
     pub fn new(now: Timestamp) -> MemoryWorld {
+        let world = MemoryWorld::empty(now);
+        world.pipelines.define("m-retrain", &PARAMETERS);
+        let reference: String = (0..40).map(|it| format!("{it}\n")).collect();
+        let uri = "s3://data/reference/rows.csv".parse().expect("invariant: a constant address");
+        world.objects.overwrite(&uri, format!("x\n{reference}").as_bytes()).expect("invariant: a constant address");
+        world
+    }
+
+    fn empty(now: Timestamp) -> MemoryWorld {
         let clock = ManualClock::new(now);
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let objects = MemoryObjects::new(Arc::clone(&shared));
         let packages = MemoryPackages::default();
         let pipelines = MemoryPipelines::new(packages.clone(), objects.clone(), clock.clone());
-        pipelines.define("m-retrain", &PARAMETERS);
-        let reference: String = (0..40).map(|it| format!("{it}\n")).collect();
-        let uri = "s3://data/reference/rows.csv".parse().expect("invariant: a constant address");
-        objects.overwrite(&uri, format!("x\n{reference}").as_bytes()).expect("invariant: a constant address");
         MemoryWorld {
             clock,
             table: MemoryTable::new(shared),
@@ -185,13 +199,14 @@ impl MemoryWorld {
             lost: None,
             faults: Faults::new(Calm),
             known: None,
+            memo: MEMO.with(Memo::clone),
         }
     }
 
     /// A world of its own that begins at the snapshot; without faults.
     #[must_use]
     pub fn at(snapshot: &WorldSnapshot) -> MemoryWorld {
-        let mut world = MemoryWorld::new(snapshot.now);
+        let mut world = MemoryWorld::empty(snapshot.now);
         world.table.restore(&snapshot.table);
         world.objects.restore(&snapshot.objects);
         world.pipelines.restore(&snapshot.pipelines);
@@ -266,7 +281,7 @@ impl MemoryWorld {
         Context {
             ports: self.faults.wrap(self.ports()),
             settings: Settings { bucket: "state".to_owned() },
-            policies: self.known.clone().unwrap_or_default(),
+            policies: self.known.clone().unwrap_or_else(|| KnownPolicies::of_new_process(&self.memo)),
         }
     }
 

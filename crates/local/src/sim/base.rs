@@ -1,8 +1,9 @@
 //! Fleets at rest, from which schedules begin: made once, then copied.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use refit_core::policy::{Policy, read};
@@ -92,10 +93,11 @@ pub type Fleet = (usize, Vec<Knobs>);
 /// Never: the text is made of constants.
 #[must_use]
 pub fn policy(fleet: &Fleet) -> Arc<Policy> {
-    static KNOWN: Mutex<BTreeMap<Fleet, Arc<Policy>>> = Mutex::new(BTreeMap::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(policy) = known.get(fleet) {
-        return Arc::clone(policy);
+    thread_local! {
+        static KNOWN: RefCell<BTreeMap<Fleet, Arc<Policy>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    if let Some(policy) = KNOWN.with_borrow(|it| it.get(fleet).map(Arc::clone)) {
+        return policy;
     }
     let mut text = format!(
         "schema: 1\nfleet: {{ concurrent_runs: {} }}\nnotifications:\n  - {{ email: ops@example.com }}\nmodels:\n",
@@ -106,7 +108,7 @@ pub fn policy(fleet: &Fleet) -> Arc<Policy> {
     }
     let policy = read(&text).unwrap_or_else(|problems| panic!("the policy of the simulator is wrong: {problems:?}"));
     let policy = Arc::new(policy);
-    known.insert(fleet.clone(), Arc::clone(&policy));
+    KNOWN.with_borrow_mut(|it| it.insert(fleet.clone(), Arc::clone(&policy)));
     policy
 }
 
@@ -155,13 +157,19 @@ pub struct Base {
     pub checker: Checker,
 }
 
-/// One of the [`FLEETS`] fleets.
+/// One of the [`FLEETS`] fleets. Each thread has its own: what is shared is counted, and threads would wait for one another.
 #[must_use]
 pub fn base(index: u64) -> Arc<Base> {
-    static KNOWN: Mutex<BTreeMap<u64, Arc<Base>>> = Mutex::new(BTreeMap::new());
+    thread_local! {
+        static KNOWN: RefCell<BTreeMap<u64, Arc<Base>>> = const { RefCell::new(BTreeMap::new()) };
+    }
     let index = index % FLEETS;
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    Arc::clone(known.entry(index).or_insert_with(|| Arc::new(build(usize::try_from(index).unwrap_or(0)))))
+    if let Some(base) = KNOWN.with_borrow(|it| it.get(&index).map(Arc::clone)) {
+        return base;
+    }
+    let base = Arc::new(build(usize::try_from(index).unwrap_or(0)));
+    KNOWN.with_borrow_mut(|it| it.insert(index, Arc::clone(&base)));
+    base
 }
 
 /// From one model without a champion to four models of which some have had two, with fewer slots than models.

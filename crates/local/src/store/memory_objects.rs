@@ -44,7 +44,7 @@ impl Hash for ObjectsSnapshot {
 
 #[derive(Debug, Clone, Default)]
 struct State {
-    objects: BTreeMap<ObjectUri, Stored>,
+    objects: BTreeMap<Arc<ObjectUri>, Stored>,
     writes: u64,
     /// What was removed, in order.
     removed: Vec<ObjectUri>,
@@ -121,7 +121,7 @@ impl MemoryObjects {
         state.writes += 1;
         let stored = Stored { bytes: bytes.into(), write: state.writes, modified: self.clock.now() };
         let info = stored.info(uri);
-        state.objects.insert(uri.clone(), stored);
+        state.objects.insert(Arc::new(uri.clone()), stored);
         Ok(info)
     }
 

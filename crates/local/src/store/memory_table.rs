@@ -16,9 +16,8 @@ use refit_app::ports::table::MAX_PAGE_BYTES;
 use refit_app::ports::{
     Clock, Due, DueItem, DuePage, Generation, Item, Key, Order, Page, Query, Table, TableError, Token, Write,
 };
-use refit_core::Digest;
 
-use super::{StreamRecord, belief, fingerprint, is_expected, is_forgotten, is_streamed, successor};
+use super::{StreamRecord, belief, is_expected, is_forgotten, is_streamed, successor};
 
 /// A [`Table`] in memory. Clones are handles on the same items.
 #[derive(Clone)]
@@ -39,21 +38,22 @@ pub struct TableSnapshot(Arc<State>);
 
 impl Hash for TableSnapshot {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        // The indexes add nothing to the items and the tokens' ages.
-        let State { items, due: _, tokens, ages, stream, last_seq } = &*self.0;
+        // The index adds nothing to the items, nor what came with a token to the token, which is made of it.
+        let State { items, due: _, tokens: _, ages, stream, last_seq } = &*self.0;
         for (key, item) in items {
             (key, item.generation, &item.body, item.due.map(|it| (it.shard, it.at))).hash(hasher);
         }
-        (tokens, ages, stream, last_seq).hash(hasher);
+        (ages, stream, last_seq).hash(hasher);
     }
 }
 
 #[derive(Debug, Clone, Default)]
 struct State {
-    items: BTreeMap<Key, Item>,
+    items: BTreeMap<Arc<Key>, Arc<Item>>,
     /// Exactly the items that have a due time.
     due: BTreeSet<(u8, Timestamp, Key)>,
-    tokens: BTreeMap<Token, Digest>,
+    /// What came with each token.
+    tokens: BTreeMap<Token, Arc<[Write]>>,
     /// Exactly the tokens, by their first use.
     ages: BTreeSet<(Timestamp, Token)>,
     stream: BTreeMap<u64, Key>,
@@ -81,7 +81,7 @@ impl MemoryTable {
     /// Every item, in the order of their keys.
     #[must_use]
     pub fn items(&self) -> Vec<Item> {
-        self.lock().items.values().cloned().collect()
+        self.lock().items.values().map(|it| (**it).clone()).collect()
     }
 
     /// The generation of an item, if there is one.
@@ -112,7 +112,8 @@ impl MemoryTable {
 impl Table for MemoryTable {
     async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
         validate_key(key)?;
-        Ok(self.lock().items.get(key).cloned())
+        let found = self.lock().items.get(key).map(Arc::clone);
+        Ok(found.map(|it| (*it).clone()))
     }
 
     async fn query(&self, query: &Query) -> Result<Page, TableError> {
@@ -122,13 +123,12 @@ impl Table for MemoryTable {
 
     async fn transact(&self, token: &Token, writes: &[Write]) -> Result<(), TableError> {
         validate_writes(token, writes)?;
-        let digest = fingerprint(writes);
         let now = self.clock.now();
         let mut guard = self.lock();
         let state = Arc::make_mut(&mut guard);
         state.forget_tokens(now);
         match state.tokens.get(token) {
-            Some(known) if *known == digest => return Ok(()),
+            Some(known) if **known == *writes => return Ok(()),
             Some(_) => return Err(TableError::TokenReused),
             None => {}
         }
@@ -142,7 +142,7 @@ impl Table for MemoryTable {
         for write in writes {
             state.write(write);
         }
-        state.tokens.insert(token.clone(), digest);
+        state.tokens.insert(token.clone(), writes.into());
         state.ages.insert((now, token.clone()));
         Ok(())
     }
@@ -180,7 +180,8 @@ impl State {
                 if let Some(Due { shard, at }) = due {
                     self.due.insert((*shard, *at, key.clone()));
                 }
-                self.items.insert(key.clone(), Item { key: key.clone(), generation, body: body.clone(), due: *due });
+                let item = Item { key: key.clone(), generation, body: body.clone(), due: *due };
+                self.items.insert(Arc::new(key.clone()), Arc::new(item));
             }
             Write::Delete { .. } => {
                 self.remove(key);
@@ -193,7 +194,7 @@ impl State {
         }
     }
 
-    fn remove(&mut self, key: &Key) -> Option<Item> {
+    fn remove(&mut self, key: &Key) -> Option<Arc<Item>> {
         let item = self.items.remove(key)?;
         if let Some(Due { shard, at }) = item.due {
             self.due.remove(&(shard, at, key.clone()));
@@ -211,7 +212,7 @@ impl State {
             (Order::Descending, Some(after)) => (Bound::Included(key(prefix)), Bound::Excluded(key(after))),
             (Order::Ascending | Order::Descending, None) => (Bound::Included(key(prefix)), Bound::Excluded(end)),
         };
-        let range = self.items.range((start, end)).map(|(_, item)| item);
+        let range = self.items.range::<Key, _>((start, end)).map(|(_, item)| &**item);
         match order {
             Order::Ascending => take_page(range, *limit),
             Order::Descending => take_page(range.rev(), *limit),

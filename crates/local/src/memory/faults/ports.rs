@@ -90,10 +90,10 @@ fn lost() -> BoxError {
     "injected: the service could not be reached".into()
 }
 
-fn table_error(key: Key) -> impl FnOnce(Fault) -> TableError + Send {
+fn table_error(key: impl FnOnce() -> Key + Send) -> impl FnOnce(Fault) -> TableError + Send {
     move |fault| match fault {
         Fault::Throttled => TableError::Throttled,
-        Fault::Conflict | Fault::ConflictAfter => TableError::Conflict { key },
+        Fault::Conflict | Fault::ConflictAfter => TableError::Conflict { key: key() },
         Fault::CrashBefore
         | Fault::CrashAfter
         | Fault::Unavailable
@@ -104,9 +104,8 @@ fn table_error(key: Key) -> impl FnOnce(Fault) -> TableError + Send {
 }
 
 fn object_error(uri: &ObjectUri) -> impl FnOnce(Fault) -> ObjectError + Send {
-    let uri = uri.clone();
     move |fault| match fault {
-        Fault::ConflictAfter => ObjectError::Conflict(uri),
+        Fault::ConflictAfter => ObjectError::Conflict(uri.clone()),
         Fault::CrashBefore
         | Fault::CrashAfter
         | Fault::Throttled
@@ -114,23 +113,23 @@ fn object_error(uri: &ObjectUri) -> impl FnOnce(Fault) -> ObjectError + Send {
         | Fault::UnavailableAfter
         | Fault::Conflict
         | Fault::Partial
-        | Fault::Pause => ObjectError::Unavailable { uri, source: lost() },
+        | Fault::Pause => ObjectError::Unavailable { uri: uri.clone(), source: lost() },
     }
 }
 
 #[async_trait]
 impl Table for Faulty<dyn Table> {
     async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
-        self.pass((Port::Table, "get", Kind::Reads), table_error(key.clone()), self.inner.get(key)).await
+        self.pass((Port::Table, "get", Kind::Reads), table_error(|| key.clone()), self.inner.get(key)).await
     }
 
     async fn query(&self, query: &Query) -> Result<Page, TableError> {
-        let key = Key::new(&query.partition, &query.prefix);
+        let key = || Key::new(&query.partition, &query.prefix);
         self.pass((Port::Table, "query", Kind::Reads), table_error(key), self.inner.query(query)).await
     }
 
     async fn transact(&self, token: &Token, writes: &[Write]) -> Result<(), TableError> {
-        let key = writes.first().map_or_else(|| Key::new("", ""), |it| it.key().clone());
+        let key = || writes.first().map_or_else(|| Key::new("", ""), |it| it.key().clone());
         let effect = self.inner.transact(token, writes);
         let method = (Port::Table, "transact", Kind::Writes);
         match self.decide(method) {
@@ -149,7 +148,7 @@ impl Table for Faulty<dyn Table> {
         limit: usize,
         after: Option<&DueItem>,
     ) -> Result<DuePage, TableError> {
-        let key = Key::new("due", &shard.to_string());
+        let key = || Key::new("due", &shard.to_string());
         let effect = self.inner.list_due(shard, until, limit, after);
         self.pass((Port::Table, "list_due", Kind::Reads), table_error(key), effect).await
     }

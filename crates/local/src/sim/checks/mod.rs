@@ -132,7 +132,10 @@ impl Checker {
 
     /// Lets the checker judge what models do under this policy.
     pub fn learn(&mut self, policy: &Policy) {
-        Arc::make_mut(&mut self.policies).insert(policy.digest(), Arc::new(policy.clone()));
+        let digest = policy.digest();
+        if !self.policies.contains_key(&digest) {
+            Arc::make_mut(&mut self.policies).insert(digest, Arc::new(policy.clone()));
+        }
     }
 
     /// Makes clones cheap: what was seen so far is shared by them.
