@@ -100,6 +100,10 @@ pub enum Scope {
 pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Option<Loaded>, AppError> {
     let mut reader = Reader { table, generations: BTreeMap::new() };
     let Some(head) = reader.document::<Head>(&head_key(id)).await? else { return Ok(None) };
+    if head.model != *id {
+        let why = format!("its HEAD is that of {}", head.model);
+        return Err(AppError::Damaged { model: id.to_string(), why });
+    }
     let model = Model {
         head,
         runs: BTreeMap::new(),

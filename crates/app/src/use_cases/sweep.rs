@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::park::{is_whole, park, refuse_damaged};
 use super::publish_events::published_up_to;
 use super::{Context, policy};
-use crate::documents::{audit_partition, head_key, model_of_look, parse, pass_key, spread_key, to_body};
+use crate::documents::{audit_partition, head_key, model_of_look, parse, pass_key, spread_key, to_body, watched_key};
 use crate::error::{AppError, ErrorClass, chain};
 use crate::ports::{DUE_SHARDS, DueItem, Expect, Failure, Key, OutboundEvent, Write};
 use crate::state::{Scope, load, load_rest, reschedule, transaction_token};
@@ -105,8 +105,10 @@ async fn pass_over_all(context: &Context, swept: &mut Swept) -> Result<(), AppEr
         }
     };
     for model in &models {
-        // Without a HEAD its watch has not begun.
-        if !swept.seen.contains(model) && table.get(&head_key(model)).await?.is_some() {
+        // With neither its watch has not begun; with the marker alone its HEAD is lost.
+        if !swept.seen.contains(model)
+            && (table.get(&head_key(model)).await?.is_some() || table.get(&watched_key(model)).await?.is_some())
+        {
             try_wake(context, model, swept).await?;
         }
     }
