@@ -26,7 +26,6 @@ const UNPLAYED: &[(&str, &str, &str)] = &[
     ("evaluate-candidate pipelines find_by_display_name", "stopped while it was started", "find_unknown"),
     ("evaluate-candidate publisher alert", "a damaged model is parked", "park"),
     ("promote-model objects put_new", "a decision too large for its item", "snapshots::keep"),
-    ("promote-model packages describe", "a model is adopted", "existing"),
     ("promote-model publisher alert", "a damaged model is parked", "park"),
     ("sweep publisher alert", "a damaged model is parked", "park"),
     ("sweep table query", "a new policy is spread to the models of the one before", "policy::spread"),
