@@ -282,6 +282,60 @@ class Resolving(unittest.TestCase):
                 self.assertEqual(resolver.resolve(it), expected)
 
 
+class Options(unittest.TestCase):
+    EVERYTHING = {
+        "AlertEmail": "ml-team@example.com",
+        "SlackWebhookSecretArn": "arn:aws:secretsmanager:us-east-1:000000000000:secret:slack-AbCdEf",
+        "WebhookUrl": "https://example.com/hook",
+        "WebhookSecretArn": "arn:aws:secretsmanager:us-east-1:000000000000:secret:hook-AbCdEf",
+        "DataBucketName": "their-data",
+        "ModelId": "flight-time",
+        "StepImage": "000000000000.dkr.ecr.us-east-1.amazonaws.com/refit-step:1",
+        "AlarmNamePrefix": "ml-",
+        "CustomEventSources": "airline.schedule",
+        "ApiAuthorization": "JWT",
+        "JwtIssuer": "https://issuer.example.com",
+        "JwtAudience": "refit",
+        "ArchiveDays": 30,
+        "ReservedConcurrency": 5,
+        "VpcSubnetIds": "subnet-1,subnet-2",
+        "VpcSecurityGroupIds": "sg-1",
+        "ClockUrl": "http://127.0.0.1:5666/clock",
+    }
+
+    def test_each_piece_is_off_by_default_and_on_by_a_parameter(self):
+        plain, everything = Resolver(GOOD), Resolver(GOOD, **self.EVERYTHING)
+        optional = [name for name, it in GOOD["Resources"].items() if "Condition" in it]
+        self.assertLessEqual(12, len(optional))
+        for name in optional:
+            self.assertFalse(plain.is_made(name), name)
+            self.assertTrue(everything.is_made(name), name)
+        for name, it in GOOD["Resources"].items():
+            self.assertIsInstance(everything.resolve(it["Properties"]), dict, name)
+            if plain.is_made(name):
+                plain.resolve(it["Properties"])
+
+    def test_values_fit_the_patterns_of_their_parameters(self):
+        for name, it in GOOD["Parameters"].items():
+            for value in [str(it["Default"]), str(self.EVERYTHING.get(name, it["Default"]))]:
+                self.assertRegex(value, it.get("AllowedPattern", "^"), name)
+                self.assertIn(value, [str(v) for v in it.get("AllowedValues", [value])], name)
+
+    def test_options_reach_what_they_are_for(self):
+        everything = Resolver(GOOD, **self.EVERYTHING)
+        sweep = everything.resources("AWS::Lambda::Function")["SweepFunction"]
+        self.assertEqual(sweep["VpcConfig"], {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]})
+        self.assertEqual(sweep["ReservedConcurrentExecutions"], 5)
+        self.assertEqual(sweep["Environment"]["Variables"]["REFIT_CLOCK_URL"], "http://127.0.0.1:5666/clock")
+        self.assertNotIn("VpcConfig", Resolver(GOOD).resources("AWS::Lambda::Function")["SweepFunction"])
+        for route in everything.resources("AWS::ApiGatewayV2::Route").values():
+            self.assertEqual(route["AuthorizationType"], "JWT")
+            self.assertIn("AuthorizerId", route)
+        for route in Resolver(GOOD).resources("AWS::ApiGatewayV2::Route").values():
+            self.assertEqual(route["AuthorizationType"], "AWS_IAM")
+            self.assertNotIn("AuthorizerId", route)
+
+
 class Waivers(unittest.TestCase):
     def test_a_waiver_is_for_one_check_and_its_resources(self):
         finding = {"check": "CKV_1", "resource": "AWS::S3::Bucket.Bucket", "says": ""}
