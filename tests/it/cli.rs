@@ -3,6 +3,7 @@
 //! One state is made per test process, by a replay of generated rows that takes about a second; tests that only look share
 //! it, tests that change something copy it. Longer snapshots are files in `cli/snapshots`; `UPDATE_EXPECT=1` rewrites them.
 
+mod api;
 mod bad_data;
 mod bad_state;
 mod care;

@@ -191,12 +191,14 @@ pub(crate) enum Command {
     /// Check or run a pipeline definition.
     #[command(subcommand)]
     Pipeline(PipelineCommand),
+    /// Let the local world go on, and serve its API on 127.0.0.1.
+    Serve(ServeArguments),
     /// A SageMaker endpoint on this machine that runs pipelines for real, for tools that speak to SageMaker.
     #[command(name = "sagemaker", subcommand)]
     SageMaker(SageMakerCommand),
     /// Run one step of the reference pipeline.
     #[command(hide = true, subcommand)]
-    Step(refit_steps::Step),
+    Step(refit_steps::Program),
 }
 
 /// `refit gate`.
@@ -287,6 +289,18 @@ pub(crate) enum PipelineCommand {
         #[arg(long, default_value = ".refit/executions", value_name = "DIR")]
         work: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// The port; 0 takes a free one, which is printed.
+    #[arg(long, default_value_t = 8000)]
+    pub(crate) port: u16,
+    /// In whose name requests are made; the login name by default.
+    #[arg(long = "as", value_name = "NAME", value_parser = filled())]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
 }
 
 #[derive(Debug, Subcommand)]

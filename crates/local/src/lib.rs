@@ -1,5 +1,6 @@
 //! Refit on one machine: the same use cases and handlers over SQLite, files and child processes.
 
+pub mod api;
 pub mod clock;
 pub mod memory;
 pub mod pipeline;

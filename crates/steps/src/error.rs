@@ -121,10 +121,22 @@ pub enum StepError {
     /// The engine cannot learn from the rows.
     #[error("the candidate could not be trained")]
     Engine(#[source] EngineError),
+    /// The address cannot be listened on.
+    #[error("`{address}` cannot be listened on")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The server ended by itself.
+    #[error("the server broke")]
+    Serve(#[source] std::io::Error),
     /// A model cannot be read or used.
     #[error("the {role}'s model cannot be used")]
     Model {
-        /// `candidate` or `champion`.
+        /// `candidate`, `champion` or `served model`.
         role: &'static str,
         /// Why.
         #[source]

@@ -10,8 +10,10 @@
 //! draw comes from the request's seed; the encoder and the model see training rows only; a step that fails says why in
 //! the one file that SageMaker shows.
 //!
-//! What is not here: judging the candidate (`refit-core`), registering it (the pipeline's own steps), and serving it,
-//! for which [`Model`] is used in process.
+//! A fifth program, `serve`, answers requests with a model, as the container behind a SageMaker endpoint; the local world
+//! uses [`Model`] in process instead.
+//!
+//! What is not here: judging the candidate (`refit-core`), and registering it (the pipeline's own steps).
 
 mod archive;
 mod continuation;
@@ -27,6 +29,7 @@ mod model;
 mod paths;
 mod preprocess;
 mod request;
+mod serve;
 mod table;
 mod train;
 
@@ -40,6 +43,7 @@ pub use hyperparameters::{HyperparameterError, Hyperparameters};
 pub use model::{MODEL_FILE, Model, ModelError, Scores, Stage, Training};
 pub use paths::{Paths, SANDBOX_VARIABLE};
 pub use request::{Feature, Interval, Request, Strategy, Task};
+pub use serve::ServeOptions;
 
 /// A step of the reference pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
@@ -52,6 +56,27 @@ pub enum Step {
     Train,
     /// Score candidate and champion on the same held-out rows.
     Evaluate,
+}
+
+/// What the program does.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Program {
+    /// One step of the pipeline.
+    #[command(flatten)]
+    Step(Step),
+    /// Answer requests with a model: /ping and /invocations.
+    Serve(ServeOptions),
+}
+
+/// Runs a step to its end, or serves until the process is told to end.
+///
+/// # Errors
+/// When the step fails, or nothing can be served.
+pub fn run_program(program: Program) -> Result<(), StepError> {
+    match program {
+        Program::Step(step) => run(step),
+        Program::Serve(options) => serve::run(&options, &Paths::from_env()),
+    }
 }
 
 /// Runs a step in this process's `/opt/ml`, or below `$REFIT_SANDBOX`.

@@ -1,20 +1,20 @@
-//! `refit-step`: one step of the reference pipeline, as a container's entrypoint.
+//! `refit-step`: one step of the reference pipeline or the server of its models, as a container's entrypoint.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use refit_steps::{Step, run, with_causes};
+use refit_steps::{Program, run_program, with_causes};
 
-/// Run one step of Refit's reference training pipeline on the files in /opt/ml.
+/// Run one step of Refit's reference training pipeline on the files in /opt/ml, or serve a model.
 #[derive(Parser)]
 #[command(name = "refit-step", version)]
 struct Arguments {
     #[command(subcommand)]
-    step: Step,
+    program: Program,
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().step) {
+    match run_program(Arguments::parse().program) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", with_causes(&error));

@@ -2,6 +2,7 @@
 
 mod classes;
 mod incremental;
+mod serve;
 mod support;
 
 use refit_data::{Kind, ReadOptions, Values};

@@ -50,6 +50,7 @@ const FLAGS: &[(&[&str], &[&str])] = &[
     (&["audit", "replay"], &["--state"]),
     (&["pipeline", "lint"], &[]),
     (&["pipeline", "run"], &["--parameter", "--objects", "--work"]),
+    (&["serve"], &["--port", "--as", "--state"]),
     (&["sagemaker", "serve"], &["--port", "--state", "--objects", "--events-to", "--behavior", "--clock"]),
 ];
 

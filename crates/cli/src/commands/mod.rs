@@ -13,6 +13,7 @@ mod pipeline;
 mod proposed;
 mod replay;
 mod sagemaker;
+mod serve;
 mod show;
 mod validate;
 
@@ -70,8 +71,9 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Pipeline(PipelineCommand::Run { definition, parameters, objects, work }) => {
             pipeline::run(&definition, &parameters, &objects, &work, format)
         }
+        Command::Serve(arguments) => serve::serve(&arguments, format),
         Command::SageMaker(SageMakerCommand::Serve(arguments)) => sagemaker::serve(&arguments, format),
-        Command::Step(step) => match refit_steps::run(step) {
+        Command::Step(program) => match refit_steps::run_program(program) {
             Ok(()) => Ok(Exit::Yes),
             Err(error) => {
                 say(&format!("error: {}", refit_steps::with_causes(&error)));

@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::arguments::{Format, SageMakerArguments};
+use crate::commands::serve::told_to_end;
 use crate::output::{Exit, answer};
 use crate::state::programs;
 
@@ -49,18 +50,4 @@ fn objects(arguments: &SageMakerArguments, _runtime: &Runtime) -> anyhow::Result
 fn read_behavior(path: &Path) -> anyhow::Result<Behavior> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading `{}`", path.display()))?;
     Behavior::parse(&text).with_context(|| format!("`{}`", path.display()))
-}
-
-/// Done at SIGTERM or SIGINT.
-async fn told_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without handlers both signals end the process by themselves.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }

@@ -174,7 +174,7 @@ impl SageMaker {
         self.bell.ring();
     }
 
-    /// What is under way, for whoever drives the clock: `{now, open, running, undelivered, changing, next, idle}`.
+    /// What is under way, for whoever drives the clock: `{now, virtual, open, running, undelivered, changing, next, idle}`.
     ///
     /// `idle` says that nothing happens any more before the clock moves or somebody calls; `next` is when something
     /// would happen by itself.
@@ -199,7 +199,7 @@ impl SageMaker {
             && undelivered.is_none()
             && next.is_none_or(|it| now < it);
         Ok(json!({
-            "now": now, "open": open.into_iter().map(|it| it.0).collect::<Vec<_>>(), "running": running,
+            "now": now, "virtual": self.clock.is_virtual(), "open": open.into_iter().map(|it| it.0).collect::<Vec<_>>(), "running": running,
             "undelivered": undelivered.is_some(), "changing": changing.len(), "next": next, "idle": is_idle,
         }))
     }

@@ -99,7 +99,7 @@ impl Wire {
     }
 
     fn set_clock(&self, to: &str) {
-        assert_eq!(self.send("PUT", "/clock", "", &json!({ "now": to })).0, 200);
+        assert_eq!(self.send("PUT", "/clock", "", &json!(to)).0, 200);
     }
 
     fn define(&self, script: &str) {
@@ -266,6 +266,7 @@ fn executions_last_on_the_virtual_clock_and_their_status_lags() {
     };
     assert_eq!(list(&wire), 0);
     wire.set_clock("2013-02-01T00:11:59Z");
+    assert_eq!(wire.send("GET", "/clock", "", &Value::Null), (200, json!("2013-02-01T00:11:59Z")));
     wire.rest();
     assert_eq!(list(&wire), 1);
     assert!(
@@ -278,7 +279,7 @@ fn executions_last_on_the_virtual_clock_and_their_status_lags() {
     assert_eq!(wire.status_of(&arn), "Executing");
     wire.set_clock("2013-02-01T00:13:00Z");
     assert_eq!(wire.status_of(&arn), "Succeeded");
-    assert_eq!(wire.send("PUT", "/clock", "", &json!({ "now": BEGIN })).0, 409);
+    assert_eq!(wire.send("PUT", "/clock", "", &json!(BEGIN)).0, 409);
 }
 
 #[test]

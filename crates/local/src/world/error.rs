@@ -20,6 +20,15 @@ pub enum WorldError {
         #[source]
         source: std::io::Error,
     },
+    /// Its API cannot be served.
+    #[error("the API cannot be served on port {port} of 127.0.0.1")]
+    Server {
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// Another process drives the world.
     #[error("another process is working on state directory `{0}`; wait for it to end")]
     InUse(PathBuf),
