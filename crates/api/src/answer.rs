@@ -64,6 +64,10 @@ impl Asked<'_> {
         if header(self.headers, "content-encoding").is_some_and(|it| !it.eq_ignore_ascii_case("identity")) {
             return Err(Problem::new(415, "send the body without a content encoding"));
         }
+        // A list would be taken for an object's members in their order.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::new(400, "the body: must be a JSON object"));
+        }
         serde_json::from_slice(body).map_err(|error| Problem::new(400, &format!("the body: {error}")))
     }
 

@@ -57,8 +57,9 @@ impl Pipelines for NoService {
 
 #[async_trait]
 impl Endpoints for NoService {
-    async fn describe(&self, _endpoint: &str) -> Result<EndpointState, EndpointError> {
-        Err(EndpointError::Unavailable(Box::new(Deferred)))
+    /// What is served only matters to a repair, which is left to others: a vote must not wait for it.
+    async fn describe(&self, endpoint: &str) -> Result<EndpointState, EndpointError> {
+        Err(EndpointError::NotFound(endpoint.to_owned()))
     }
 
     async fn ensure_variants(&self, _endpoint: &str, _variants: &[Variant]) -> Result<(), EndpointError> {

@@ -224,7 +224,7 @@ fn requests_are_recorded_or_refused() {
     desk.world.settle(&mut |_| {}).expect("it goes on");
     assert_eq!(desk.get("/v1/models/price")["head"]["active_rollback"], Value::Null);
     let run = desk.post("admin", "/retraining/trigger", "h", &json!({ "reason": "new shop", "force": true }), 202);
-    assert_eq!(run["outcome"]["recorded"][0], "RunRequested");
+    assert_eq!(run["outcome"]["recorded"][0], "run_requested");
     desk.post("operator", "/retraining/stop", "i", &Value::Null, 202);
     assert_eq!(desk.get("/retraining/status")["is_running"], false);
     assert_eq!(desk.get("/v1/models/price/audit/verification")["verified"], true);
