@@ -197,7 +197,7 @@ fn a_vote_is_about_what_was_shown_and_counts_once() {
     let audit = desk.get("/v1/models/price/audit?limit=500");
     let voter = audit["items"].as_array().expect("entries").iter().find_map(|it| {
         let actor = &it["event"]["actor"]["id"];
-        actor.as_str().filter(|it| it.contains("approver")).map(str::to_owned)
+        actor.as_str().filter(|it| it.contains("assumed-role")).map(str::to_owned)
     });
     assert_eq!(voter.as_deref(), Some("arn:aws:sts::1:assumed-role/approver/ann (AROA:approver/ann)"));
 }
