@@ -15,8 +15,9 @@ test:  ## Run all checks: build, format, lints, tests, documentation
 template:  ## Check template.yaml alone: linters, rules, and each role against every call
 	tools/template/check
 
-bench:  ## Measure what docs/performance.md states, as ratios against floors
+bench:  ## Measure what docs/performance.md states, as ratios against floors (BENCH="--rows 100000")
 	cargo bench -p refit-local --bench control_plane --locked
+	python3 tools/bench_drift.py $(BENCH)
 
 # How many schedules, and on how many threads.
 N ?= 1000000

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use refit_stats::distance::{CategoryCounts, NumericColumn, Sample};
 use refit_stats::profile::{
-    CategoryProfile, MAX_FEATURE_BYTES, NumericProfile, ProfileError, compare_categories, compare_numeric,
+    CategoryProfile, MAX_FEATURE_BYTES, NumericProfile, NumericSum, ProfileError, compare_categories, compare_numeric,
 };
 use refit_stats::scores::{BinnedScores, categorical_scores, numeric_scores};
 use refit_stats::verdict::Score;
@@ -351,6 +351,9 @@ proptest! {
         assert_eq!(cells(&a.merged(&b)), cells(&b.merged(&a)));
         assert_eq!(cells(&a.merged(&b).merged(&c)), cells(&a.merged(&b.merged(&c))));
         assert_eq!(a.merged(&b).rows(), a.rows() + b.rows());
+        let mut sum = NumericSum::default();
+        [&a, &b, &c].into_iter().for_each(|it| sum.add(it));
+        assert_eq!(sum.finish(), a.merged(&b).merged(&c));
     }
 
     #[test]

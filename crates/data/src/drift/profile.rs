@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use refit_stats::profile::{
-    CategoryProfile, MAX_FEATURE_BYTES, NumericBuilder, NumericProfile, ProfileError, compare_categories,
+    CategoryProfile, MAX_FEATURE_BYTES, NumericBuilder, NumericProfile, NumericSum, ProfileError, compare_categories,
     compare_numeric,
 };
 
@@ -44,6 +44,24 @@ impl FeatureProfile {
         }
     }
 
+    /// The profile of a number.
+    #[must_use]
+    pub fn as_numeric(&self) -> Option<&NumericProfile> {
+        match self {
+            FeatureProfile::Numeric(it) => Some(it),
+            FeatureProfile::Categorical(_) => None,
+        }
+    }
+
+    /// The profile of a category.
+    #[must_use]
+    pub fn as_categorical(&self) -> Option<&CategoryProfile> {
+        match self {
+            FeatureProfile::Categorical(it) => Some(it),
+            FeatureProfile::Numeric(_) => None,
+        }
+    }
+
     /// Its rows.
     #[must_use]
     pub fn counts(&self) -> SideCounts {
@@ -71,6 +89,40 @@ impl FeatureProfile {
             }
             (FeatureProfile::Numeric(_), FeatureProfile::Categorical(_))
             | (FeatureProfile::Categorical(_), FeatureProfile::Numeric(_)) => None,
+        }
+    }
+}
+
+/// The sum of many profiles of one feature.
+enum FeatureSum {
+    Numeric(Box<NumericSum>),
+    Categorical(CategoryProfile),
+}
+
+impl FeatureSum {
+    /// An empty sum of such profiles.
+    fn like(profile: &FeatureProfile) -> FeatureSum {
+        match profile {
+            FeatureProfile::Numeric(_) => FeatureSum::Numeric(Box::default()),
+            FeatureProfile::Categorical(_) => FeatureSum::Categorical(CategoryProfile::default()),
+        }
+    }
+
+    /// `None` for a profile of another kind.
+    fn add(&mut self, profile: &FeatureProfile) -> Option<()> {
+        match (self, profile) {
+            (FeatureSum::Numeric(sum), FeatureProfile::Numeric(it)) => sum.add(it),
+            (FeatureSum::Categorical(sum), FeatureProfile::Categorical(it)) => *sum = sum.merged(it),
+            (FeatureSum::Numeric(_), FeatureProfile::Categorical(_))
+            | (FeatureSum::Categorical(_), FeatureProfile::Numeric(_)) => return None,
+        }
+        Some(())
+    }
+
+    fn finish(self) -> FeatureProfile {
+        match self {
+            FeatureSum::Numeric(sum) => FeatureProfile::Numeric(sum.finish()),
+            FeatureSum::Categorical(sum) => FeatureProfile::Categorical(sum),
         }
     }
 }
@@ -119,6 +171,7 @@ pub enum ProfileFileError {
 /// };
 /// let both = profile(&monday)?.merged(&profile(&tuesday)?)?;
 /// assert_eq!(Profile::from_bytes(&both.to_bytes())?, both);
+/// assert_eq!(Profile::sum(&[&profile(&monday)?.to_bytes(), &profile(&tuesday)?.to_bytes()])?, both);
 /// let compared = compare_profiles(&both, &profile(&tuesday)?, &["x"])?;
 /// let FeatureScores::Numeric(scores) = &compared[0].scores else { panic!("a number") };
 /// assert!((scores.ks.value - 1.0 / 6.0).abs() < 1e-9);
@@ -159,6 +212,33 @@ impl Profile {
         Ok(Profile { features: self.features.iter().map(merge).collect::<Result<_, _>>()? })
     }
 
+    /// The sum of files: the same as reading them and adding one to the next. Feature by feature, so that memory holds one at a time.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or they are of different features.
+    pub fn sum(files: &[&[u8]]) -> Result<Profile, ProfileFileError> {
+        let indices = files.iter().map(|it| index(it)).collect::<Result<Vec<_>, _>>()?;
+        let indices: Vec<&BTreeMap<&str, &[u8]>> = indices.iter().filter(|it| !it.is_empty()).collect();
+        let Some(first) = indices.first() else { return Ok(Profile::default()) };
+        let differs = |name: &str| ProfileFileError::OtherFeatures { name: name.to_owned() };
+        for it in &indices {
+            if let Some(name) = it.keys().find(|it| !first.contains_key(*it)) {
+                return Err(differs(name));
+            }
+        }
+        let sum = |name: &&str| {
+            let mut sum: Option<FeatureSum> = None;
+            for it in &indices {
+                let feature = read_feature(name, it.get(name).ok_or_else(|| differs(name))?)?;
+                let sum = sum.get_or_insert_with(|| FeatureSum::like(&feature));
+                sum.add(&feature).ok_or_else(|| differs(name))?;
+            }
+            let sum = sum.ok_or_else(|| differs(name))?;
+            Ok(((*name).to_owned(), sum.finish()))
+        };
+        Ok(Profile { features: first.keys().map(sum).collect::<Result<_, _>>()? })
+    }
+
     /// The profile as a file, the same for the same profile: at most 8 KB and the name a feature.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -182,26 +262,31 @@ impl Profile {
     /// # Errors
     /// When the bytes are something else, of another version, or damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Profile, ProfileFileError> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or(ProfileFileError::NotAProfile)?;
-        let mut rest = match rest.split_first() {
-            Some((&VERSION, rest)) => rest,
-            Some((version, _)) => return Err(ProfileFileError::Version(*version)),
-            None => return Err(ProfileFileError::Damaged { at: bytes.len() }),
-        };
-        let damaged = |rest: &[u8]| ProfileFileError::Damaged { at: bytes.len() - rest.len() };
-        let n_features = take_length(&mut rest).ok_or_else(|| damaged(rest))?;
-        let mut features = BTreeMap::new();
-        for _ in 0..n_features {
-            let at = rest;
-            let name = take_part(&mut rest).and_then(|it| std::str::from_utf8(it).ok()).ok_or_else(|| damaged(at))?;
-            let content = take_part(&mut rest).ok_or_else(|| damaged(rest))?;
-            let of_feature = |source| ProfileFileError::Feature { name: name.to_owned(), source };
-            if features.insert(name.to_owned(), read_feature(content).map_err(of_feature)?).is_some() {
-                return Err(damaged(at));
-            }
-        }
-        if rest.is_empty() { Ok(Profile { features }) } else { Err(damaged(rest)) }
+        let read = |(name, content): (&str, &[u8])| Ok((name.to_owned(), read_feature(name, content)?));
+        Ok(Profile { features: index(bytes)?.into_iter().map(read).collect::<Result<_, _>>()? })
     }
+}
+
+/// The bytes of each feature.
+fn index(bytes: &[u8]) -> Result<BTreeMap<&str, &[u8]>, ProfileFileError> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or(ProfileFileError::NotAProfile)?;
+    let mut rest = match rest.split_first() {
+        Some((&VERSION, rest)) => rest,
+        Some((version, _)) => return Err(ProfileFileError::Version(*version)),
+        None => return Err(ProfileFileError::Damaged { at: bytes.len() }),
+    };
+    let damaged = |rest: &[u8]| ProfileFileError::Damaged { at: bytes.len() - rest.len() };
+    let n_features = take_length(&mut rest).ok_or_else(|| damaged(rest))?;
+    let mut features = BTreeMap::new();
+    for _ in 0..n_features {
+        let at = rest;
+        let name = take_part(&mut rest).and_then(|it| std::str::from_utf8(it).ok()).ok_or_else(|| damaged(at))?;
+        let content = take_part(&mut rest).ok_or_else(|| damaged(rest))?;
+        if features.insert(name, content).is_some() {
+            return Err(damaged(at));
+        }
+    }
+    if rest.is_empty() { Ok(features) } else { Err(damaged(rest)) }
 }
 
 fn take_length(rest: &mut &[u8]) -> Option<usize> {
@@ -217,11 +302,12 @@ fn take_part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(part)
 }
 
-fn read_feature(content: &[u8]) -> Result<FeatureProfile, ProfileError> {
-    match NumericProfile::from_bytes(content) {
+fn read_feature(name: &str, content: &[u8]) -> Result<FeatureProfile, ProfileFileError> {
+    let read = match NumericProfile::from_bytes(content) {
         Err(ProfileError::Kind) => CategoryProfile::from_bytes(content).map(FeatureProfile::Categorical),
         it => it.map(FeatureProfile::Numeric),
-    }
+    };
+    read.map_err(|source| ProfileFileError::Feature { name: name.to_owned(), source })
 }
 
 /// Makes the profile of these features in one pass; every table has them. Memory does not grow with the rows: some 4 MB for each feature that is

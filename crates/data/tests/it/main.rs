@@ -3,6 +3,7 @@
 mod capture;
 mod csv;
 mod damaged;
+mod drift;
 mod flights;
 mod json_lines;
 mod others;

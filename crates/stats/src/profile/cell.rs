@@ -116,6 +116,69 @@ pub(super) fn merge(a: &[Cell], b: &[Cell]) -> Vec<Cell> {
     merged
 }
 
+/// A sum of many rows of cells: a table by place, so that adding costs the cells that are added and not those that are there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CellSum {
+    /// In order of first appearance.
+    cells: Vec<Cell>,
+    /// Numbers of cells, plus one, at the hash of their place; a power of two, at most half in use.
+    slots: Vec<u32>,
+}
+
+impl CellSum {
+    pub(super) fn add(&mut self, cells: &[Cell]) {
+        for cell in cells {
+            if self.slots.len() < 2 * (self.cells.len() + 1) {
+                self.grow();
+            }
+            let slot = self.find(cell);
+            match self.slots[slot] {
+                0 => {
+                    self.cells.push(*cell);
+                    self.slots[slot] = self.cells.len() as u32;
+                }
+                number => {
+                    let sum = &mut self.cells[number as usize - 1];
+                    sum.count += cell.count;
+                    sum.position += cell.position;
+                    sum.blur += cell.blur;
+                }
+            }
+        }
+    }
+
+    fn find(&self, cell: &Cell) -> usize {
+        // Knuth's multiplier, as in the table of distinct values. The low bits of places are zeros but for the level, which tells nested cells
+        // apart, so only the high bits of the product are well mixed.
+        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mask = self.slots.len() - 1;
+        let hash = (cell.low ^ u64::from(cell.level)).wrapping_mul(MULTIPLIER);
+        let mut slot = (hash >> (u64::BITS - self.slots.len().trailing_zeros())) as usize;
+        loop {
+            match self.slots[slot] {
+                0 => return slot,
+                number if self.cells[number as usize - 1].place() == cell.place() => return slot,
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+    }
+
+    fn grow(&mut self) {
+        let n_slots = (self.slots.len() * 2).max(1 << 12);
+        self.slots = vec![0; n_slots];
+        for number in 0..self.cells.len() {
+            let slot = self.find(&self.cells[number]);
+            self.slots[slot] = number as u32 + 1;
+        }
+    }
+
+    /// The cells in order.
+    pub(super) fn finish(mut self) -> Vec<Cell> {
+        self.cells.sort_unstable_by_key(Cell::place);
+        self.cells
+    }
+}
+
 /// The range of the rows, as keys.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range {
@@ -131,23 +194,35 @@ const WIDTH_WEIGHT: f64 = 16.0;
 pub(super) const LINEAR_LEVEL: u8 = 12;
 
 /// Joins cells below common nodes until at most `n_cells` are left: first those with the fewest rows and the least width.
+///
+/// What is left is widened to the node right below the one that was kept open, if that is no worse than what was joined: so profiles of similar
+/// data have the same cells, and their sum has hardly more. A frequent value stays a cell of its own.
 pub(super) fn compact(cells: &[Cell], range: Range, n_cells: usize) -> Vec<Cell> {
     if cells.len() <= n_cells.max(1) {
         return cells.to_vec();
     }
-    let splits = splits(cells, range);
+    let scale = Scale::new(cells, range);
+    let splits = splits(cells, &scale);
     let mut scores: Vec<f64> = splits.iter().map(|it| it.score).collect();
     let opened = n_cells.max(1) - 1;
     // The splits of one node have one score, so that a node is opened whole or not at all.
     let (_, limit, _) = scores.select_nth_unstable_by(opened, |a, b| b.total_cmp(a));
     let limit = *limit;
     let mut joined = Vec::with_capacity(n_cells);
-    let mut start = 0;
+    let (mut start, mut left) = (0, None);
     for end in 1..=cells.len() {
-        if end == cells.len() || limit < splits[end - 1].score {
-            joined.push(join(&cells[start..end], &splits[start..end - 1]));
-            start = end;
+        let right = splits.get(end - 1);
+        if right.is_some_and(|it| it.score <= limit) {
+            continue;
         }
+        let inner = splits[start..end - 1].iter().map(|it| it.level).min();
+        let finest = inner.unwrap_or(cells[start].level);
+        let coarsest = left.max(right.map(|it| it.level)).map_or(0, |it| it + 1);
+        // A value that occurs twice is one of few: it stays exact.
+        let is_value = inner.is_none() && finest == 64 && 1 < cells[start].count;
+        let fits = |level: &u8| !is_value && scale.score(start, end - 1, *level) <= limit;
+        joined.push(join(&cells[start..end], (coarsest..finest).find(fits).unwrap_or(finest)));
+        (start, left) = (end, right.map(|it| it.level));
     }
     joined
 }
@@ -158,25 +233,46 @@ struct Split {
     score: f64,
 }
 
-fn splits(cells: &[Cell], range: Range) -> Vec<Split> {
-    let total: u64 = cells.iter().map(|it| it.count).sum();
-    let spread = spread(cells, range, total);
-    let levels: Vec<u8> = cells.windows(2).map(|it| shared_level(&it[0], &it[1])).collect();
-    let mut before = Vec::with_capacity(cells.len() + 1);
-    let mut sum = 0;
-    before.push(0);
-    before.extend(cells.iter().map(|it| {
-        sum += it.count;
-        sum
-    }));
-    let score = |first: usize, last: usize, level: u8| {
-        let share = (before[last + 1] - before[first]) as f64 / total as f64;
-        let low = cells[first].low & u64::MAX.checked_shl(64 - u32::from(level)).unwrap_or(0);
-        let high = low | u64::MAX.checked_shr(level.into()).unwrap_or(0);
-        let width = half_width(low, high, range) / spread;
+/// What it costs to know nothing but the node of some rows.
+struct Scale<'a> {
+    cells: &'a [Cell],
+    range: Range,
+    /// Rows before each cell, and all.
+    before: Vec<u64>,
+    total: f64,
+    spread: f64,
+}
+
+impl<'a> Scale<'a> {
+    fn new(cells: &'a [Cell], range: Range) -> Scale<'a> {
+        let mut total = 0;
+        let mut before = Vec::with_capacity(cells.len() + 1);
+        before.push(0);
+        before.extend(cells.iter().map(|it| {
+            total += it.count;
+            total
+        }));
+        Scale { cells, range, before, total: total as f64, spread: spread(cells, range, total) }
+    }
+
+    /// The score of these cells as one of this level; it falls with the level.
+    fn score(&self, first: usize, last: usize, level: u8) -> f64 {
+        let share = (self.before[last + 1] - self.before[first]) as f64 / self.total;
+        let (low, high) = node(self.cells[first].low, level);
+        let width = half_width(low, high, self.range) / self.spread;
         let bend = if level < LINEAR_LEVEL { 2.0 } else { 1.0 };
         share.max(WIDTH_WEIGHT * bend * share * width)
-    };
+    }
+}
+
+/// First and last key of the node of a level that has this key.
+fn node(key: u64, level: u8) -> (u64, u64) {
+    let rest = u64::MAX.checked_shr(level.into()).unwrap_or(0);
+    (key & !rest, key | rest)
+}
+
+fn splits(cells: &[Cell], scale: &Scale<'_>) -> Vec<Split> {
+    let levels: Vec<u8> = cells.windows(2).map(|it| shared_level(&it[0], &it[1])).collect();
     // The node of a split spans the cells between the nearest splits of a lower level on both sides. Open nodes: level, first cell, last split;
     // splits of one node are linked backwards.
     let mut found: Vec<Split> = levels.iter().map(|level| Split { level: *level, score: 0.0 }).collect();
@@ -186,7 +282,7 @@ fn splits(cells: &[Cell], range: Range) -> Vec<Split> {
         let level = levels.get(at).copied();
         let mut first = at;
         while let Some((top, start, last)) = open.pop_if(|it| level.is_none_or(|level| level < it.0)) {
-            let score = score(start, at, top);
+            let score = scale.score(start, at, top);
             let mut member = Some(last);
             while let Some(it) = member {
                 found[it].score = score;
@@ -226,11 +322,14 @@ fn spread(cells: &[Cell], range: Range, total: u64) -> f64 {
     if 0.0 < inner { inner } else { of(range.low, range.high).max(f64::MIN_POSITIVE) }
 }
 
-/// All rows of neighboring cells as one cell: the node that has them all below it.
-fn join(cells: &[Cell], splits: &[Split]) -> Cell {
-    let first = cells[0];
-    let Some(level) = splits.iter().map(|it| it.level).min() else { return first };
-    let low = first.low & u64::MAX.checked_shl(64 - u32::from(level)).unwrap_or(0);
+/// All rows of some cells as the node of a level that has them all.
+fn join(cells: &[Cell], level: u8) -> Cell {
+    if let [cell] = cells
+        && cell.level == level
+    {
+        return *cell;
+    }
+    let low = node(cells[0].low, level).0;
     let (mut count, mut keys, mut blur) = (0, 0_u128, 0_u128);
     for cell in cells {
         count += cell.count;
@@ -266,19 +365,19 @@ mod tests {
         let range = Range { low: key_of(1.0), high: key_of(1.75) };
         let joined = compact(&cells, range, 1);
         assert_eq!(joined.len(), 1);
-        assert_eq!((joined[0].count, joined[0].level), (4, 12));
+        assert_eq!(joined[0].count, 4);
         assert!((value_of(joined[0].center()) - 1.375).abs() < 1e-4);
     }
 
     #[test]
     fn heavy_cells_stay_apart() {
-        let mut cells = points(&[1.0, 1.1, 1.2, 5.0, 5.1, 9.0]);
+        let mut cells = points(&[1.0, 1.1, 3.0, 3.1, 5.0, 9.0]);
         cells[1].count = 1000;
-        cells[3].count = 1000;
+        cells[4].count = 1000;
         let range = Range { low: key_of(1.0), high: key_of(9.0) };
         let kept = compact(&cells, range, 5);
         assert!(kept.len() <= 5);
-        for at in [1, 3] {
+        for at in [1, 4] {
             assert!(kept.contains(&cells[at]), "{kept:?}");
         }
     }
@@ -289,5 +388,9 @@ mod tests {
         let merged = merge(&a, &b);
         assert_eq!(merged.iter().map(|it| it.count).collect::<Vec<_>>(), [1, 1, 2, 1]);
         assert_eq!(merged, merge(&b, &a));
+        let mut sum = CellSum::default();
+        sum.add(&b);
+        sum.add(&a);
+        assert_eq!(sum.finish(), merged);
     }
 }

@@ -64,13 +64,30 @@ impl<'a> Bytes<'a> {
         ProfileError::Damaged { at: self.at }
     }
 
+    #[inline]
     fn byte(&mut self) -> Result<u8, ProfileError> {
         let byte = self.bytes.get(self.at).copied().ok_or(self.damaged())?;
         self.at += 1;
         Ok(byte)
     }
 
+    #[inline]
     fn number(&mut self) -> Result<u64, ProfileError> {
+        // Most numbers of a profile are of one or two bytes.
+        match self.bytes.get(self.at..self.at + 2) {
+            Some([low @ 0..0x80, _]) => {
+                self.at += 1;
+                Ok(u64::from(*low))
+            }
+            Some([low, high @ 0..0x80]) => {
+                self.at += 2;
+                Ok(u64::from(*low & 0x7f) | u64::from(*high) << 7)
+            }
+            Some(_) | None => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Result<u64, ProfileError> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -87,6 +104,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// A number of rows.
+    #[inline]
     fn rows(&mut self) -> Result<u64, ProfileError> {
         self.number().and_then(|it| if it <= MAX_ROWS { Ok(it) } else { Err(self.damaged()) })
     }
@@ -172,6 +190,7 @@ impl NumericProfile {
     }
 }
 
+#[inline]
 fn cell(bytes: &mut Bytes<'_>, before: Option<&Cell>) -> Result<Cell, ProfileError> {
     let level = bytes.byte()?;
     if 64 < level {

@@ -28,4 +28,4 @@ mod trie;
 pub use category::CategoryProfile;
 pub use codec::{MAX_FEATURE_BYTES, ProfileError};
 pub use compare::{PreparedProfile, compare_categories, compare_numeric, compare_prepared};
-pub use numeric::{NumericBuilder, NumericProfile};
+pub use numeric::{NumericBuilder, NumericProfile, NumericSum};

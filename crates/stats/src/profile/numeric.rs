@@ -1,6 +1,6 @@
 //! The profile of a numeric feature, and how it is built in one pass.
 
-use super::cell::{Cell, Range, compact, merge};
+use super::cell::{Cell, CellSum, Range, compact, merge};
 use super::codec::{MAX_FEATURE_BYTES, numeric_bytes};
 use super::moments::Moments;
 use super::trie::Trie;
@@ -36,7 +36,7 @@ const FREQUENT: u64 = 8;
 /// assert_eq!(NumericProfile::from_bytes(&baseline.to_bytes())?.rows(), 10_000);
 /// # Ok::<(), refit_stats::profile::ProfileError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct NumericProfile {
     /// Rows without a value.
     pub n_null: u64,
@@ -146,6 +146,31 @@ impl NumericProfile {
 
     pub(super) fn range(&self) -> Option<Range> {
         (0 < self.moments.n).then(|| Range { low: key_of(self.moments.min), high: key_of(self.moments.max) })
+    }
+}
+
+/// The sum of many profiles: the same as merging them one after another, in time that does not grow with the sum.
+#[derive(Debug, Clone, Default)]
+pub struct NumericSum {
+    /// All but the cells.
+    sum: NumericProfile,
+    cells: CellSum,
+}
+
+impl NumericSum {
+    /// Adds one more.
+    pub fn add(&mut self, profile: &NumericProfile) {
+        self.cells.add(&profile.cells);
+        self.sum.n_null += profile.n_null;
+        self.sum.n_nan += profile.n_nan;
+        self.sum.n_infinite += profile.n_infinite;
+        self.sum.moments = self.sum.moments.merged(&profile.moments);
+    }
+
+    /// The sum, not compacted.
+    #[must_use]
+    pub fn finish(self) -> NumericProfile {
+        NumericProfile { cells: self.cells.finish(), ..self.sum }
     }
 }
 

@@ -50,9 +50,18 @@ pub(super) struct Ranks {
 impl Ranks {
     pub(super) fn new(cells: &[Cell], range: Range) -> Ranks {
         let lows = Steps::new(cells.iter().map(|it| (it.low.max(range.low), it.count)));
-        let mut ends: Vec<(u64, u64)> = cells.iter().map(|it| (it.high().min(range.high), it.count)).collect();
-        ends.sort_unstable();
-        Ranks { rows: lows.sums.last().copied().unwrap_or(0), lows, highs: Steps::new(ends.into_iter()) }
+        // Cells are nested or apart, so a cell ends when one begins that is not within it: no sorting.
+        let mut ends = Vec::with_capacity(cells.len());
+        let mut open: Vec<(u64, u64)> = Vec::new();
+        for cell in cells {
+            while let Some(inner) = open.pop_if(|it| it.0 < cell.low) {
+                ends.push(inner);
+            }
+            open.push((cell.high(), cell.count));
+        }
+        ends.extend(open.into_iter().rev());
+        let highs = Steps::new(ends.into_iter().map(|(high, count)| (high.min(range.high), count)));
+        Ranks { rows: lows.sums.last().copied().unwrap_or(0), lows, highs }
     }
 
     /// Fewest and most rows whose key is at most this.
@@ -71,30 +80,61 @@ impl Ranks {
 /// All four bounding functions are steps that change at known keys only, so their suprema are found by visiting each of these.
 pub(super) fn largest_gap(reference: &Ranks, current: &Ranks) -> (f64, f64, f64) {
     let (n, m) = (reference.rows as f64, current.rows as f64);
-    let sides = [&reference.lows, &reference.highs, &current.lows, &current.highs];
-    let mut at = [0_usize; 4];
-    let mut sums = [0_u64; 4];
+    let (n, m) = (1.0 / n, 1.0 / m);
+    let (mut ours, mut theirs) = (Walk::new(reference), Walk::new(current));
     let (mut least, mut likely, mut most) = (0.0_f64, 0.0_f64, 0.0_f64);
     loop {
-        let keys = [0, 1, 2, 3].map(|it| sides[it].key(at[it]));
-        let next = keys[0].min(keys[1]).min(keys[2]).min(keys[3]);
+        let next = ours.next().min(theirs.next());
         // No key of a finite value is the greatest.
         if next == u64::MAX {
             return (least, likely, most.max(least));
         }
-        for (side, steps) in sides.iter().enumerate() {
-            while steps.key(at[side]) <= next {
-                sums[side] = steps.sums[at[side]];
-                at[side] += 1;
-            }
-        }
-        let [high, low, other_high, other_low] =
-            [sums[0] as f64 / n, sums[1] as f64 / n, sums[2] as f64 / m, sums[3] as f64 / m];
+        let ends = ours.pass(next) | theirs.pass(next);
+        let (low, high) = (ours.low as f64 * n, ours.high as f64 * n);
+        let (other_low, other_high) = (theirs.low as f64 * m, theirs.high as f64 * m);
         least = least.max(low - other_high).max(other_low - high);
         most = most.max(high - other_low).max(other_high - low);
         // Where a cell ends, its own function is known, and half of a cell of the other side is the best guess.
-        if next == keys[1] || next == keys[3] {
-            likely = likely.max(((high + low) / 2.0 - (other_high + other_low) / 2.0).abs());
+        let middle = ((high + low) - (other_high + other_low)).abs() / 2.0;
+        likely = likely.max(if ends { middle } else { 0.0 });
+    }
+}
+
+/// Where a walk over the bounds of one side is.
+struct Walk<'a> {
+    ranks: &'a Ranks,
+    at_low: usize,
+    at_high: usize,
+    next_low: u64,
+    next_high: u64,
+    /// Fewest and most rows up to here.
+    low: u64,
+    high: u64,
+}
+
+impl<'a> Walk<'a> {
+    fn new(ranks: &'a Ranks) -> Walk<'a> {
+        let (next_low, next_high) = (ranks.lows.key(0), ranks.highs.key(0));
+        Walk { ranks, at_low: 0, at_high: 0, next_low, next_high, low: 0, high: 0 }
+    }
+
+    fn next(&self) -> u64 {
+        self.next_low.min(self.next_high)
+    }
+
+    /// Passes all steps up to a key; tells whether a cell ended there.
+    fn pass(&mut self, key: u64) -> bool {
+        while self.next_low <= key {
+            self.high = self.ranks.lows.sums[self.at_low];
+            self.at_low += 1;
+            self.next_low = self.ranks.lows.key(self.at_low);
         }
+        let ends = self.next_high <= key;
+        while self.next_high <= key {
+            self.low = self.ranks.highs.sums[self.at_high];
+            self.at_high += 1;
+            self.next_high = self.ranks.highs.key(self.at_high);
+        }
+        ends
     }
 }
