@@ -1,4 +1,5 @@
 //! Profiles against all rows: every bound holds, merging is adding, bytes are small and repeatable.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 use rand_chacha::ChaCha8Rng;

@@ -39,7 +39,7 @@ fn frame(rows: usize, shift: f64, seed: u64) -> Frame {
         column("few", Values::Numeric(few)),
         column("c", Values::Categorical(categories)),
     ])
-    .unwrap()
+    .expect("columns of one length")
 }
 
 fn options() -> ReadOptions {
@@ -90,10 +90,12 @@ fn scores(of: &FeatureComparison) -> Vec<Score> {
                 it.wasserstein1,
                 it.q10.psi,
                 it.q10.js_distance_base2,
-                it.w20.clone().unwrap().psi,
+                it.w20.clone().expect("no constant").psi,
             ]
         }
-        FeatureScores::Categorical(it) => vec![it.counts.psi, it.counts.js_distance_base2, it.chi2.unwrap()],
+        FeatureScores::Categorical(it) => {
+            vec![it.counts.psi, it.counts.js_distance_base2, it.chi2.expect("two categories")]
+        }
         FeatureScores::Undefined => Vec::new(),
     }
 }

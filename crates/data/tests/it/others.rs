@@ -19,7 +19,7 @@ const FILES: &[(&str, &[u8])] = &[
 
 fn expected() -> Frame {
     let rows = || 0..300_u32;
-    let flag = |it: u32| if it % 3 == 0 { "true" } else { "false" };
+    let flag = |it: u32| if it.is_multiple_of(3) { "true" } else { "false" };
     let text = |it: u32| ["aa", "b", "", "é"].get(it as usize % 4).copied();
     Frame::new(vec![
         numeric("f", &rows().map(|it| (it % 7 != 0).then_some(f64::from(it) * 0.25)).collect::<Vec<_>>()),
