@@ -53,6 +53,7 @@ pub const ACTIONS: &[(&str, &str, &[&str])] = &[
 pub const FUNCTIONS: &[(&str, &str, &[&str])] = &[
     ("check-triggers", "table", &["get", "query", "transact"]),
     ("check-triggers", "objects", &["head", "get", "put_new", "remove", "list"]),
+    ("check-triggers", "packages", &["set_approval"]),
     ("check-triggers", "publisher", &["alert"]),
     ("start-retraining", "table", &["get", "transact"]),
     ("start-retraining", "objects", &["get", "put_new"]),
