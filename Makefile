@@ -18,6 +18,7 @@ template:  ## Check template.yaml alone: linters, rules, and each role against e
 bench:  ## Measure what docs/performance.md states, as ratios against floors (BENCH="--rows 100000")
 	cargo bench -p refit-local --bench control_plane --locked
 	python3 tools/bench_drift.py $(BENCH)
+	cargo bench -p refit-functions --bench lambdas --locked
 
 # How many schedules, and on how many threads.
 N ?= 1000000

@@ -250,6 +250,10 @@ impl Publisher for AwsPublisher {
         request = request.subject(subject(&alert.subject)).message(text(alert));
         for (name, value) in [("kind", kind_name(alert.kind)), ("model", &alert.model), ("alert_id", &alert.dedupe_id)]
         {
+            // SNS takes no empty attribute, and an alert must not fail for one.
+            if value.is_empty() {
+                continue;
+            }
             let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
             let value = value.map_err(|error| PublishError::Refused {
                 dedupe_id: alert.dedupe_id.clone(),

@@ -55,10 +55,11 @@ impl Emulator {
     /// # Panics
     /// When it is not installed or does not come up, with what to do.
     pub(crate) fn start() -> Emulator {
-        let python = root().join("target/venv/ministack/bin/python");
+        let target = root().join("target/venv");
+        let python = target.join("ministack/bin/python");
         assert!(python.exists(), "{} is missing: run `tools/ministack` once, which installs it", python.display());
         let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
-        let state = root().join("target/venv/state");
+        let state = target.join("state");
         std::fs::create_dir_all(&state).expect("a folder");
         let mut child = Command::new(python)
             .arg(root().join("crates/aws/tests/wire/emulator.py"))
