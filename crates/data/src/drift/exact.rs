@@ -1,12 +1,13 @@
 //! Scores from every row: each column is sorted once a side, and both sides are walked through once.
 
-use refit_stats::distance::{CategoryCounts, Sample};
+use refit_stats::distance::Sample;
 use refit_stats::scores::{categorical_scores, numeric_scores};
 
 use super::categories::CategoryCounter;
 use super::workers::{Pool, Workers, collect};
-use super::{DriftError, FeatureColumn, FeatureComparison, FeatureScores, Side, SideCounts, kinds};
-use crate::block::BlockValues;
+use super::{DriftError, FeatureComparison, FeatureScores, Side, SideColumns, SideCounts, groups, kinds};
+use crate::block::{Block, BlockValues};
+use crate::error::ReadError;
 use crate::frame::Kind;
 use crate::table::Table;
 
@@ -14,7 +15,8 @@ use crate::table::Table;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExactOptions {
     /// Most memory for values, in bytes. A number takes 8 bytes a row on both sides, and 8 more a row of the longer side while it is sorted:
-    /// 72 MB for 3 million rows a side. As many features are compared at once as fit, or one, or none: then it is an error.
+    /// 72 MB for 3 million rows a side. As many features are compared at once as fit, or one, or none: then it is an error. Of a text, which is read
+    /// once for all features, all are held.
     pub memory: u64,
 }
 
@@ -50,108 +52,125 @@ pub fn compare_exact(
     options: ExactOptions,
     workers: &dyn Workers,
 ) -> Result<Vec<FeatureComparison>, DriftError> {
-    let kinds = kinds(reference, features)?;
-    let rows = |tables: &[Table<'_>]| tables.iter().filter_map(Table::rows).sum::<u64>();
-    let (n, m) = (rows(reference), rows(current));
-    let needed = (n + m + n.max(m)).saturating_mul(BYTES_PER_VALUE);
-    let at_once = options.memory.checked_div(needed).unwrap_or(u64::MAX);
+    let features = kinds(reference, features)?;
+    let rows = |tables: &[Table<'_>]| tables.iter().map(Table::rows).sum::<Option<u64>>();
+    let known = rows(reference).zip(rows(current));
+    let needed = known.map(|(n, m)| (n + m + n.max(m)).saturating_mul(BYTES_PER_VALUE));
     let memory = Memory { needed, limit: options.memory, spare: Pool::new() };
+    // Where the rows are not known before they are read, one group has all of the memory.
+    let at_once = needed.map_or(1, |needed| options.memory.checked_div(needed).unwrap_or(u64::MAX));
     let at_once = usize::try_from(at_once).unwrap_or(usize::MAX).max(1);
-    collect(workers, (features.len(), at_once), &|at| {
-        let (name, kind) = (features[at], kinds[at]);
-        let sides = (
-            FeatureColumn::find(Side::Reference, reference, name, kind)?,
-            FeatureColumn::find(Side::Current, current, name, kind)?,
-        );
-        let (reference, current, scores) = match kind {
-            Kind::Numeric => compare_numbers(name, &sides, &memory)?,
-            Kind::Categorical => compare_categories(name, &sides, &memory)?,
-            Kind::Time => return Err(DriftError::Time(name.to_owned())),
-        };
-        Ok(FeatureComparison { name: name.to_owned(), kind, reference, current, scores })
-    })
+    let groups = groups(reference.iter().chain(current), features.len());
+    let compared = collect(workers, (groups.len(), at_once), &|at| {
+        let group = &features[groups[at].clone()];
+        let reference = gather(&SideColumns::find(Side::Reference, reference, group)?, group, &memory, 0)?;
+        let held = reference.iter().map(Gathered::bytes).sum();
+        let current = gather(&SideColumns::find(Side::Current, current, group)?, group, &memory, held)?;
+        let both = group.iter().zip(reference.into_iter().zip(current));
+        Ok(both.map(|((name, kind), (r, c))| compare(name, *kind, r, c, &memory)).collect::<Vec<_>>())
+    })?;
+    Ok(compared.into_iter().flatten().collect())
 }
 
 struct Memory {
-    needed: u64,
+    /// What a number takes, where the rows are known.
+    needed: Option<u64>,
     limit: u64,
     spare: Pool<Vec<u64>>,
 }
 
-type Compared = (SideCounts, SideCounts, FeatureScores);
-
-fn compare_numbers(
-    name: &str,
-    (reference, current): &(FeatureColumn<'_, '_>, FeatureColumn<'_, '_>),
-    memory: &Memory,
-) -> Result<Compared, DriftError> {
-    if memory.limit < memory.needed {
-        return Err(DriftError::Memory { name: name.to_owned(), needed: memory.needed, limit: memory.limit });
-    }
-    let mut spare = memory.spare.take();
-    let (of_reference, reference) = read_numbers(reference, &mut spare)?;
-    let (of_current, current) = read_numbers(current, &mut spare)?;
-    memory.spare.give(spare);
-    let scores = match (reference, current) {
-        (Some(reference), Some(current)) => FeatureScores::Numeric(Box::new(numeric_scores(&reference, &current))),
-        (None, _) | (_, None) => FeatureScores::Undefined,
-    };
-    Ok((of_reference, of_current, scores))
+/// What is held of a feature on one side.
+#[derive(Default)]
+struct Gathered {
+    counts: SideCounts,
+    /// The finite values of a number.
+    values: Vec<f64>,
+    /// The counts of a category.
+    categories: CategoryCounter,
 }
 
-fn read_numbers(
-    column: &FeatureColumn<'_, '_>,
-    spare: &mut Vec<u64>,
-) -> Result<(SideCounts, Option<Sample>), DriftError> {
-    let mut counts = SideCounts::default();
-    // Known row counts are those of a footer that agrees with its row groups; still they are claims, so no more than a bit is believed.
-    const BELIEVED: u64 = 1 << 22;
-    let mut values: Vec<f64> = Vec::with_capacity(column.rows().min(BELIEVED) as usize);
-    column.scan(&mut |block| {
-        counts.count += block.rows() as u64;
-        counts.missing += block.missing() as u64;
-        if let BlockValues::Numbers(block) = block.values() {
-            if block.iter().all(|it| it.is_finite()) {
-                values.extend_from_slice(block);
-            } else {
-                let before = values.len();
-                values.extend(block.iter().filter(|it| it.is_finite()));
-                counts.non_finite += (block.len() - (values.len() - before)) as u64;
+impl Gathered {
+    fn bytes(&self) -> u64 {
+        self.values.len() as u64 * BYTES_PER_VALUE + self.categories.bytes()
+    }
+
+    fn add(&mut self, block: &Block) {
+        self.counts.count += block.rows() as u64;
+        self.counts.missing += block.missing() as u64;
+        match block.values() {
+            BlockValues::Numbers(values) if values.iter().all(|it| it.is_finite()) => {
+                self.values.extend_from_slice(values);
             }
+            BlockValues::Numbers(values) => {
+                let before = self.values.len();
+                self.values.extend(values.iter().filter(|it| it.is_finite()));
+                self.counts.non_finite += (values.len() - (self.values.len() - before)) as u64;
+            }
+            BlockValues::Categories { codes, dictionary } => self.categories.add(codes, dictionary),
+            // Times were refused before anything was read.
+            BlockValues::Times(_) => {}
         }
-        Ok(())
-    })?;
-    Ok((counts, Sample::from_finite_with(values, spare)))
-}
-
-fn compare_categories(
-    name: &str,
-    (reference, current): &(FeatureColumn<'_, '_>, FeatureColumn<'_, '_>),
-    memory: &Memory,
-) -> Result<Compared, DriftError> {
-    let (of_reference, reference) = read_categories(name, reference, memory)?;
-    let (of_current, current) = read_categories(name, current, memory)?;
-    let scores = categorical_scores(&reference, &current).map(|it| FeatureScores::Categorical(Box::new(it)));
-    Ok((of_reference, of_current, scores.unwrap_or(FeatureScores::Undefined)))
-}
-
-fn read_categories(
-    name: &str,
-    column: &FeatureColumn<'_, '_>,
-    memory: &Memory,
-) -> Result<(SideCounts, CategoryCounts), DriftError> {
-    let mut counts = SideCounts::default();
-    let mut counter = CategoryCounter::default();
-    column.scan(&mut |block| {
-        counts.count += block.rows() as u64;
-        counts.missing += block.missing() as u64;
-        if let BlockValues::Categories { codes, dictionary } = block.values() {
-            counter.add(codes, dictionary);
-        }
-        Ok(())
-    })?;
-    if memory.limit < counter.bytes() {
-        return Err(DriftError::Memory { name: name.to_owned(), needed: counter.bytes(), limit: memory.limit });
     }
-    Ok((counts, counter.into_counts(counts.missing)))
+}
+
+/// Reads a side; `held` bytes of the other side are held already.
+fn gather(
+    columns: &SideColumns<'_, '_>,
+    group: &[(&str, Kind)],
+    memory: &Memory,
+    held: u64,
+) -> Result<Vec<Gathered>, DriftError> {
+    let limit = memory.limit;
+    let refusal = |at: usize, needed| DriftError::Memory { name: group[at].0.to_owned(), needed, limit };
+    if let Some(at) = group.iter().position(|it| it.1 == Kind::Numeric)
+        && let Some(needed) = memory.needed.filter(|it| limit < *it)
+    {
+        return Err(refusal(at, needed));
+    }
+    let mut gathered: Vec<Gathered> = group.iter().map(|_| Gathered::default()).collect();
+    // What a footer says of rows is a claim, so no more than a bit is believed.
+    const BELIEVED: u64 = 1 << 22;
+    let rows = columns.tables.iter().filter_map(Table::rows).sum::<u64>().min(BELIEVED);
+    for (feature, _) in gathered.iter_mut().zip(group).filter(|(_, it)| it.1 == Kind::Numeric) {
+        feature.values.reserve_exact(rows as usize);
+    }
+    let (mut held, mut refused) = (held, None);
+    let scanned = columns.scan(&mut |at, block| {
+        let feature = &mut gathered[at];
+        let before = feature.bytes();
+        feature.add(block);
+        held += feature.bytes().saturating_sub(before);
+        // To sort a feature takes its room once more.
+        let needed = held + feature.values.len() as u64 * BYTES_PER_VALUE;
+        if limit < needed {
+            refused = Some(refusal(at, needed));
+            return Err(ReadError::TooLarge { what: "bytes of values are", limit });
+        }
+        Ok(())
+    });
+    match refused {
+        Some(refused) => Err(refused),
+        None => scanned.map(|()| gathered),
+    }
+}
+
+fn compare(name: &str, kind: Kind, reference: Gathered, current: Gathered, memory: &Memory) -> FeatureComparison {
+    let counts = (reference.counts, current.counts);
+    let scores = match kind {
+        Kind::Numeric => {
+            let mut spare = memory.spare.take();
+            let reference = Sample::from_finite_with(reference.values, &mut spare);
+            let current = Sample::from_finite_with(current.values, &mut spare);
+            memory.spare.give(spare);
+            reference.zip(current).map(|(r, c)| FeatureScores::Numeric(Box::new(numeric_scores(&r, &c))))
+        }
+        Kind::Categorical => {
+            let reference = reference.categories.into_counts(counts.0.missing);
+            let current = current.categories.into_counts(counts.1.missing);
+            categorical_scores(&reference, &current).map(|it| FeatureScores::Categorical(Box::new(it)))
+        }
+        Kind::Time => None,
+    };
+    let scores = scores.unwrap_or(FeatureScores::Undefined);
+    FeatureComparison { name: name.to_owned(), kind, reference: counts.0, current: counts.1, scores }
 }

@@ -16,6 +16,7 @@ mod profile;
 mod workers;
 
 use std::fmt;
+use std::ops::Range;
 
 use refit_stats::scores::{CategoricalScores, NumericScores};
 use serde::{Deserialize, Serialize};
@@ -146,52 +147,52 @@ pub struct FeatureComparison {
     pub scores: FeatureScores,
 }
 
-/// The column of one feature in the tables of a side.
-struct FeatureColumn<'a, 'b> {
+/// Some features' columns in the tables of a side.
+struct SideColumns<'a, 'b> {
     side: Side,
     tables: &'a [Table<'b>],
-    /// Its index in each table.
-    columns: Vec<usize>,
+    /// Of each table, the index of each feature.
+    columns: Vec<Vec<usize>>,
 }
 
-impl<'a, 'b> FeatureColumn<'a, 'b> {
-    fn find(side: Side, tables: &'a [Table<'b>], name: &str, kind: Kind) -> Result<Self, DriftError> {
+impl<'a, 'b> SideColumns<'a, 'b> {
+    fn find(side: Side, tables: &'a [Table<'b>], features: &[(&str, Kind)]) -> Result<Self, DriftError> {
         let find = |(table, it): (usize, &Table<'_>)| {
-            let found = it.columns().iter().position(|it| it.name == name && it.kind == kind);
-            found.ok_or_else(|| DriftError::NoColumn { side, table, name: name.to_owned(), kind })
+            let of = |(name, kind): &(&str, Kind)| {
+                let found = it.columns().iter().position(|it| it.name == *name && it.kind == *kind);
+                found.ok_or_else(|| DriftError::NoColumn { side, table, name: (*name).to_owned(), kind: *kind })
+            };
+            features.iter().map(of).collect::<Result<Vec<usize>, _>>()
         };
-        Ok(FeatureColumn { side, tables, columns: tables.iter().enumerate().map(find).collect::<Result<_, _>>()? })
+        Ok(SideColumns { side, tables, columns: tables.iter().enumerate().map(find).collect::<Result<_, _>>()? })
     }
 
-    /// Hands every block of the column to `sink`, in the order of the rows.
-    fn scan(&self, sink: &mut dyn FnMut(&crate::Block) -> Result<(), ReadError>) -> Result<(), DriftError> {
-        for (table, (it, column)) in self.tables.iter().zip(&self.columns).enumerate() {
+    /// Hands every block to `sink`, with the position of its feature; those of one feature in the order of the rows.
+    fn scan(&self, sink: &mut dyn FnMut(usize, &crate::Block) -> Result<(), ReadError>) -> Result<(), DriftError> {
+        for (table, (it, columns)) in self.tables.iter().zip(&self.columns).enumerate() {
             for part in 0..it.n_parts() {
-                it.scan(part, &[*column], &mut |_, block| sink(block)).map_err(|source| DriftError::Read {
-                    side: self.side,
-                    table,
-                    source,
-                })?;
+                it.scan(part, columns, sink).map_err(|source| DriftError::Read { side: self.side, table, source })?;
             }
         }
         Ok(())
     }
+}
 
-    /// How many rows there are, as far as the tables say.
-    fn rows(&self) -> u64 {
-        self.tables.iter().filter_map(Table::rows).sum()
-    }
+/// Features that are read together: each alone where that costs nothing, or all, because a text would be read again for each.
+fn groups<'t>(mut tables: impl Iterator<Item = &'t Table<'t>>, n_features: usize) -> Vec<Range<usize>> {
+    let step = if tables.all(Table::is_columnar) { 1 } else { n_features.max(1) };
+    (0..n_features).step_by(step).map(|it| it..it + step).collect()
 }
 
 /// Each feature with its kind: a column of the first table of the reference.
-fn kinds(reference: &[Table<'_>], features: &[&str]) -> Result<Vec<Kind>, DriftError> {
-    let of = |name: &&str| {
+fn kinds<'f>(reference: &[Table<'_>], features: &[&'f str]) -> Result<Vec<(&'f str, Kind)>, DriftError> {
+    let of = |name: &&'f str| {
         let columns = reference.first().map(Table::columns).unwrap_or_default();
         let missing =
             || DriftError::NoColumn { side: Side::Reference, table: 0, name: (*name).to_owned(), kind: Kind::Numeric };
         match columns.iter().find(|it| it.name == **name).ok_or_else(missing)?.kind {
             Kind::Time => Err(DriftError::Time((*name).to_owned())),
-            kind @ (Kind::Numeric | Kind::Categorical) => Ok(kind),
+            kind @ (Kind::Numeric | Kind::Categorical) => Ok((*name, kind)),
         }
     };
     features.iter().map(of).collect()

@@ -9,8 +9,8 @@ use refit_stats::profile::{
 
 use super::categories::CategoryCounter;
 use super::workers::{Workers, collect};
-use super::{DriftError, FeatureColumn, FeatureComparison, FeatureScores, Side, SideCounts, kinds};
-use crate::block::BlockValues;
+use super::{DriftError, FeatureComparison, FeatureScores, Side, SideColumns, SideCounts, groups, kinds};
+use crate::block::{Block, BlockValues};
 use crate::frame::Kind;
 use crate::table::Table;
 
@@ -316,47 +316,69 @@ fn read_feature(name: &str, content: &[u8]) -> Result<FeatureProfile, ProfileFil
 /// # Errors
 /// When a table cannot be read or lacks a feature.
 pub fn profile_tables(tables: &[Table<'_>], features: &[&str], workers: &dyn Workers) -> Result<Profile, DriftError> {
-    let kinds = kinds(tables, features)?;
-    let profiles = collect(workers, (features.len(), usize::MAX), &|at| {
-        let column = FeatureColumn::find(Side::Current, tables, features[at], kinds[at])?;
-        let profile = match kinds[at] {
-            Kind::Numeric => FeatureProfile::Numeric(profile_numbers(&column)?),
-            Kind::Categorical => FeatureProfile::Categorical(profile_categories(&column)?),
-            Kind::Time => return Err(DriftError::Time(features[at].to_owned())),
-        };
-        Ok((features[at].to_owned(), profile))
+    let features = kinds(tables, features)?;
+    let groups = groups(tables.iter(), features.len());
+    let profiles = collect(workers, (groups.len(), usize::MAX), &|at| {
+        let group = &features[groups[at].clone()];
+        let columns = SideColumns::find(Side::Current, tables, group)?;
+        let mut builders: Vec<Builder> = group.iter().map(|it| Builder::new(it.1)).collect();
+        columns.scan(&mut |at, block| {
+            builders[at].add(block);
+            Ok(())
+        })?;
+        let named = group.iter().zip(builders).map(|((name, _), it)| ((*name).to_owned(), it.finish()));
+        Ok(named.collect::<Vec<_>>())
     })?;
-    Ok(Profile { features: profiles.into_iter().collect() })
+    Ok(Profile { features: profiles.into_iter().flatten().collect() })
 }
 
-fn profile_numbers(column: &FeatureColumn<'_, '_>) -> Result<NumericProfile, DriftError> {
-    let mut builder = NumericBuilder::new();
-    column.scan(&mut |block| {
-        builder.add_missing(block.missing() as u64);
-        if let BlockValues::Numbers(values) = block.values() {
-            builder.add(values);
-        }
-        Ok(())
-    })?;
-    Ok(builder.finish())
+/// The profile of a feature while its column is streamed.
+enum Builder {
+    Numeric(Box<NumericBuilder>),
+    Categorical { profile: CategoryProfile, counter: CategoryCounter },
 }
 
-fn profile_categories(column: &FeatureColumn<'_, '_>) -> Result<CategoryProfile, DriftError> {
-    let mut profile = CategoryProfile::default();
-    let mut counter = CategoryCounter::default();
-    column.scan(&mut |block| {
-        profile.add(None, block.missing() as u64);
-        if let BlockValues::Categories { codes, dictionary } = block.values() {
-            counter.add(codes, dictionary);
+impl Builder {
+    fn new(kind: Kind) -> Builder {
+        match kind {
+            Kind::Numeric => Builder::Numeric(Box::default()),
+            // Times were refused before anything was read.
+            Kind::Categorical | Kind::Time => {
+                Builder::Categorical { profile: CategoryProfile::default(), counter: CategoryCounter::default() }
+            }
         }
-        if MAX_COUNTED_BYTES < counter.bytes() {
-            add_counts(&mut profile, std::mem::take(&mut counter));
-            profile = profile.compact(KEPT_BYTES);
+    }
+
+    fn add(&mut self, block: &Block) {
+        match self {
+            Builder::Numeric(builder) => {
+                builder.add_missing(block.missing() as u64);
+                if let BlockValues::Numbers(values) = block.values() {
+                    builder.add(values);
+                }
+            }
+            Builder::Categorical { profile, counter } => {
+                profile.add(None, block.missing() as u64);
+                if let BlockValues::Categories { codes, dictionary } = block.values() {
+                    counter.add(codes, dictionary);
+                }
+                if MAX_COUNTED_BYTES < counter.bytes() {
+                    add_counts(profile, std::mem::take(counter));
+                    *profile = profile.compact(KEPT_BYTES);
+                }
+            }
         }
-        Ok(())
-    })?;
-    add_counts(&mut profile, counter);
-    Ok(profile.compact(MAX_FEATURE_BYTES))
+    }
+
+    fn finish(self) -> FeatureProfile {
+        match self {
+            Builder::Numeric(builder) => FeatureProfile::Numeric(builder.finish()),
+            Builder::Categorical { mut profile, counter } => {
+                add_counts(&mut profile, counter);
+                FeatureProfile::Categorical(profile.compact(MAX_FEATURE_BYTES))
+            }
+        }
+    }
 }
 
 fn add_counts(profile: &mut CategoryProfile, counter: CategoryCounter) {

@@ -165,6 +165,10 @@ fn what_cannot_be_compared_is_named() {
     let rows = [Table::open(&parquet, &options()).unwrap()];
     let refused = exact(&rows, &rows, &["x"], 20_000);
     assert!(matches!(refused, Err(DriftError::Memory { needed: 24_000, limit: 20_000, .. })));
+    let text = csv(&frame(5000, 0.0, 1));
+    let rows = [Table::open(&text, &options()).unwrap()];
+    assert!(matches!(exact(&rows, &rows, &["x", "c"], 20_000), Err(DriftError::Memory { limit: 20_000, .. })));
+    assert!(exact(&rows, &rows, &["x", "c"], 200_000).is_ok());
     let empty = b"x\n\n".to_vec();
     let empty = [Table::open(&empty, &ReadOptions::columns(&[("x", Kind::Numeric)])).unwrap()];
     let undefined = exact(&empty, &numbers, &["x"], 1 << 20).unwrap();
