@@ -61,6 +61,18 @@ impl Block {
         if self.present.is_empty() { self.values.len() } else { self.present.len() }
     }
 
+    /// How much memory the block takes, roughly.
+    pub(crate) fn bytes(&self) -> u64 {
+        let values = match &self.values {
+            BlockValues::Numbers(values) => 8 * values.len(),
+            BlockValues::Times(values) => 8 * values.len(),
+            BlockValues::Categories { codes, dictionary } => {
+                4 * codes.len() + dictionary.iter().map(|it| it.len() + size_of::<String>()).sum::<usize>()
+            }
+        };
+        (values + self.present.len()) as u64
+    }
+
     /// How many rows have no value.
     #[must_use]
     pub fn missing(&self) -> usize {

@@ -104,6 +104,11 @@ impl ColumnBuilder {
         }
     }
 
+    /// A builder that has the rows of `column`.
+    pub(crate) fn from_column(column: Column) -> ColumnBuilder {
+        ColumnBuilder { values: column.values, ..ColumnBuilder::new(&column.name, Kind::Numeric) }
+    }
+
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
         self.values.len()

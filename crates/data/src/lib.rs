@@ -43,6 +43,7 @@ mod parquet_write;
 mod payload;
 mod range;
 mod read;
+pub mod report;
 mod stream;
 mod table;
 mod text;

@@ -75,6 +75,11 @@ impl ParquetFile {
         Ok(ParquetFile { metadata, length, names })
     }
 
+    /// The names of all columns.
+    pub(crate) fn into_names(self) -> Vec<String> {
+        self.names
+    }
+
     /// How many rows the file has; row groups and footer agree on it.
     pub(crate) fn rows(&self) -> u64 {
         self.metadata.file_metadata().num_rows().unsigned_abs()

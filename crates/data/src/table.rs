@@ -21,7 +21,7 @@
 use crate::block::Block;
 use crate::build::ColumnBuilder;
 use crate::error::ReadError;
-use crate::frame::Kind;
+use crate::frame::{Column, Frame, Kind};
 use crate::options::ReadOptions;
 use crate::parquet_file::{ParquetFile, Wanted};
 use crate::parquet_read::scan_column;
@@ -49,8 +49,22 @@ pub struct Table<'a> {
 }
 
 enum TableContent<'a> {
-    Parquet { source: Source<'a>, file: ParquetFile, wanted: Vec<Wanted> },
-    Text { source: &'a dyn RangeRead, length: u64, format: TextFormat, wanted: Vec<(String, Kind)> },
+    Parquet {
+        source: Source<'a>,
+        file: ParquetFile,
+        wanted: Vec<Wanted>,
+    },
+    Text {
+        source: &'a dyn RangeRead,
+        length: u64,
+        format: TextFormat,
+        wanted: Vec<(String, Kind)>,
+    },
+    /// The blocks of each column.
+    Memory {
+        columns: Vec<Vec<Block>>,
+        rows: u64,
+    },
 }
 
 /// The bytes of Parquet: the caller's, or unpacked ones.
@@ -111,6 +125,58 @@ impl<'a> Table<'a> {
         Ok(Table { content: TableContent::Parquet { source, file, wanted }, columns, ignored })
     }
 
+    /// The rows of a frame as a table.
+    #[must_use]
+    pub fn of_frame(frame: Frame) -> Table<'static> {
+        let rows = frame.rows() as u64;
+        let named = |it: &Column| TableColumn { name: it.name.clone(), kind: it.values.kind() };
+        let columns: Vec<TableColumn> = frame.columns().iter().map(named).collect();
+        let blocks = frame.into_columns().into_iter().map(|it| vec![ColumnBuilder::from_column(it).take_block()]);
+        let content = TableContent::Memory { columns: blocks.collect(), rows };
+        Table { content, columns, ignored: Vec::new() }
+    }
+
+    /// The same table in memory, if it is a text whose values take at most about `most_bytes` there, so that it is read once and not for each
+    /// column; otherwise the table as it is.
+    ///
+    /// # Errors
+    /// Says where the data is wrong.
+    pub fn into_memory(self, most_bytes: u64) -> Result<Table<'a>, ReadError> {
+        let TableContent::Text { .. } = self.content else { return Ok(self) };
+        let mut columns: Vec<Vec<Block>> = self.columns.iter().map(|_| Vec::new()).collect();
+        let all: Vec<usize> = (0..columns.len()).collect();
+        let mut n_bytes = 0;
+        let mut is_too_large = false;
+        self.scan(0, &all, &mut |at, block| {
+            n_bytes += block.bytes();
+            is_too_large = is_too_large || most_bytes < n_bytes;
+            if !is_too_large {
+                columns[at].push(block.clone());
+            }
+            Ok(())
+        })?;
+        if is_too_large {
+            return Ok(self);
+        }
+        let rows = columns.first().map_or(0, |it| it.iter().map(|it| it.rows() as u64).sum());
+        Ok(Table { content: TableContent::Memory { columns, rows }, ..self })
+    }
+
+    /// The names of all columns of a source, readable or not. A text without a header is read for it.
+    ///
+    /// # Errors
+    /// Says where the data is wrong.
+    pub fn column_names(source: &dyn RangeRead) -> Result<Vec<String>, ReadError> {
+        guard(|| {
+            let length = source.len().map_err(ReadError::Io)?;
+            match detect(source, length)? {
+                Content::Parquet => Ok(ParquetFile::open(source, length)?.into_names()),
+                Content::Packed(bytes) => Ok(ParquetFile::open(&bytes, bytes.len() as u64)?.into_names()),
+                Content::Text(format, stream) => format.column_names(stream),
+            }
+        })
+    }
+
     /// The columns, in the order of their indices.
     #[must_use]
     pub fn columns(&self) -> &[TableColumn] {
@@ -128,7 +194,7 @@ impl<'a> Table<'a> {
     pub fn n_parts(&self) -> usize {
         match &self.content {
             TableContent::Parquet { file, .. } => file.metadata.num_row_groups(),
-            TableContent::Text { .. } => 1,
+            TableContent::Text { .. } | TableContent::Memory { .. } => 1,
         }
     }
 
@@ -138,6 +204,7 @@ impl<'a> Table<'a> {
         match &self.content {
             TableContent::Parquet { file, .. } => Some(file.rows()),
             TableContent::Text { .. } => None,
+            TableContent::Memory { rows, .. } => Some(*rows),
         }
     }
 
@@ -146,7 +213,7 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn is_columnar(&self) -> bool {
         match &self.content {
-            TableContent::Parquet { .. } => true,
+            TableContent::Parquet { .. } | TableContent::Memory { .. } => true,
             TableContent::Text { .. } => false,
         }
     }
@@ -179,7 +246,13 @@ impl<'a> Table<'a> {
                 scan_text(TextStream::open(*source, *length)?, *format, &wanted, sink)?;
                 check_length(*source, *length)
             }
-            TableContent::Text { .. } => Ok(()),
+            TableContent::Memory { columns: blocks, .. } if part == 0 => {
+                let each = columns.iter().enumerate().filter_map(|(position, it)| Some((position, blocks.get(*it)?)));
+                each.flat_map(|(position, it)| it.iter().map(move |block| (position, block)))
+                    .filter(|it| 0 < it.1.rows())
+                    .try_for_each(|(position, block)| sink(position, block))
+            }
+            TableContent::Text { .. } | TableContent::Memory { .. } => Ok(()),
         })
     }
 }

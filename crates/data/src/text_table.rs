@@ -61,6 +61,14 @@ impl TextFormat {
         }
     }
 
+    /// The names of all columns; reads all of the text unless it has a header.
+    pub(crate) fn column_names(self, mut stream: TextStream<'_>) -> Result<Vec<String>, ReadError> {
+        match self {
+            TextFormat::Csv => Ok(csv::read_header(&mut stream)?.names),
+            TextFormat::JsonLines | TextFormat::Capture => Ok(self.infer(stream)?.into_iter().map(|it| it.0).collect()),
+        }
+    }
+
     /// Reads the rows of the `wanted` columns, of which there is a builder each.
     pub(crate) fn read_rows(
         self,

@@ -4,6 +4,7 @@
 //! defaults are filled in when the file is read ([`read`]), so that a stored policy means the same to every later version.
 //! Keys whose effect is not built yet are refused by name.
 
+mod comparison;
 mod cron;
 mod diff;
 mod gate;
@@ -19,10 +20,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use comparison::{ComparisonSettings, FeatureSettings, Scope};
 pub use cron::{Cron, CronError};
 pub use diff::{FieldChange, diff};
 pub use gate::{CustomMetric, GateMetric, GatePolicy};
-pub use read::{Problem, Problems, read, schema};
+pub use read::{Problem, Problems, read, read_comparison, schema};
 pub use span::{Span, SpanError};
 pub use triggers::{
     AlarmPolicy, BudgetPolicy, Combination, DetectorPolicy, DriftMetric, DriftPolicy, EventPolicy, FeatureDriftPolicy,

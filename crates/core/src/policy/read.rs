@@ -3,6 +3,7 @@
 //! Reading never stops at the first problem: each section is read as far as it goes, and a section that could not be read
 //! has left its reasons in the log. Nothing is ignored: a key is read, refused as unknown, or refused as not built yet.
 
+mod comparison;
 mod data;
 mod describe;
 mod field;
@@ -16,6 +17,7 @@ mod words;
 
 use std::collections::HashMap;
 
+pub use comparison::read_comparison;
 pub use report::{Problem, Problems};
 
 use self::field::{Field, Keys, Log};

@@ -61,7 +61,16 @@ fn blocks_hold_what_the_frame_holds() {
         check(&bytes, &frame);
     }
     let csv = write_csv(&sample());
-    check(&csv, &read(&csv, &ReadOptions::all()).expect("readable"));
+    let frame = read(&csv, &ReadOptions::all()).expect("readable");
+    check(&csv, &frame);
+    let text = || Table::open(&csv, &ReadOptions::all()).expect("readable");
+    let in_memory = text().into_memory(1 << 20).expect("readable");
+    for table in [text(), text().into_memory(10).expect("readable"), in_memory, Table::of_frame(frame.clone())] {
+        for (at, column) in frame.columns().iter().enumerate() {
+            assert_eq!(collect(&table, at), column.values, "{}", column.name);
+        }
+    }
+    assert_eq!(Table::column_names(&csv).expect("readable"), ["ts", "x", "c"]);
 }
 
 #[test]
