@@ -10,6 +10,7 @@ mod care;
 mod changes;
 mod configuration;
 mod documents;
+mod drift;
 mod gates;
 mod hostile;
 mod past;

@@ -1,11 +1,15 @@
 //! What can be typed.
 
+mod drift;
+
 use std::path::PathBuf;
 
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use refit_core::policy::Span;
 use refit_local::sagemaker::HookUrl;
+
+pub(crate) use drift::DriftArguments;
 
 /// A text with something in it: no name and no reason is blank.
 fn filled() -> impl clap::builder::TypedValueParser<Value = String> {
@@ -119,6 +123,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         state: StateArguments,
     },
+    /// Compare current data with a reference, from files alone, feature by feature.
+    Drift(DriftArguments),
     /// Judge an evaluation's files by a policy's gates, without any state: 0 passed, 1 not passed, 2 bad input.
     Gate(GateArguments),
     /// List package versions: what each learned from, how good it was, where it stands.

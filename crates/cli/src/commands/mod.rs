@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod demo;
 mod doctor;
+mod drift;
 mod evaluation;
 mod export;
 mod history;
@@ -43,6 +44,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Runs { model: Some(run), report: Some(path), state } => evaluation::report(&run, &path, &state.state),
         Command::Runs { model, report: _, state } => show::runs(model.as_deref(), &state.state, format),
         Command::Compare { first, second, state } => evaluation::compare(&first, &second, &state.state, format),
+        Command::Drift(arguments) => drift::drift(&arguments, format),
         Command::Gate(arguments) => evaluation::gate(&arguments, format),
         Command::Packages { model, state } => show::packages(model.as_deref(), &state.state, format),
         Command::History { model, at: Some(at), state, .. } => {

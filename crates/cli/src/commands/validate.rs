@@ -62,7 +62,7 @@ fn in_json(problem: &Problem) -> Value {
 }
 
 /// Shows problems with their lines on stderr; what is left is to count them.
-fn shown(config: &Path, text: &str, problems: &Problems) -> anyhow::Error {
+pub(super) fn shown(config: &Path, text: &str, problems: &Problems) -> anyhow::Error {
     for line in problems.render(&config.display().to_string(), text).lines() {
         say(&escaped(line));
     }

@@ -46,7 +46,7 @@ pub struct DriftReport {
     pub reference: RowsReport,
     /// The current data.
     pub current: WindowReport,
-    /// The features, in the order of the reference.
+    /// The features by name; those that the current data lacks come last.
     pub features: Vec<FeatureReport>,
     /// All features together.
     pub dataset: DatasetVerdict,

@@ -8,10 +8,12 @@
 //! Not here: the numbers themselves ([`crate::replay`]).
 
 mod audit;
+mod comparison;
 mod drift;
 mod errors;
 mod evaluation;
 mod heat;
+mod histogram;
 mod interval;
 mod moments;
 mod notices;
@@ -33,6 +35,7 @@ use refit_core::policy::{ImprovementMode, ModelPolicy};
 use refit_core::run::Run;
 use refit_core::{Digest, RunId};
 
+pub use comparison::{DriftPage, render_drift};
 pub use evaluation::{EvaluationPage, render_evaluation};
 
 use crate::replay::{Document, History};

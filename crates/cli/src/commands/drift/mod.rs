@@ -1,0 +1,290 @@
+//! `refit drift`: compares current data with a reference, from files alone.
+
+mod columns;
+mod input;
+mod quality;
+mod segments;
+mod show;
+mod work;
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use refit_core::Digest;
+use refit_core::policy::{ComparisonSettings, read_comparison};
+use refit_data::drift::{DriftError, ExactOptions, FeatureComparison, FeatureScores, Side, compare_exact};
+use refit_data::report::{
+    Choice, DriftReport, FeatureReport, IgnoredColumn, Method, RowsReport, SCHEMA, Window, WindowReport,
+    judge_comparison, judge_comparisons,
+};
+use refit_data::{BlockValues, Kind, ReadOptions, Table, format_time};
+use refit_local::report::{DriftPage, render_drift};
+use refit_stats::verdict::{DatasetVerdict, Rules, Verdict, judge_dataset};
+
+use self::columns::{Columns, choice, named};
+use self::input::InputFile;
+use self::work::{Progress, Threads};
+use super::validate::shown;
+use crate::arguments::{DriftArguments, Format};
+use crate::output::{Exit, answer, say};
+
+/// A column nearly every value of which is its own names rows: its distribution says nothing.
+const IDENTIFIER_SHARE: f64 = 0.9;
+
+/// What both sides of a comparison are.
+struct Sides {
+    reference: Vec<InputFile>,
+    current: Vec<InputFile>,
+}
+
+/// Compares files.
+pub(crate) fn drift(arguments: &DriftArguments, format: Format) -> anyhow::Result<Exit> {
+    let settings = settings(arguments)?;
+    let progress = Progress::new();
+    let result = compare(arguments, &settings, &progress);
+    progress.end();
+    let (report, comparisons) = result?;
+    if let Some(path) = &arguments.report {
+        let page = DriftPage { report: &report, comparisons: &comparisons, title: &title(arguments) };
+        write(path, render_drift(&page).as_bytes())?;
+        say(&format!("the report is in {}", path.display()));
+    }
+    answer(format, &report, show::show)?;
+    Ok(match (arguments.exit_code, report.dataset.verdict) {
+        (true, Verdict::Drifted) => Exit::No,
+        (true, Verdict::Errored) => return Err(anyhow!("{}", report.dataset.reasons.join("; "))),
+        (true, Verdict::Stable | Verdict::Inconclusive) | (false, _) => Exit::Yes,
+    })
+}
+
+fn title(arguments: &DriftArguments) -> String {
+    format!("{} against {}", arguments.current, arguments.reference)
+}
+
+/// What the settings file and the arguments say together; arguments win.
+fn settings(arguments: &DriftArguments) -> anyhow::Result<ComparisonSettings> {
+    let mut settings = match &arguments.config {
+        None => ComparisonSettings::default(),
+        Some(path) => {
+            let bytes = std::fs::read(path).with_context(|| format!("reading `{}`", path.display()))?;
+            let text = String::from_utf8(bytes).with_context(|| format!("`{}` is not UTF-8 text", path.display()))?;
+            let read = read_comparison(&text, arguments.model.as_deref());
+            read.map_err(|problems| shown(path, &text, &problems))?
+        }
+    };
+    for (setting, argument) in [
+        (&mut settings.target, &arguments.target),
+        (&mut settings.prediction, &arguments.prediction),
+        (&mut settings.time, &arguments.time),
+    ] {
+        *setting = argument.clone().or(setting.take());
+    }
+    settings.segments.extend(arguments.segments.iter().cloned());
+    Ok(settings)
+}
+
+fn compare(
+    arguments: &DriftArguments,
+    settings: &ComparisonSettings,
+    progress: &Progress,
+) -> anyhow::Result<(DriftReport, Vec<FeatureComparison>)> {
+    let open = |pattern: &str| input::open(pattern, &arguments.state, progress.counter());
+    let sides = Sides { reference: open(&arguments.reference)?, current: open(&arguments.current)? };
+    progress.begin("looking at the columns", 1);
+    let mut columns = Columns::find(&sides.reference, &sides.current, settings)?;
+    let compared = columns.compared();
+    progress.begin("opening", sides.reference.len() + sides.current.len());
+    let memory = arguments.memory << 20;
+    let reference = tables(&sides.reference, &compared, memory, progress)?;
+    let current = tables(&sides.current, &compared, memory, progress)?;
+    let names: Vec<&str> = compared.iter().map(|it| it.0.as_str()).collect();
+    progress.begin("comparing", names.len());
+    let options = ExactOptions { memory };
+    let comparisons = compare_exact(&reference, &current, &names, options, &Threads { progress })
+        .map_err(|it| with_name(it, &sides))?;
+    let (reference_rows, current_rows) = (rows(&comparisons, Side::Reference), rows(&comparisons, Side::Current));
+    let mut judged = judge(comparisons, &mut columns, settings);
+    let window = columns.time.as_ref().map(|it| window(&sides.current, it)).transpose()?.flatten();
+    let quality = quality::measure(&sides, &columns)?;
+    let segments = segments::compare(&sides, &columns, settings, memory)?;
+    let report = DriftReport {
+        schema: SCHEMA,
+        method: Method::Exact,
+        baseline_id: baseline_id(&judged.comparisons),
+        reference: RowsReport { rows: reference_rows },
+        current: WindowReport { rows: current_rows, window },
+        features: std::mem::take(&mut judged.features),
+        dataset: judged.dataset,
+        prediction: judged.prediction,
+        target: judged.target,
+        quality,
+        segments,
+        ignored: columns.ignored,
+    };
+    Ok((report, judged.comparisons))
+}
+
+/// Opens the files of a side with these columns; texts are taken into memory as far as that goes.
+fn tables<'a>(
+    files: &'a [InputFile],
+    wanted: &[(String, Kind)],
+    memory: u64,
+    progress: &Progress,
+) -> anyhow::Result<Vec<Table<'a>>> {
+    let options = ReadOptions { columns: Some(wanted.to_vec()) };
+    let open = |file: &'a InputFile| {
+        let table = Table::open(&file.source, &options).and_then(|it| it.into_memory(memory));
+        progress.step();
+        table.map_err(|it| named(it, &file.name))
+    };
+    files.iter().map(open).collect()
+}
+
+/// An error of a comparison, with the name of the file.
+fn with_name(error: DriftError, sides: &Sides) -> anyhow::Error {
+    match error {
+        DriftError::Read { side, table, source } => {
+            let files = match side {
+                Side::Reference => &sides.reference,
+                Side::Current => &sides.current,
+            };
+            named(source, files.get(table).map_or("?", |it| &it.name))
+        }
+        other @ (DriftError::NoColumn { .. } | DriftError::Time(_) | DriftError::Memory { .. }) => other.into(),
+    }
+}
+
+fn rows(comparisons: &[FeatureComparison], side: Side) -> u64 {
+    let counts = comparisons.first().map(|it| match side {
+        Side::Reference => it.reference,
+        Side::Current => it.current,
+    });
+    counts.map_or(0, |it| it.count)
+}
+
+/// A comparison with its verdicts.
+struct Judged {
+    features: Vec<FeatureReport>,
+    dataset: DatasetVerdict,
+    prediction: Option<FeatureReport>,
+    target: Option<FeatureReport>,
+    /// Of the features, then of prediction and target.
+    comparisons: Vec<FeatureComparison>,
+}
+
+/// Judges what was compared: the features of `columns`, then its prediction and target.
+fn judge(mut comparisons: Vec<FeatureComparison>, columns: &mut Columns, settings: &ComparisonSettings) -> Judged {
+    let mut special = comparisons.split_off(columns.features.len().min(comparisons.len()));
+    // By name, so that the order of columns in a file, which some formats do not keep, changes nothing.
+    comparisons.sort_by(|a, b| a.name.cmp(&b.name));
+    let ignored = &mut columns.ignored;
+    comparisons.retain(|it| {
+        let is_kept = settings.features.contains_key(&it.name) || !is_identifier(it);
+        if !is_kept {
+            let reason = "nearly every value is its own: it names rows".to_owned();
+            ignored.push(IgnoredColumn { name: it.name.clone(), reason });
+        }
+        is_kept
+    });
+    let rules = rules(settings);
+    let choices: Vec<Choice> = comparisons.iter().map(|it| choice(&it.name, it.kind, settings)).collect();
+    let (mut features, mut dataset) = judge_comparisons(&comparisons, &choices, &rules, &generator);
+    for (name, kind) in &columns.lacking {
+        let reason = "the current data does not have this column".to_owned();
+        features.push(FeatureReport::errored(name, *kind, choice(name, *kind, settings), reason));
+    }
+    if !columns.lacking.is_empty() {
+        let verdicts: Vec<Verdict> = features.iter().map(|it| it.verdict).collect();
+        dataset = judge_dataset(&verdicts, rules.share);
+    }
+    let by_itself = |column: &Option<(String, Kind)>| {
+        let comparison = special.iter().find(|it| Some(&it.name) == column.as_ref().map(|it| &it.0))?;
+        Some(judge_comparison(comparison, choice(&comparison.name, comparison.kind, settings), &rules, &generator))
+    };
+    let (prediction, target) = (by_itself(&columns.prediction), by_itself(&columns.target));
+    comparisons.append(&mut special);
+    Judged { features, dataset, prediction, target, comparisons }
+}
+
+fn rules(settings: &ComparisonSettings) -> Rules {
+    let usual = Rules::DEFAULT;
+    Rules {
+        min_rows: settings.min_rows.unwrap_or(usual.min_rows),
+        alpha: settings.alpha.unwrap_or(usual.alpha),
+        share: settings.share.unwrap_or(usual.share),
+        ..usual
+    }
+}
+
+fn is_identifier(comparison: &FeatureComparison) -> bool {
+    const FEW: u64 = 20;
+    match &comparison.scores {
+        FeatureScores::Categorical(scores) => {
+            let n_distinct = scores.counts.reference.iter().filter(|it| 0 < **it).count() as f64;
+            let rows = comparison.reference.used();
+            FEW <= rows && IDENTIFIER_SHARE * rows as f64 <= n_distinct
+        }
+        FeatureScores::Numeric(_) | FeatureScores::Undefined => false,
+    }
+}
+
+/// A generator that depends on the feature's name alone, so that the same data gives the same verdicts.
+fn generator(name: &str) -> Box<dyn refit_stats::Rng> {
+    Box::new(ChaCha8Rng::seed_from_u64(Digest::of(name.as_bytes()).seed()))
+}
+
+/// Which reference: the digest of what the scores know of it, whatever format it came in.
+fn baseline_id(comparisons: &[FeatureComparison]) -> String {
+    let known = |it: &FeatureComparison| {
+        let bins = match &it.scores {
+            FeatureScores::Undefined => String::new(),
+            FeatureScores::Numeric(scores) => {
+                let of = |it: &refit_stats::scores::BinnedScores| format!("{:?} {:?}", it.edges, it.reference);
+                format!("{} {:?}", of(&scores.q10), scores.w20.as_ref().map(of))
+            }
+            FeatureScores::Categorical(scores) => {
+                let counts = scores.categories.iter().zip(&scores.counts.reference);
+                format!("{:?}", counts.filter(|it| 0 < *it.1).collect::<Vec<_>>())
+            }
+        };
+        format!("{} {} {:?} {bins}", it.name, it.kind, it.reference)
+    };
+    let parts: Vec<String> = comparisons.iter().map(known).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    Digest::of_list(&parts).to_string()
+}
+
+/// From the earliest to the latest time of the current data; `None` without any.
+fn window(files: &[InputFile], column: &str) -> anyhow::Result<Option<Window>> {
+    let options = ReadOptions::columns(&[(column, Kind::Time)]);
+    let mut range: Option<(i64, i64)> = None;
+    for file in files {
+        let read = Table::open(&file.source, &options).and_then(|table| {
+            (0..table.n_parts()).try_for_each(|part| {
+                table.scan(part, &[0], &mut |_, block| {
+                    if let BlockValues::Times(times) = block.values() {
+                        let (least, most) = (times.iter().min(), times.iter().max());
+                        if let (Some(least), Some(most)) = (least, most) {
+                            let (start, end) = range.unwrap_or((*least, *most));
+                            range = Some((start.min(*least), end.max(*most)));
+                        }
+                    }
+                    Ok(())
+                })
+            })
+        });
+        read.map_err(|it| named(it, &file.name))?;
+    }
+    Ok(range.map(|(start, end)| Window { start: format_time(start), end: format_time(end) }))
+}
+
+/// Writes a file as a whole: beside its place first, so that nobody reads half of it.
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let place = || format!("writing `{}`", path.display());
+    std::fs::write(&beside, bytes).with_context(place)?;
+    std::fs::rename(&beside, path).with_context(place)
+}
