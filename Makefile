@@ -1,7 +1,7 @@
 # Every target is a command that can be typed; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test template sim sim-pairs bench image deploy build fmt clippy doc clean
+.PHONY: help demo test template sim sim-pairs bench corpus image deploy build fmt clippy doc clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -19,6 +19,9 @@ bench:  ## Measure what docs/performance.md states, as ratios against floors (BE
 	cargo bench -p refit-local --bench control_plane --locked
 	python3 tools/bench_drift.py $(BENCH)
 	cargo bench -p refit-functions --bench lambdas --locked
+
+corpus:  ## Try every reader on malformed files: answers, seconds and memory by number
+	cargo run --release -p refit-data --example corpus --locked
 
 # How many schedules, and on how many threads.
 N ?= 1000000

@@ -30,6 +30,7 @@ mod hybrid;
 mod json;
 mod json_lines;
 pub mod limits;
+pub mod monitor;
 mod number;
 mod ops;
 mod options;

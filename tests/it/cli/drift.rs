@@ -125,6 +125,26 @@ fn a_report_draws_both_distributions() {
     assert!(!page.contains("<script"));
 }
 
+#[test]
+fn files_for_the_dashboards_of_model_monitor_are_written() {
+    let folder = Folder::new();
+    folder.write("a.csv", around(0.0, 1000));
+    folder.write("moved.csv", around(0.9, 1000).replace(",a\n", ",new\n"));
+    let output = folder
+        .refit(&[arguments("a.csv", "moved.csv"), vec!["--monitor", "files"]].concat())
+        .output()
+        .expect("refit starts");
+    assert!(output.status.success(), "{}", folder.tell(&output));
+    let file = |name: &str| std::fs::read(folder.path("files").join(name)).expect("a file");
+    let statistics = refit_data::monitor::Statistics::read(&file("statistics.json")).expect("readable");
+    assert_eq!(statistics.features.len(), 2);
+    let constraints = refit_data::monitor::Constraints::read(&file("constraints.json")).expect("readable");
+    assert_eq!(constraints.features.len(), 2);
+    let violations = refit_data::monitor::Violations::read(&file("constraint_violations.json")).expect("readable");
+    let types: Vec<&str> = violations.violations.iter().map(|it| it.constraint_check_type.as_str()).collect();
+    assert_eq!(types, ["categorical_values_check", "baseline_drift_check", "baseline_drift_check"]);
+}
+
 /// Rows whose `x` is around `center`.
 fn around(center: f64, rows: usize) -> String {
     let mut text = "x,c\n".to_owned();

@@ -35,6 +35,9 @@ pub(crate) struct DriftArguments {
     /// Also write the comparison as an HTML file.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// Also write Model Monitor's `statistics.json`, `constraints.json` and `constraint_violations.json` into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) monitor: Option<PathBuf>,
     /// End with 1 when the data has drifted, and with 2 when nothing could be measured.
     #[arg(long)]
     pub(crate) exit_code: bool,

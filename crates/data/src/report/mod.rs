@@ -23,6 +23,9 @@ use crate::frame::Kind;
 /// The version of [`DriftReport`].
 pub const SCHEMA: u16 = 1;
 
+/// Why a column of the current data alone is not compared, as [`IgnoredColumn::reason`] says it.
+pub const NOT_IN_REFERENCE: &str = "the reference does not have it";
+
 /// How scores were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

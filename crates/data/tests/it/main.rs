@@ -1,11 +1,14 @@
 //! The readers and writers from outside, table by table.
 
 mod capture;
+mod corpus;
 mod csv;
 mod damaged;
 mod drift;
 mod flights;
+mod fuzz;
 mod json_lines;
+mod monitor;
 mod others;
 mod packed;
 mod parquet;

@@ -2,7 +2,7 @@
 
 use anyhow::{anyhow, bail};
 use refit_core::policy::{ComparisonSettings, DriftMetric, FeatureKind, Scope};
-use refit_data::report::{Choice, IgnoredColumn};
+use refit_data::report::{Choice, IgnoredColumn, NOT_IN_REFERENCE};
 use refit_data::{Kind, ReadOptions, Table};
 use refit_stats::verdict::Statistic;
 
@@ -73,7 +73,7 @@ impl Columns {
         let is_present = |it: &(String, Kind)| is_unnamed || present.contains(&it.0);
         let (features, lacking) = features.into_iter().partition(is_present);
         for name in present.iter().filter(|it| !is_unnamed && known.iter().all(|known| known.0 != **it)) {
-            ignored.push(IgnoredColumn { name: name.clone(), reason: "the reference does not have it".to_owned() });
+            ignored.push(IgnoredColumn { name: name.clone(), reason: NOT_IN_REFERENCE.to_owned() });
         }
         Ok(Columns {
             features,

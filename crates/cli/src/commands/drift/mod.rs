@@ -15,6 +15,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use refit_core::Digest;
 use refit_core::policy::{ComparisonSettings, read_comparison};
 use refit_data::drift::{DriftError, ExactOptions, FeatureComparison, FeatureScores, Side, compare_exact};
+use refit_data::monitor::{Constraints, FeatureConstraints, VIOLATIONS_NAMES, statistics_of, violations_of};
 use refit_data::report::{
     Choice, DriftReport, FeatureReport, IgnoredColumn, Method, RowsReport, SCHEMA, Window, WindowReport,
     judge_comparison, judge_comparisons,
@@ -123,7 +124,29 @@ fn compare(
         segments,
         ignored: columns.ignored,
     };
+    if let Some(folder) = &arguments.monitor {
+        monitor(folder, (&reference, &current), &report)?;
+    }
     Ok((report, judged.comparisons))
+}
+
+/// Writes the files of Model Monitor: what the current data looks like, what the reference keeps, and what the current data does not.
+fn monitor(
+    folder: &Path,
+    (reference, current): (&[Table<'_>], &[Table<'_>]),
+    report: &DriftReport,
+) -> anyhow::Result<()> {
+    let (known, lacking): (Vec<&FeatureReport>, Vec<&FeatureReport>) =
+        report.features.iter().partition(|it| 0 < it.reference.count);
+    let names: Vec<&str> = known.iter().map(|it| it.name.as_str()).collect();
+    let current = statistics_of(current, &names)?;
+    let mut constraints = Constraints::suggest(&statistics_of(reference, &names)?);
+    constraints.features.extend(lacking.iter().map(|it| FeatureConstraints::unknown(&it.name)));
+    let violations = violations_of(&constraints, &current, report);
+    std::fs::create_dir_all(folder).with_context(|| format!("making `{}`", folder.display()))?;
+    write(&folder.join("statistics.json"), &current.write())?;
+    write(&folder.join("constraints.json"), &constraints.write())?;
+    write(&folder.join(VIOLATIONS_NAMES[0]), &violations.write())
 }
 
 /// Opens the files of a side with these columns; texts are taken into memory as far as that goes.
