@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use refit_core::policy::Span;
 use refit_local::sagemaker::HookUrl;
 
-pub(crate) use drift::DriftArguments;
+pub(crate) use drift::{DriftArguments, Method, ProfileCommand};
 
 /// A text with something in it: no name and no reason is blank.
 fn filled() -> impl clap::builder::TypedValueParser<Value = String> {
@@ -125,6 +125,9 @@ pub(crate) enum Command {
     },
     /// Compare current data with a reference, from files alone, feature by feature.
     Drift(DriftArguments),
+    /// Put together and show profiles, which `refit drift` writes and compares.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// Judge an evaluation's files by a policy's gates, without any state: 0 passed, 1 not passed, 2 bad input.
     Gate(GateArguments),
     /// List package versions: what each learned from, how good it was, where it stands.

@@ -43,7 +43,10 @@ impl<'a> Pages<'a> {
         if u64::try_from(meta.num_values()) != Ok(n_rows) {
             return Err(ReadError::damaged("a column and its row group disagree on the number of rows"));
         }
-        let (start, stored) = meta.byte_range();
+        // The crate's own `byte_range` panics on negative numbers.
+        let start = meta.dictionary_page_offset().unwrap_or(meta.data_page_offset());
+        let range = u64::try_from(start).ok().zip(u64::try_from(meta.compressed_size()).ok());
+        let (start, stored) = range.ok_or_else(|| ReadError::damaged("a Parquet column lies outside the file"))?;
         let end = start.saturating_add(stored);
         if length < end {
             return Err(ReadError::damaged("a Parquet column lies outside the file"));

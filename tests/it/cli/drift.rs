@@ -145,6 +145,37 @@ fn files_for_the_dashboards_of_model_monitor_are_written() {
     assert_eq!(types, ["categorical_values_check", "baseline_drift_check", "baseline_drift_check"]);
 }
 
+#[test]
+fn a_baseline_profile_stands_for_the_reference() {
+    let folder = flights();
+    let save = vec!["--config", "drift.yaml", "--save-profile", "january.profile"];
+    folder.json(&[arguments("january.parquet", "july.parquet"), save].concat());
+    let with = |first: [&'static str; 2], more: &[&'static str]| {
+        let current = ["--current", "july.csv", "--config", "drift.yaml"];
+        folder.json(&[&["drift"], &first[..], &current, more].concat())
+    };
+    let by_baseline = with(["--baseline", "january.profile"], &[]);
+    let by_profile = with(["--reference", "january.parquet"], &["--method", "profile"]);
+    let exact = with(["--reference", "january.parquet"], &[]);
+    assert_eq!(by_baseline["method"], "profile");
+    for key in ["features", "dataset", "target", "baseline_id"] {
+        assert_eq!(by_baseline[key], by_profile[key], "{key}");
+    }
+    for (at, feature) in exact["features"].as_array().expect("a list").iter().enumerate() {
+        let by = feature["verdict_by"].as_str().expect("a word");
+        let (score, of_profile) = (&feature["scores"][by], &by_profile["features"][at]["scores"][by]);
+        let number = |it: &Value, key: &str| it[key].as_f64().expect("a number");
+        let off = (number(score, "value") - number(of_profile, "value")).abs();
+        assert!(off <= number(of_profile, "error_bound") + 1e-9, "{feature} {of_profile}");
+    }
+    folder.shown(&["profile", "merge", "january.profile", "january.profile", "--output", "both.profile"]);
+    let both = folder.json(&["profile", "show", "both.profile"]);
+    assert_eq!((&both["rows"], both["features"].as_array().map(Vec::len)), (&5000.into(), Some(7)));
+    folder.write("no.profile", "x,c\n");
+    let refused = folder.shown(&["profile", "show", "no.profile"]);
+    assert!(refused.contains("no.profile: this is not a profile"), "{refused}");
+}
+
 /// Rows whose `x` is around `center`.
 fn around(center: f64, rows: usize) -> String {
     let mut text = "x,c\n".to_owned();
@@ -190,13 +221,13 @@ fn settings_overrule_what_is_inferred() {
         .map(|it| format!("{} {} {} {}", it["name"], it["kind"], it["verdict_by"], it["threshold"]).replace('"', ""))
         .collect();
     expect![[r#"
+        air_time numeric psi_q10 0.15
         carrier categorical psi 0.15
-        origin categorical psi 0.15
         dest categorical psi 0.15
         distance numeric ks 0.02
         hour categorical psi 0.15
+        origin categorical psi 0.15
         weekday numeric psi_q10 0.15
-        air_time numeric psi_q10 0.15
     "#]]
     .assert_eq(&(by.join("\n") + "\n"));
     folder.write("wrong.yaml", "schema: 1\nfeatures: { hour: categoric }\nshares: 0.3\n");
@@ -256,7 +287,7 @@ fn folders_patterns_and_objects_are_read_as_one_side() {
     for pattern in ["state/objects/bucket", "state/objects/**/*.csv", "s3://bucket", "s3://bucket/**/?.csv"] {
         let document = folder.json(&arguments("whole.csv", pattern));
         assert_eq!(document["current"]["rows"], 900, "{pattern}");
-        assert_eq!(document["features"][0]["scores"]["ks"]["value"], 0.0, "{pattern}");
+        assert_eq!(document["features"][1]["scores"]["ks"]["value"], 0.0, "{pattern}");
     }
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Runs { model, report: _, state } => show::runs(model.as_deref(), &state.state, format),
         Command::Compare { first, second, state } => evaluation::compare(&first, &second, &state.state, format),
         Command::Drift(arguments) => drift::drift(&arguments, format),
+        Command::Profile(command) => drift::profile::run(&command, format),
         Command::Gate(arguments) => evaluation::gate(&arguments, format),
         Command::Packages { model, state } => show::packages(model.as_deref(), &state.state, format),
         Command::History { model, at: Some(at), state, .. } => {

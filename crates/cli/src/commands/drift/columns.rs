@@ -2,10 +2,12 @@
 
 use anyhow::{anyhow, bail};
 use refit_core::policy::{ComparisonSettings, DriftMetric, FeatureKind, Scope};
+use refit_data::drift::Profile;
 use refit_data::report::{Choice, IgnoredColumn, NOT_IN_REFERENCE};
 use refit_data::{Kind, ReadOptions, Table};
 use refit_stats::verdict::Statistic;
 
+use super::Sides;
 use super::input::InputFile;
 
 /// The columns of a comparison.
@@ -24,19 +26,27 @@ pub(super) struct Columns {
 type Known = Vec<(String, Kind)>;
 
 impl Columns {
-    /// Looks at the files as far as the settings leave something open.
+    /// Looks at the files, and at the baseline where there is one instead of a reference.
     pub(super) fn find(
-        reference: &[InputFile],
-        current: &[InputFile],
+        sides: &Sides,
+        baseline: Option<&Profile>,
         settings: &ComparisonSettings,
     ) -> anyhow::Result<Columns> {
         let mut ignored = Vec::new();
-        let known = infer(reference, &mut ignored)?;
-        let present = match current.first() {
+        let known = match baseline {
+            Some(profile) => profile.features.iter().map(|(name, it)| (name.clone(), it.kind())).collect(),
+            None => infer(&sides.reference, &mut ignored)?,
+        };
+        let present = match sides.current.first() {
             Some(file) => Table::column_names(&file.source).map_err(|it| named(it, &file.name))?,
             None => Vec::new(),
         };
-        Columns::choose(known, &present, settings, ignored)
+        let mut columns = Columns::choose(known, &present, settings, ignored)?;
+        if baseline.is_some() {
+            // A profile is of the features; what else the current data has was left out then, too.
+            columns.ignored.retain(|it| it.reason != NOT_IN_REFERENCE);
+        }
+        Ok(columns)
     }
 
     /// Chooses among the columns that the reference has (`known`) and those that are `present` in the current data.

@@ -2,6 +2,7 @@
 
 mod columns;
 mod input;
+pub(crate) mod profile;
 mod quality;
 mod segments;
 mod show;
@@ -9,12 +10,15 @@ mod work;
 
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use refit_core::Digest;
 use refit_core::policy::{ComparisonSettings, read_comparison};
-use refit_data::drift::{DriftError, ExactOptions, FeatureComparison, FeatureScores, Side, compare_exact};
+use refit_data::drift::{
+    DriftError, ExactOptions, FeatureComparison, FeatureProfile, FeatureScores, Profile, Side, compare_exact,
+    compare_profiles, profile_tables,
+};
 use refit_data::monitor::{Constraints, FeatureConstraints, VIOLATIONS_NAMES, statistics_of, violations_of};
 use refit_data::report::{
     Choice, DriftReport, FeatureReport, IgnoredColumn, Method, RowsReport, SCHEMA, Window, WindowReport,
@@ -28,7 +32,7 @@ use self::columns::{Columns, choice, named};
 use self::input::InputFile;
 use self::work::{Progress, Threads};
 use super::validate::shown;
-use crate::arguments::{DriftArguments, Format};
+use crate::arguments::{self, DriftArguments, Format};
 use crate::output::{Exit, answer, say};
 
 /// A column nearly every value of which is its own names rows: its distribution says nothing.
@@ -61,7 +65,8 @@ pub(crate) fn drift(arguments: &DriftArguments, format: Format) -> anyhow::Resul
 }
 
 fn title(arguments: &DriftArguments) -> String {
-    format!("{} against {}", arguments.current, arguments.reference)
+    let baseline = arguments.baseline.as_ref().map(|it| it.display().to_string());
+    format!("{} against {}", arguments.current, arguments.reference.clone().or(baseline).unwrap_or_default())
 }
 
 /// What the settings file and the arguments say together; arguments win.
@@ -92,28 +97,43 @@ fn compare(
     progress: &Progress,
 ) -> anyhow::Result<(DriftReport, Vec<FeatureComparison>)> {
     let open = |pattern: &str| input::open(pattern, &arguments.state, progress.counter());
-    let sides = Sides { reference: open(&arguments.reference)?, current: open(&arguments.current)? };
+    let baseline = arguments.baseline.as_ref().map(|it| profile::read(it)).transpose()?;
+    let sides = Sides {
+        reference: arguments.reference.as_deref().map(open).transpose()?.unwrap_or_default(),
+        current: open(&arguments.current)?,
+    };
+    if baseline.is_some() && !settings.segments.is_empty() {
+        bail!(
+            "a profile does not know segments: give the reference instead of the baseline, or leave the segments out"
+        );
+    }
     progress.begin("looking at the columns", 1);
-    let mut columns = Columns::find(&sides.reference, &sides.current, settings)?;
+    let mut columns = Columns::find(&sides, baseline.as_ref(), settings)?;
     let compared = columns.compared();
     progress.begin("opening", sides.reference.len() + sides.current.len());
     let memory = arguments.memory << 20;
-    let reference = tables(&sides.reference, &compared, memory, progress)?;
-    let current = tables(&sides.current, &compared, memory, progress)?;
+    let tables = Tables {
+        reference: tables(&sides.reference, &compared, memory, progress)?,
+        current: tables(&sides.current, &compared, memory, progress)?,
+    };
     let names: Vec<&str> = compared.iter().map(|it| it.0.as_str()).collect();
     progress.begin("comparing", names.len());
-    let options = ExactOptions { memory };
-    let comparisons = compare_exact(&reference, &current, &names, options, &Threads { progress })
-        .map_err(|it| with_name(it, &sides))?;
-    let (reference_rows, current_rows) = (rows(&comparisons, Side::Reference), rows(&comparisons, Side::Current));
-    let mut judged = judge(comparisons, &mut columns, settings);
+    let made = scores(&tables, baseline, &names, arguments, progress).map_err(|it| with_name(it, &sides))?;
+    if let Some(path) = &arguments.save_profile {
+        let tables = if arguments.baseline.is_some() { &tables.current } else { &tables.reference };
+        let profile = profile_tables(tables, &names, &Threads { progress }).map_err(|it| with_name(it, &sides))?;
+        write(path, &profile.to_bytes())?;
+    }
+    let (reference_rows, current_rows) =
+        (rows(&made.comparisons, Side::Reference), rows(&made.comparisons, Side::Current));
+    let mut judged = judge(made.comparisons, &made.identifiers, &mut columns, settings);
     let window = columns.time.as_ref().map(|it| window(&sides.current, it)).transpose()?.flatten();
-    let quality = quality::measure(&sides, &columns)?;
+    let quality = if arguments.baseline.is_some() { Vec::new() } else { quality::measure(&sides, &columns)? };
     let segments = segments::compare(&sides, &columns, settings, memory)?;
     let report = DriftReport {
         schema: SCHEMA,
-        method: Method::Exact,
-        baseline_id: baseline_id(&judged.comparisons),
+        method: made.method,
+        baseline_id: made.baseline_id.unwrap_or_else(|| baseline_id(&judged.comparisons)),
         reference: RowsReport { rows: reference_rows },
         current: WindowReport { rows: current_rows, window },
         features: std::mem::take(&mut judged.features),
@@ -125,23 +145,73 @@ fn compare(
         ignored: columns.ignored,
     };
     if let Some(folder) = &arguments.monitor {
-        monitor(folder, (&reference, &current), &report)?;
+        monitor(folder, &tables, &report)?;
     }
     Ok((report, judged.comparisons))
 }
 
+/// The opened tables of both sides.
+struct Tables<'a> {
+    reference: Vec<Table<'a>>,
+    current: Vec<Table<'a>>,
+}
+
+/// Scores, and how they were made.
+struct Made {
+    method: Method,
+    comparisons: Vec<FeatureComparison>,
+    /// Which profile the reference was, if it was one.
+    baseline_id: Option<String>,
+    /// Columns of it nearly every value of which is its own; of the exact method, the comparisons show them.
+    identifiers: Vec<String>,
+}
+
+fn scores(
+    tables: &Tables<'_>,
+    baseline: Option<Profile>,
+    names: &[&str],
+    arguments: &DriftArguments,
+    progress: &Progress,
+) -> Result<Made, DriftError> {
+    let workers = Threads { progress };
+    let memory = arguments.memory << 20;
+    let is_exact = baseline.is_none()
+        && match arguments.method {
+            arguments::Method::Exact => true,
+            arguments::Method::Profile => false,
+            arguments::Method::Auto => exact_bytes(tables) <= memory,
+        };
+    if is_exact {
+        let comparisons = compare_exact(&tables.reference, &tables.current, names, ExactOptions { memory }, &workers)?;
+        return Ok(Made { method: Method::Exact, comparisons, baseline_id: None, identifiers: Vec::new() });
+    }
+    let reference = match baseline {
+        Some(baseline) => baseline,
+        None => profile_tables(&tables.reference, names, &workers)?,
+    };
+    let current = profile_tables(&tables.current, names, &workers)?;
+    let comparisons = compare_profiles(&reference, &current, names)?;
+    let baseline_id = Some(Digest::of(&reference.to_bytes()).to_string());
+    Ok(Made { method: Method::Profile, comparisons, baseline_id, identifiers: identifiers(&reference) })
+}
+
+/// What the exact method takes for one number: 8 bytes a row of both sides, and of the longer one again. Texts that were not taken into memory are
+/// of unknown length, and long.
+fn exact_bytes(tables: &Tables<'_>) -> u64 {
+    let rows =
+        |tables: &[Table<'_>]| tables.iter().map(|it| it.rows().unwrap_or(u64::MAX)).fold(0, u64::saturating_add);
+    let (n, m) = (rows(&tables.reference), rows(&tables.current));
+    n.saturating_add(m).saturating_add(n.max(m)).saturating_mul(8)
+}
+
 /// Writes the files of Model Monitor: what the current data looks like, what the reference keeps, and what the current data does not.
-fn monitor(
-    folder: &Path,
-    (reference, current): (&[Table<'_>], &[Table<'_>]),
-    report: &DriftReport,
-) -> anyhow::Result<()> {
-    let (known, lacking): (Vec<&FeatureReport>, Vec<&FeatureReport>) =
-        report.features.iter().partition(|it| 0 < it.reference.count);
-    let names: Vec<&str> = known.iter().map(|it| it.name.as_str()).collect();
-    let current = statistics_of(current, &names)?;
-    let mut constraints = Constraints::suggest(&statistics_of(reference, &names)?);
-    constraints.features.extend(lacking.iter().map(|it| FeatureConstraints::unknown(&it.name)));
+fn monitor(folder: &Path, tables: &Tables<'_>, report: &DriftReport) -> anyhow::Result<()> {
+    let names: Vec<&str> =
+        report.features.iter().filter(|it| 0 < it.reference.count).map(|it| it.name.as_str()).collect();
+    let lacking = report.features.iter().filter(|it| it.reference.count == 0).map(|it| it.name.as_str());
+    let current = statistics_of(&tables.current, &names)?;
+    let mut constraints = Constraints::suggest(&statistics_of(&tables.reference, &names)?);
+    constraints.features.extend(lacking.map(FeatureConstraints::unknown));
     let violations = violations_of(&constraints, &current, report);
     std::fs::create_dir_all(folder).with_context(|| format!("making `{}`", folder.display()))?;
     write(&folder.join("statistics.json"), &current.write())?;
@@ -175,7 +245,10 @@ fn with_name(error: DriftError, sides: &Sides) -> anyhow::Error {
             };
             named(source, files.get(table).map_or("?", |it| &it.name))
         }
-        other @ (DriftError::NoColumn { .. } | DriftError::Time(_) | DriftError::Memory { .. }) => other.into(),
+        other @ (DriftError::NoColumn { .. }
+        | DriftError::NoFeature { .. }
+        | DriftError::Time(_)
+        | DriftError::Memory { .. }) => other.into(),
     }
 }
 
@@ -198,13 +271,19 @@ struct Judged {
 }
 
 /// Judges what was compared: the features of `columns`, then its prediction and target.
-fn judge(mut comparisons: Vec<FeatureComparison>, columns: &mut Columns, settings: &ComparisonSettings) -> Judged {
+fn judge(
+    mut comparisons: Vec<FeatureComparison>,
+    identifiers: &[String],
+    columns: &mut Columns,
+    settings: &ComparisonSettings,
+) -> Judged {
     let mut special = comparisons.split_off(columns.features.len().min(comparisons.len()));
     // By name, so that the order of columns in a file, which some formats do not keep, changes nothing.
     comparisons.sort_by(|a, b| a.name.cmp(&b.name));
     let ignored = &mut columns.ignored;
     comparisons.retain(|it| {
-        let is_kept = settings.features.contains_key(&it.name) || !is_identifier(it);
+        let is_identifier = identifiers.contains(&it.name) || is_identifier(it);
+        let is_kept = settings.features.contains_key(&it.name) || !is_identifier;
         if !is_kept {
             let reason = "nearly every value is its own: it names rows".to_owned();
             ignored.push(IgnoredColumn { name: it.name.clone(), reason });
@@ -241,16 +320,29 @@ fn rules(settings: &ComparisonSettings) -> Rules {
     }
 }
 
+/// Fewer rows show nothing about how many values are their own.
+const FEW_ROWS: u64 = 20;
+
 fn is_identifier(comparison: &FeatureComparison) -> bool {
-    const FEW: u64 = 20;
     match &comparison.scores {
         FeatureScores::Categorical(scores) => {
-            let n_distinct = scores.counts.reference.iter().filter(|it| 0 < **it).count() as f64;
-            let rows = comparison.reference.used();
-            FEW <= rows && IDENTIFIER_SHARE * rows as f64 <= n_distinct
+            let n_distinct = scores.counts.reference.iter().filter(|it| 0 < **it).count();
+            names_rows(n_distinct as u64, comparison.reference.used())
         }
         FeatureScores::Numeric(_) | FeatureScores::Undefined => false,
     }
+}
+
+fn identifiers(profile: &Profile) -> Vec<String> {
+    let is_identifier = |it: &FeatureProfile| match it {
+        FeatureProfile::Categorical(of) => names_rows(of.n_distinct(), it.counts().used()),
+        FeatureProfile::Numeric(_) => false,
+    };
+    profile.features.iter().filter(|it| is_identifier(it.1)).map(|it| it.0.clone()).collect()
+}
+
+fn names_rows(n_distinct: u64, n_rows: u64) -> bool {
+    FEW_ROWS <= n_rows && IDENTIFIER_SHARE * n_rows as f64 <= n_distinct as f64
 }
 
 /// A generator that depends on the feature's name alone, so that the same data gives the same verdicts.
