@@ -35,8 +35,15 @@ pub(super) fn judge_window(evidence: &mut WindowEvidence, triggers: &TriggersPol
     }
 }
 
+/// What must hold beside the threshold. The policy's number is that of the window; a reference of fewer rows than usual is
+/// good enough for a window of as few.
+fn rules(min_rows: u64) -> Rules {
+    let min_reference_rows = Rules::DEFAULT.min_reference_rows.min(min_rows);
+    Rules { min_rows, min_reference_rows, ..Rules::DEFAULT }
+}
+
 fn judge_drift(features: &mut [FeatureEvidence], policy: &DriftPolicy) -> WindowVerdict {
-    let rules = Rules { min_rows: policy.min_rows, share: policy.share, ..Rules::DEFAULT };
+    let rules = Rules { share: policy.share, ..rules(policy.min_rows) };
     let evidence: Vec<Evidence> = features.iter().map(|it| evidence(it, policy.of(&it.name).threshold)).collect();
     let (verdicts, dataset) = judge(&evidence, &rules);
     for (feature, it) in features.iter_mut().zip(verdicts) {
@@ -47,7 +54,7 @@ fn judge_drift(features: &mut [FeatureEvidence], policy: &DriftPolicy) -> Window
 }
 
 fn judge_predictions(distance: &mut FeatureEvidence, policy: &PredictionDriftPolicy) {
-    let rules = Rules { min_rows: policy.min_rows, ..Rules::DEFAULT };
+    let rules = rules(policy.min_rows);
     let (verdicts, _) = judge(&[evidence(distance, policy.threshold)], &rules);
     for it in verdicts {
         distance.finding =

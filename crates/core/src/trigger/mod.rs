@@ -1,5 +1,6 @@
 //! Triggers: recorded reasons to retrain, and the judgments of windows they rest on.
 
+mod evidence;
 mod judge;
 
 use std::fmt;
@@ -7,7 +8,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use judge::{FeatureEvidence, FeatureFinding, PastEstimates, QualityEvidence, WindowEvidence, judge};
+pub use evidence::{FeatureEvidence, FeatureFinding, PastEstimates, QualityEvidence, WindowEvidence};
+pub use judge::judge;
 
 use crate::names::Digest;
 use crate::policy::{DriftMetric, Metric, TriggersPolicy};

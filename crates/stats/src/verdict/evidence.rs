@@ -56,11 +56,6 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Returns the number of values on the smaller side.
-    pub fn rows(&self) -> u64 {
-        self.reference_rows.min(self.current_rows)
-    }
-
     /// A feature that could not be measured.
     pub fn problem(by: Statistic, threshold: f64, problem: String) -> Self {
         Self { problem: Some(problem), ..Self::blank(by, threshold, 0, 0) }
@@ -127,7 +122,7 @@ impl Evidence {
     /// let (reference, window) = ([5; 10], [2, 7, 5, 9, 4, 3, 8, 5, 6, 1]);
     /// let evidence = Evidence::of_counts(Statistic::PsiQ10, 0.2, &reference, &window, &mut rng);
     /// assert!(0.2 < evidence.score.expect("defined").value);
-    /// let rules = Rules { min_rows: 50, ..Rules::DEFAULT };
+    /// let rules = Rules { min_rows: 50, min_reference_rows: 50, ..Rules::DEFAULT };
     /// assert_eq!(judge_features(&[evidence], &rules)[0].verdict, Verdict::Stable);
     /// ```
     pub fn of_counts(by: Statistic, threshold: f64, reference: &[u64], current: &[u64], rng: &mut dyn Rng) -> Self {

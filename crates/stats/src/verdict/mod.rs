@@ -2,7 +2,7 @@
 //!
 //! A feature has drifted when all of these hold:
 //!
-//! 1. *enough rows*: both sides have at least [`Rules::min_rows`] values;
+//! 1. *enough rows*: the window has at least [`Rules::min_rows`] values, the reference [`Rules::min_reference_rows`];
 //! 2. *effect*: the score reaches the threshold of its statistic, whatever the score's error bound;
 //! 3. *significance*: its p-value, corrected over the features judged together ([`Rules::correction`], by default the false
 //!    discovery rate of Benjamini and Hochberg), is at most [`Rules::alpha`], and the score is above what chance alone

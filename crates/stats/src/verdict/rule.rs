@@ -43,8 +43,10 @@ impl fmt::Display for Verdict {
 /// What must hold beside the threshold of a statistic.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
-    /// Fewer values on either side make a feature inconclusive.
+    /// Fewer values in the current window make a feature inconclusive.
     pub min_rows: u64,
+    /// Fewer values in the reference make a feature inconclusive.
+    pub min_reference_rows: u64,
     /// The largest corrected p-value that counts as significant, in [0, 1].
     pub alpha: f64,
     /// How p-values are corrected over the features judged together.
@@ -58,8 +60,18 @@ impl Rules {
     ///
     /// At 0.001 a model that is checked hourly sees a false drift of one feature about nine times a year if the effect were
     /// no hurdle at all; real drift of a size that matters is far beyond it.
-    pub const DEFAULT: Self =
-        Self { min_rows: 100, alpha: 0.001, correction: Correction::BenjaminiHochberg, share: 0.3 };
+    pub const DEFAULT: Self = Self {
+        min_rows: 100,
+        min_reference_rows: 100,
+        alpha: 0.001,
+        correction: Correction::BenjaminiHochberg,
+        share: 0.3,
+    };
+
+    /// Tells whether a feature has enough values on both sides.
+    fn are_met_by(&self, feature: &Evidence) -> bool {
+        self.min_rows <= feature.current_rows && self.min_reference_rows <= feature.reference_rows
+    }
 }
 
 /// The verdict on one feature, with the threshold it was held against.
@@ -129,7 +141,7 @@ pub fn judge(features: &[Evidence], rules: &Rules) -> (Vec<FeatureVerdict>, Data
 pub fn judge_features(features: &[Evidence], rules: &Rules) -> Vec<FeatureVerdict> {
     let takes_part = |it: &Evidence| {
         let is_probability = it.p_value.is_some_and(|p| (0.0..=1.0).contains(&p));
-        it.problem.is_none() && rules.min_rows <= it.rows() && it.score.is_some_and(Score::is_usable) && is_probability
+        it.problem.is_none() && rules.are_met_by(it) && it.score.is_some_and(Score::is_usable) && is_probability
     };
     let family: Vec<usize> = (0..features.len()).filter(|at| takes_part(&features[*at])).collect();
     let p_values: Vec<f64> = family.iter().filter_map(|at| features[*at].p_value).collect();
@@ -160,9 +172,10 @@ fn decide(feature: &Evidence, corrected: Option<(f64, bool)>, rules: &Rules) -> 
     if let Some(problem) = &feature.problem {
         return (Verdict::Errored, problem.clone());
     }
-    if feature.rows() < rules.min_rows {
+    if !rules.are_met_by(feature) {
         let sides = format!("{} values in the reference and {} now", feature.reference_rows, feature.current_rows);
-        return (Verdict::Inconclusive, format!("{sides}; {} are needed on both sides", rules.min_rows));
+        let needed = format!("{} and {} are needed", rules.min_reference_rows, rules.min_rows);
+        return (Verdict::Inconclusive, format!("{sides}; {needed}"));
     }
     let Some(score) = feature.score else {
         return (Verdict::Inconclusive, format!("{by} is undefined on these values"));
