@@ -214,12 +214,12 @@ fn each_condition_is_needed_and_named() {
     check(
         &Evidence { current_rows: 99, ..base.clone() },
         Verdict::Inconclusive,
-        "1000 values in the reference and 99 now; 100 and 100 are needed",
+        "1000 values in the reference and 99 now; 100 are needed on both sides",
     );
     check(
         &Evidence { reference_rows: 99, ..base.clone() },
         Verdict::Inconclusive,
-        "99 values in the reference and 1000 now; 100 and 100 are needed",
+        "99 values in the reference and 1000 now; 100 are needed on both sides",
     );
     check(
         &Evidence { p_value: None, ..base.clone() },

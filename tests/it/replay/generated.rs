@@ -94,6 +94,29 @@ pub(super) fn binary() -> Frame {
     })
 }
 
+/// 77 days of 200 rows with a label of 0 or 1. From day [`TURN`] on `a`, which alone decides it, is nearly 0 in every row: what
+/// the label depends on stays as it was, and hardly anything can be predicted any more.
+pub(super) fn fading() -> Frame {
+    const PER_DAY: i64 = 200;
+    let mut draws = Draws::new(13);
+    let mut times = Vec::new();
+    let mut columns = [Vec::new(), Vec::new(), Vec::new()];
+    let (mut kinds, mut labels) = (Vec::new(), Vec::new());
+    for row in 0..77 * PER_DAY {
+        times.push(Some((day(0) + SignedDuration::from_secs(row * 86_400 / PER_DAY)).as_microsecond()));
+        let mut values = [0; 3].map(|_| (200.0 * draws.next()).round() / 100.0 - 1.0);
+        if TURN <= row / PER_DAY {
+            values[0] /= 10.0;
+        }
+        labels.push(Some(f64::from(u8::from(draws.next() < 1.0 / (1.0 + (-6.0 * values[0]).exp())))));
+        for (column, value) in columns.iter_mut().zip(values) {
+            column.push(Some(value));
+        }
+        kinds.push(Some(["red", "green", "blue"][(3.0 * draws.next()) as usize]));
+    }
+    build(times, columns, &kinds, Values::Numeric(labels))
+}
+
 /// What changes half-way through a generated data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {

@@ -174,7 +174,11 @@ fn decide(feature: &Evidence, corrected: Option<(f64, bool)>, rules: &Rules) -> 
     }
     if !rules.are_met_by(feature) {
         let sides = format!("{} values in the reference and {} now", feature.reference_rows, feature.current_rows);
-        let needed = format!("{} and {} are needed", rules.min_reference_rows, rules.min_rows);
+        let needed = if rules.min_reference_rows == rules.min_rows {
+            format!("{} are needed on both sides", rules.min_rows)
+        } else {
+            format!("{} and {} are needed", rules.min_reference_rows, rules.min_rows)
+        };
         return (Verdict::Inconclusive, format!("{sides}; {needed}"));
     }
     let Some(score) = feature.score else {

@@ -314,6 +314,7 @@ fn rules(settings: &ComparisonSettings) -> Rules {
     let usual = Rules::DEFAULT;
     Rules {
         min_rows: settings.min_rows.unwrap_or(usual.min_rows),
+        min_reference_rows: settings.min_rows.unwrap_or(usual.min_reference_rows),
         alpha: settings.alpha.unwrap_or(usual.alpha),
         share: settings.share.unwrap_or(usual.share),
         ..usual
