@@ -4,6 +4,8 @@
 //! failure it ended with. The SDK's own retries are off: it does not know which of our calls may be repeated when nobody
 //! can say whether the first one had its effect, and it does not look into a canceled transaction.
 
+#[cfg(feature = "api")]
+mod api;
 mod call;
 mod clock;
 mod connect;
@@ -22,6 +24,8 @@ mod s3;
 #[cfg(feature = "sagemaker")]
 mod sagemaker;
 
+#[cfg(feature = "api")]
+pub use api::{ApiClient, ApiError, ApiReply};
 pub use call::Limits;
 pub use clock::{ClockError, SystemClock, UrlClock};
 pub use connect::connect;

@@ -43,6 +43,10 @@ pub(crate) struct Arguments {
     /// How answers are written to stdout.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(crate) output_format: Format,
+    /// Ask the deployed Refit at this address, in the name of the AWS credentials, instead of the local state.
+    #[cfg(feature = "cloud")]
+    #[arg(long, global = true, env = "REFIT_API_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) api_url: Option<String>,
     /// Tell more on stderr: once for what happens, twice for details.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -329,6 +333,10 @@ pub(crate) struct SageMakerArguments {
     /// Where `s3://bucket/key` lies: below this folder as `bucket/key`; `objects` in the state directory by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) objects: Option<PathBuf>,
+    /// Keep objects in S3 instead, at AWS_ENDPOINT_URL or where the AWS configuration says.
+    #[cfg(feature = "cloud")]
+    #[arg(long, conflicts_with = "objects")]
+    pub(crate) s3: bool,
     /// Where SageMaker's events are posted, for example `http://127.0.0.1:4666/events`.
     #[arg(long, value_name = "URL")]
     pub(crate) events_to: Option<HookUrl>,

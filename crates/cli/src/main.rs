@@ -7,6 +7,8 @@ mod arguments;
 mod commands;
 mod output;
 mod panics;
+#[cfg(feature = "cloud")]
+mod remote;
 mod state;
 mod story;
 

@@ -26,6 +26,12 @@ use crate::output::{Exit, say};
 /// Runs a command.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let format = arguments.output_format;
+    #[cfg(feature = "cloud")]
+    if let Some(url) = arguments.api_url.as_deref().filter(|it| !it.is_empty())
+        && let Some(exit) = crate::remote::run(url, &arguments)?
+    {
+        return Ok(exit);
+    }
     match arguments.command {
         Command::Demo(arguments) => demo::demo(&arguments, format),
         Command::Replay(arguments) => replay::replay(&arguments, format),

@@ -41,7 +41,24 @@ pub(crate) fn serve(arguments: &SageMakerArguments, format: Format) -> anyhow::R
     })
 }
 
+#[cfg(feature = "cloud")]
+fn objects(arguments: &SageMakerArguments, runtime: &Runtime) -> anyhow::Result<Arc<dyn Objects>> {
+    if !arguments.s3 {
+        return files(arguments);
+    }
+    let config = runtime.block_on(refit_aws::connect());
+    let objects = refit_aws::S3Objects::new(&config, refit_aws::Limits::SLOW);
+    // Steps wait on plain threads; the client needs the runtime for its sockets and timers.
+    Ok(Arc::new(refit_local::sagemaker::OnRuntime::new(Arc::new(objects), runtime.handle().clone())))
+}
+
+#[cfg(not(feature = "cloud"))]
 fn objects(arguments: &SageMakerArguments, _runtime: &Runtime) -> anyhow::Result<Arc<dyn Objects>> {
+    files(arguments)
+}
+
+/// Files below a folder.
+fn files(arguments: &SageMakerArguments) -> anyhow::Result<Arc<dyn Objects>> {
     let folder = arguments.objects.clone().unwrap_or_else(|| arguments.state.join("objects"));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Ok(Arc::new(FileObjects::open(&folder, clock)?))
