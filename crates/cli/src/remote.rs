@@ -107,6 +107,8 @@ pub(crate) fn run(url: &str, arguments: &Arguments) -> anyhow::Result<Option<Exi
         | Command::Validate { .. }
         | Command::Schema
         | Command::Gate(_)
+        | Command::Drift(_)
+        | Command::Profile(_)
         | Command::Serve(_)
         | Command::Pipeline(_)
         | Command::SageMaker(_)
