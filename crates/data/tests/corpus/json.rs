@@ -13,7 +13,7 @@ pub(super) const CASES: &[Row] = &[
     (53, "odd numbers", |_| odd_numbers()),
     (54, "lone surrogates, overlong UTF-8, NUL", |_| text()),
     (55, "text after the document", |_| after()),
-    (56, "documents that are no objects", |_| all(["null", "[]", "[[1]]", ""].map(|it| read_or_refused(it)))),
+    (56, "documents that are no objects", |_| all(["null", "[]", "[[1]]", ""].map(read_or_refused))),
     (57, "text of 10 MB, list of a million", |_| large()),
     (62, "`__proto__`, key of 1 MB", |_| keys()),
 ];
