@@ -12,7 +12,7 @@ use refit_app::use_cases::evaluate_candidate::evaluate_candidate;
 use refit_app::use_cases::promote_model::promote_model;
 use refit_core::ModelId;
 use refit_core::audit::{AuditEntry, AuditEvent};
-use refit_core::run::Run;
+use refit_core::run::{Run, RunStatus};
 use refit_core::trigger::JudgmentKind;
 use refit_handlers::Function;
 use refit_local::memory::faults::{Call, Calm, Fault, FaultPlan, Faults};
@@ -239,4 +239,56 @@ fn a_run_whose_package_was_removed_ends_and_says_so() {
     context.ports.packages = Arc::new(Emptied);
     poll(evaluate_candidate(&context, &model())).unwrap_done().expect("it ends");
     assert!(last_run(&world).outcome.is_some_and(|it| it.reason.contains("does not exist")));
+}
+
+/// The process dies whenever it is about to start an execution.
+struct DiesAtStart;
+
+impl FaultPlan for DiesAtStart {
+    fn decide(&self, call: &Call) -> Option<Fault> {
+        (call.method == "ensure_started").then_some(Fault::CrashBefore)
+    }
+}
+
+#[test]
+fn a_run_that_is_canceled_while_it_is_being_started_ends() {
+    let mut world = MemoryWorld::at(&one_champion().world);
+    world.set_faults(Faults::new(DiesAtStart));
+    assert!(matches!(world.call(Function::CheckTriggers, &trigger("t")), Delivered::Answered(_)));
+    world.drain();
+    let run = last_run(&world);
+    assert_eq!((run.status, run.execution), (RunStatus::Starting, None));
+    world.set_faults(Faults::new(Calm));
+    let cancel = json!({ "kind": "cancel", "id": "c", "run": run.id, "actor": "ann", "reason": "not now" });
+    ask(&mut world, Function::EvaluateCandidate, &cancel);
+    assert_eq!(last_run(&world).status, RunStatus::Stopping);
+    world.sweep_after(SignedDuration::from_mins(25));
+    let run = last_run(&world);
+    assert_eq!((run.status, run.execution), (RunStatus::Canceled, None));
+    assert!(!subjects(&world).iter().any(|it| it.contains("cannot be looked at")), "{:?}", subjects(&world));
+}
+
+#[test]
+fn a_head_that_belongs_to_another_model_is_told() {
+    let mut world = MemoryWorld::at(&one_champion().world);
+    let mut document = head(&world);
+    document["model"] = json!("another");
+    let found = item(&world, &head_key(&model()));
+    let expect = Expect::Generation(found.generation);
+    let writes = [Write::Put { key: found.key, expect, body: document.to_string().into(), due: found.due }];
+    poll(world.table.transact(&Token("another".to_owned()), &writes)).unwrap_done().expect("written");
+    world.sweep_after(SignedDuration::from_hours(25));
+    assert!(subjects(&world).iter().any(|it| it.contains("m cannot be looked at")), "{:?}", subjects(&world));
+}
+
+#[test]
+fn a_head_that_is_gone_with_its_alarm_clock_is_told() {
+    let mut world = MemoryWorld::at(&one_champion().world);
+    for key in [head_key(&model()), look_key(&model())] {
+        let expect = item(&world, &key).generation;
+        let token = Token(format!("remove {}", key.partition));
+        poll(world.table.transact(&token, &[Write::Delete { key, expect }])).unwrap_done().expect("removed");
+    }
+    world.sweep_after(SignedDuration::from_hours(25));
+    assert!(subjects(&world).iter().any(|it| it.contains("m cannot be looked at")), "{:?}", subjects(&world));
 }

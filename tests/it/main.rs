@@ -12,6 +12,7 @@ mod layering;
 mod licenses;
 mod names;
 mod policies;
+mod power;
 mod race;
 mod replay;
 mod repo;

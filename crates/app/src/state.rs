@@ -240,6 +240,7 @@ pub async fn record(
     );
     writes.extend(
         changed(&before.approvals, &after.approvals)
+            .filter(|_| Guard::ChangesStored.is_kept())
             .map(|(run, document)| put(generations, approval_key(run), document)),
     );
     writes.extend(
@@ -276,9 +277,25 @@ pub async fn record(
     if Guard::LookSet.is_kept() {
         writes.push(look_write(generations, id, context.look_at.of(&after)));
     }
+    if !Guard::StaleRefused.is_kept() {
+        forget_beliefs(table, &mut writes, "").await?;
+    }
+    if !Guard::RetryIsAnotherRun.is_kept() {
+        forget_beliefs(table, &mut writes, "RUN#").await?;
+    }
     table.transact(&transaction_token(&writes), &writes).await.map_err(|error| explain_conflict(id, error))?;
     tracing::info!(model.id = %id, audit.seq = seq, fact = record.fact.name(), "recorded {}", record.fact.name());
     Ok(after)
+}
+
+/// Lets writes find whatever is there, where the sort name begins so: only what a guard that was taken away leaves.
+async fn forget_beliefs(table: &dyn Table, writes: &mut [Write], prefix: &str) -> Result<(), AppError> {
+    for write in writes.iter_mut().filter(|it| it.key().sort.starts_with(prefix)) {
+        if let Write::Put { key, expect: believed, .. } = write {
+            *believed = expect(&generations_now(table, key).await?, key);
+        }
+    }
+    Ok(())
 }
 
 /// What a write must find when it believes nothing: only what a guard that was taken away leaves.

@@ -57,8 +57,9 @@ impl Model {
         let lacks_candidate = run.candidate.is_none_or(|it| !self.packages.contains_key(&it));
         let parts: &[(bool, &'static str)] = match run.status {
             RunStatus::Requested => &[],
-            RunStatus::Queued | RunStatus::Starting => &[(lacks_request, "request")],
-            RunStatus::Training | RunStatus::Stopping | RunStatus::Evaluating => {
+            // A run that is stopped while it is being started does not know its execution yet.
+            RunStatus::Queued | RunStatus::Starting | RunStatus::Stopping => &[(lacks_request, "request")],
+            RunStatus::Training | RunStatus::Evaluating => {
                 &[(lacks_request, "request"), (lacks_execution, "execution")]
             }
             RunStatus::AwaitingApproval => &[

@@ -283,7 +283,11 @@ impl Model {
             cause: cause.to_owned(),
             snapshot: None,
             fact,
-            previous: self.head.audit_hash.clone(),
+            previous: if Guard::EntriesChained.is_kept() {
+                self.head.audit_hash.clone()
+            } else {
+                AuditEvent::genesis()
+            },
         }
     }
 
@@ -320,7 +324,7 @@ impl Model {
         if seq != self.head.audit_seq + 1 {
             return Err(Inconsistent::Sequence { last: self.head.audit_seq, found: seq });
         }
-        if event.previous != self.head.audit_hash {
+        if !Guard::EntriesChained.holds(event.previous == self.head.audit_hash) {
             return Err(Inconsistent::Unlinked(seq));
         }
         self.apply_fact(event)?;

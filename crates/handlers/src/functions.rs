@@ -20,7 +20,7 @@ use refit_core::plan::{
     AdoptionRequest, CancelRequest, ManualRequest, PromotionRequest, ResumeRequest, RetryRequest, RollbackRequest,
     SuspendRequest, VoteRequest,
 };
-use refit_core::{Actor, Digest, ModelId, RunId};
+use refit_core::{Actor, Digest, Guard, ModelId, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -193,7 +193,7 @@ fn request(event: &Value) -> Option<Result<Request, String>> {
 fn own_event(function: Function, event: &Value) -> Option<ModelId> {
     let (source, detail_type) = kind(event);
     let is_meant = detail_type != WAKE_UP || woken_function(event) == Some(function.name());
-    if source == "refit" && is_meant { model(event) } else { None }
+    if Guard::OwnSource.holds(source == "refit") && is_meant { model(event) } else { None }
 }
 
 async fn handle_check_triggers(context: &Context, event: &Value) -> Result<Response, AppError> {
@@ -297,7 +297,7 @@ async fn handle_evaluate_candidate(context: &Context, event: &Value) -> Result<R
     // Anybody may start an execution under any display name: only the one that the run recorded counts.
     let run = find_run(&*context.ports.table, &run_id).await?;
     match run.and_then(|it| it.execution) {
-        Some(arn) if execution_arn(event) == Some(arn.as_str()) => {
+        Some(arn) if Guard::ExecutionOfRun.holds(execution_arn(event) == Some(arn.as_str())) => {
             answer(evaluate_candidate(context, &run_id.model()).await.map(to_value))
         }
         Some(_) => Ok(Response::ignored("its execution is not the one of the run")),

@@ -9,6 +9,7 @@ mod event;
 mod functions;
 
 use refit_app::{AppError, ErrorClass};
+use refit_core::Guard;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -45,7 +46,9 @@ impl Response {
 fn answer(result: Result<Value, AppError>) -> Result<Response, AppError> {
     match result {
         Ok(details) => Ok(Response::done(vec![details])),
-        Err(error) if error.class() == ErrorClass::Rejected => Ok(Response::refused(error.to_string())),
+        Err(error) if error.class() == ErrorClass::Rejected && Guard::RefusedNotRetried.is_kept() => {
+            Ok(Response::refused(error.to_string()))
+        }
         Err(error) => Err(error),
     }
 }

@@ -2,7 +2,7 @@
 
 use refit_core::model::Model;
 use refit_core::policy::Span;
-use refit_core::{Digest, ModelId};
+use refit_core::{Digest, Guard, ModelId};
 
 use super::Context;
 use crate::error::{AppError, ErrorClass, chain};
@@ -21,7 +21,7 @@ const RETRY: Span = Span::from_const_seconds(6 * 3_600);
 /// # Errors
 /// [`AppError::Damaged`].
 pub(super) async fn is_whole(context: &Context, model: &Model) -> Result<bool, AppError> {
-    let Some(why) = model.find_damage() else { return Ok(true) };
+    let Some(why) = model.find_damage().filter(|_| Guard::DamageFound.is_kept()) else { return Ok(true) };
     let id = &model.head.model;
     let now = get_head(&*context.ports.table, id).await?;
     if now.audit_seq == model.head.audit_seq { refuse_damaged(id, Some(why)).map(|()| false) } else { Ok(false) }
@@ -54,9 +54,11 @@ pub(super) async fn park(context: &Context, id: &ModelId, error: &AppError) -> R
         subject: format!("Refit: {id} cannot be looked at"),
         body: format!("{why}\nUntil that is repaired nothing happens to it. The next try is in {RETRY}."),
     };
-    match context.ports.publisher.alert(&alert).await {
-        Ok(()) | Err(PublishError::Refused { .. }) => {}
-        Err(error) => return Err(error.into()),
+    if Guard::DamageTold.is_kept() {
+        match context.ports.publisher.alert(&alert).await {
+            Ok(()) | Err(PublishError::Refused { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     postpone(&*context.ports.table, id, RETRY.after(context.now())).await
 }

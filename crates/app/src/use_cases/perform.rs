@@ -6,7 +6,7 @@ use refit_core::audit::Fact;
 use refit_core::plan::{POLL, Step, WaitingOn};
 use refit_core::policy::Span;
 use refit_core::run::{Failure, FailureClass, Outcome, OutcomeCode, RunStatus, TrainingRequest};
-use refit_core::{ObjectUri, RunId};
+use refit_core::{Digest, ObjectUri, RunId};
 
 use super::clean_outputs::remove_outputs;
 use super::{Context, InForce};
@@ -95,8 +95,8 @@ async fn write_request(
 /// A request of the same name with other content would train something else than what is recorded.
 async fn is_unchanged(context: &Context, uri: &ObjectUri, text: &str) -> Result<bool, AppError> {
     match context.ports.objects.get(uri, text.len() as u64).await {
-        Ok(object) => Ok(object.bytes == text.as_bytes()),
-        Err(ObjectError::TooLarge { .. }) => Ok(false),
+        Ok(object) => Ok(Guard::RequestUnchanged.holds(object.bytes == text.as_bytes())),
+        Err(ObjectError::TooLarge { .. }) => Ok(Guard::RequestUnchanged.holds(false)),
         Err(error) => Err(error.into()),
     }
 }
@@ -127,17 +127,30 @@ impl Start<'_> {
             let deadline = in_force.model.pipeline.timeout.after(now);
             Performed::Learned(Fact::RunTraining { run: self.run.clone(), execution, deadline })
         };
-        if let Some(execution) = find(context, &self.request.pipeline, self.display_name, self.since).await? {
+        if Guard::StartLooksFirst.is_kept()
+            && let Some(execution) = find(context, &self.request.pipeline, self.display_name, self.since).await?
+        {
             return Ok(training(execution));
         }
+        let version = if Guard::RequestFrozen.is_kept() {
+            self.request.definition_version
+        } else {
+            context.ports.pipelines.describe(&self.request.pipeline).await?.version
+        };
+        // What a retry sends has the name of what it repeats.
+        let key = if Guard::StartKeyOfRun.is_kept() {
+            self.request.start_key.clone()
+        } else {
+            Digest::of_list(&["start", self.display_name, &now.to_string()]).hex().to_owned()
+        };
         let start = StartRequest {
             pipeline: self.request.pipeline.clone(),
-            version: self.request.definition_version,
+            version,
             display_name: self.display_name.to_owned(),
             parameters: self.request.parameters.clone(),
             resources: self.request.resources.clone(),
         };
-        match context.ports.pipelines.ensure_started(&self.request.start_key, &start).await {
+        match context.ports.pipelines.ensure_started(&key, &start).await {
             Ok(execution) => Ok(training(execution)),
             // Nothing was started: the attempt does not count, and the slot is for whoever can be started.
             Err(error @ PipelineError::Quota) => {

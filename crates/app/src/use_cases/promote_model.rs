@@ -5,7 +5,7 @@ use refit_core::plan::{
     Plan, Question, Record, RollbackRequest, Step, VoteRequest, WaitingOn, plan_rollback, plan_rollback_request,
 };
 use refit_core::run::RunStatus;
-use refit_core::{Digest, ModelId};
+use refit_core::{Digest, Guard, ModelId};
 
 use super::park::{or_park, refuse_damaged};
 use super::publish_events::published_up_to;
@@ -109,9 +109,9 @@ async fn carry_back(context: &Context, model: &ModelId, order: Option<&RollbackO
     let table = &*context.ports.table;
     let mut outcome = Outcome::default();
     let mut performed: Vec<Step> = Vec::new();
+    let scope = if Guard::RollbackReadsLittle.is_kept() { Scope::Rollback } else { Scope::Everything };
     for _ in 0..super::MAX_ROUNDS {
-        let loaded =
-            load(table, model, Scope::Rollback).await?.ok_or_else(|| AppError::UnknownModel(model.to_string()))?;
+        let loaded = load(table, model, scope).await?.ok_or_else(|| AppError::UnknownModel(model.to_string()))?;
         refuse_damaged(model, loaded.model.find_damaged_rollback())?;
         let head = &loaded.model.head;
         let answer = match order {

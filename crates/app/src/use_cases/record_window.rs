@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use refit_core::policy::{ModelPolicy, Policy, Span};
-use refit_core::{Digest, ModelId, ObjectUri};
+use refit_core::{Digest, Guard, ModelId, ObjectUri};
 use refit_data::{CaptureOptions, Categories, Column, Frame, Label, Values, read_capture_with, read_ground_truth};
 use serde::{Deserialize, Serialize};
 
@@ -155,7 +155,8 @@ pub async fn record_window(context: &Context, uri: &ObjectUri) -> Result<Recorde
     };
     match rows {
         Ok(rows) => file.take_in(context, &rows).await,
-        Err(reason) => file.refuse(context, reason).await,
+        Err(reason) if Guard::PlaceNamed.is_kept() => file.refuse(context, reason).await,
+        Err(_) => file.refuse(context, "it is damaged".to_owned()).await,
     }
 }
 
@@ -441,7 +442,7 @@ impl File<'_> {
             from: Timestamp::UNIX_EPOCH,
             days: BTreeMap::new(),
         };
-        let marker = before.map_or(blank, |it| it.marker);
+        let marker = before.filter(|_| Guard::DamagedLeftOut.is_kept()).map_or(blank, |it| it.marker);
         let marker = FileMarker { etag: self.etag.clone(), refused: Some(reason), ..marker };
         let writes = [put(self.key(), generation, to_body(&marker))];
         match table.transact(&transaction_token(&writes), &writes).await {

@@ -163,7 +163,7 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
     let Some(mut loaded) = load(table, id, Scope::Rollback).await? else {
         return refuse_damaged(id, Some("it has no HEAD".to_owned()));
     };
-    if loaded.model.head.active_rollback.is_some() {
+    if loaded.model.head.active_rollback.is_some() && Guard::SweepRollsBackFirst.is_kept() {
         // Nothing else that is broken may stand in its way: not the run, not the policy.
         return send(context, id, "promote-model", swept).await;
     }

@@ -8,6 +8,7 @@ use super::{Decision, Plan, Record, Refusal, Step};
 use crate::actor::Actor;
 use crate::audit::Fact;
 use crate::decision::DecisionKind;
+use crate::guard::Guard;
 use crate::model::Model;
 use crate::names::RunId;
 use crate::run::{Outcome, OutcomeCode, Run, RunStatus, StopReason};
@@ -102,7 +103,8 @@ pub fn plan_retry(model: &Model, request: &RetryRequest, old: Option<&Run>) -> P
             return Plan::Refuse(Refusal::NotRetryable { run: old.id.clone(), status: old.status });
         }
     }
-    let run = RunId::new(&head.model, head.run_count + 1);
+    let next = RunId::new(&head.model, head.run_count + 1);
+    let run = if Guard::RetryIsAnotherRun.is_kept() { next } else { old.id.clone() };
     let asked = Cause { kind: CauseKind::Manual, reason: format!("{}: again after {}", request.actor, old.id) };
     let mut causes = old.causes.clone();
     if !causes.contains(&asked) {

@@ -10,6 +10,7 @@ use crate::approval::Approval;
 use crate::audit::{AfterEvaluation, Fact};
 use crate::decision::DecisionKind;
 use crate::evaluation::{Evaluation, Evidence, Verdict, evaluate};
+use crate::guard::Guard;
 use crate::model::Model;
 use crate::package::Package;
 use crate::policy::ModelPolicy;
@@ -104,7 +105,7 @@ fn plan_observed(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     let Some(execution) = inputs.execution else { return plan_unknown(inputs, run, &arn) };
     if run.status == RunStatus::Stopping {
         let stop = Step::StopExecution { execution: arn.clone() };
-        return if execution.status.is_terminal() {
+        return if Guard::StopAwaited.holds(execution.status.is_terminal()) {
             end_stopped(inputs, run, None)
         } else if inputs.performed.contains(&stop) {
             wait(POLL.after(now))
@@ -123,7 +124,7 @@ fn plan_observed(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
             "the execution was stopped outside of Refit".to_owned(),
         ),
         ExecutionStatus::Executing | ExecutionStatus::Stopping => match run.deadline {
-            Some(deadline) if deadline <= now => {
+            Some(deadline) if deadline <= now && Guard::TimeoutStops.is_kept() => {
                 Record::carried_out(Fact::RunStopping { run: run.id.clone(), because: StopReason::Timeout })
             }
             Some(deadline) => wait(deadline.min(POLL.after(now))),
@@ -213,7 +214,7 @@ fn plan_unknown(inputs: &EvaluateInputs<'_>, run: &Run, arn: &str) -> Plan {
     let now = inputs.now;
     let stopped = run.stopping_at.filter(|_| run.status == RunStatus::Stopping).map(|it| START_GRACE.after(it));
     let until = [run.deadline, stopped].into_iter().flatten().min();
-    let Some(deadline) = until.filter(|it| *it <= now) else {
+    let Some(deadline) = until.filter(|it| Guard::UnknownAwaited.holds(*it <= now)) else {
         let until = until.map_or(POLL.after(now), |it| it.min(POLL.after(now)));
         return Plan::Wait { on: WaitingOn::Execution { arn: arn.to_owned() }, until: Some(until) };
     };
@@ -239,7 +240,7 @@ fn plan_judged(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     let head = &inputs.model.head;
     let champion = inputs.model.champion();
     let promotion = &inputs.policy.promotion;
-    if run.champion != head.champion {
+    if !Guard::ComparedChampion.holds(run.champion == head.champion) {
         let reason = "the champion changed while the candidate was trained: the comparison no longer applies";
         return end(run, now, RunStatus::Rejected, OutcomeCode::BasisChanged, reason.to_owned());
     }
@@ -288,7 +289,8 @@ fn follow(
     let now = inputs.now;
     let promotion = &inputs.policy.promotion;
     let version = outputs.package.version;
-    match evaluation.verdict {
+    let verdict = if Guard::GatesDecide.is_kept() { evaluation.verdict } else { Verdict::Passed };
+    match verdict {
         Verdict::Failed | Verdict::Errored => {
             let failed: Vec<&str> = evaluation
                 .gates

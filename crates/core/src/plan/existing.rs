@@ -9,6 +9,7 @@ use crate::actor::Actor;
 use crate::approval::Approval;
 use crate::audit::Fact;
 use crate::decision::DecisionKind;
+use crate::guard::Guard;
 use crate::model::Model;
 use crate::names::RunId;
 use crate::package::{Package, PackageStatus};
@@ -82,7 +83,7 @@ pub fn plan_promotion_request(
 
 /// Whether a version can be promoted again; the error says why not.
 fn promotable(package: &Package) -> Result<(), String> {
-    if let Some(at) = package.removed_at {
+    if let Some(at) = package.removed_at.filter(|_| Guard::RemovedNotPromoted.is_kept()) {
         return Err(format!("what its run wrote was removed at {at}, its archive among it"));
     }
     match package.status {

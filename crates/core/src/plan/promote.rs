@@ -151,7 +151,7 @@ pub(super) fn broken_basis(model: &Model, policy: &ModelPolicy, run: &Run) -> Op
     let candidate = model.packages.get(&run.candidate?)?;
     let basis = approval_basis(candidate, model.champion(), run.evaluation.as_ref(), policy);
     let voters: Vec<&str> = approval.votes.iter().map(|it| it.by.id.as_str()).collect();
-    (basis != approval.basis).then(|| match &voters[..] {
+    (!Guard::BasisPolicy.holds(basis == approval.basis)).then(|| match &voters[..] {
         [] => "gates or promotion policy changed after people were asked".to_owned(),
         voters => format!(
             "gates or promotion policy changed after people were asked, the votes of {} no longer apply",
@@ -198,6 +198,9 @@ fn refuse_vote(approval: &Approval, run: &Run, vote: &VoteRequest, now: Timestam
 /// Whoever asked for a run cannot approve it. Where no person asked, whoever changed the configuration last answers for
 /// it: a lower bar would otherwise be set, and met, by one person.
 fn refuse_own(run: &Run, actor: &Actor) -> Option<Refusal> {
+    if !Guard::OwnRunRefused.is_kept() {
+        return None;
+    }
     if run.also_requested_by.iter().any(|it| it.id == actor.id) {
         return Some(Refusal::OwnRun(actor.clone()));
     }

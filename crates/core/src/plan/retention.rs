@@ -48,7 +48,9 @@ pub fn plan_retention(inputs: &RetentionInputs<'_>) -> Plan {
     }
     let nothing = Plan::Wait { on: WaitingOn::Nothing, until: None };
     let is_busy = head.active_run.is_some() || head.active_rollback.is_some() || head.released_at.is_some();
-    let (Some(retention), false) = (&inputs.policy.retention, is_busy) else { return nothing };
+    let (Some(retention), true) = (&inputs.policy.retention, Guard::CleansWhenIdle.holds(!is_busy)) else {
+        return nothing;
+    };
     let Some(kept) = find_restorable(inputs.model) else { return nothing };
     let ended_long_ago = |run: &Run| {
         let ended = run.outcome.as_ref().filter(|_| run.status.is_terminal());

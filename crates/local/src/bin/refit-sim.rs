@@ -24,9 +24,10 @@ refit-sim: the real core, use cases and handlers under every fault, by seed
   refit-sim fleet  [--models M] [--days D] [--slots S] a fleet, checked daily (default: 1000 models, 365 days, 3 slots)
   refit-sim any-state [--n N] [--seed S] [--threads T] damaged tables: rest or an alert within 50 sweeps (default: 10000)
   refit-sim any-state --replay SEED                   one of them
-  refit-sim power  [--n N] [GUARD...]                 takes each guard of the code away and counts the schedules until
-                                                      it is noticed, at most N (default: 100000); needs a build with
-                                                      --features planted-bugs
+  refit-sim power  [--n N] [--starts K] [GUARD...]    takes each guard of the code away and counts the schedules until
+                                                      it is noticed, at most N (default: 100000), from each of K seeds
+                                                      on (default: 5); needs a build with --features planted-bugs
+  refit-sim replay SEED --without GUARD               one such schedule; with any-state --replay, too
   refit-sim pairs  [--workflow NAME] [--singles] [--threads T]
                                                       every fault at every call of every workflow, and every ordered
                                                       pair of them; no sample, so that it may take long
@@ -47,6 +48,8 @@ struct Arguments {
     models: Option<u64>,
     days: Option<u64>,
     slots: Option<u64>,
+    starts: Option<u64>,
+    without: Option<String>,
     is_replay: bool,
     rest: Vec<String>,
 }
@@ -61,6 +64,8 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
         models: None,
         days: None,
         slots: None,
+        starts: None,
+        without: None,
         is_replay: false,
         rest: Vec::new(),
     };
@@ -78,6 +83,8 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--models" => found.models = Some(number("--models")?),
             "--days" => found.days = Some(number("--days")?),
             "--slots" => found.slots = Some(number("--slots")?),
+            "--starts" => found.starts = Some(number("--starts")?),
+            "--without" => found.without = Some(arguments.next().ok_or("--without needs a guard")?),
             "--replay" => {
                 found.is_replay = true;
                 found.rest.push(number("--replay")?.to_string());
@@ -110,6 +117,11 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(why) => return wrong(&why),
     };
+    if let Some(name) = &arguments.without
+        && let Err(why) = take_away(name)
+    {
+        return wrong(&why);
+    }
     match arguments.command.as_str() {
         "any-state" if arguments.is_replay => replay_any_state(&arguments),
         _ if arguments.is_replay => replay(&arguments),
@@ -183,6 +195,7 @@ fn print_tally(name: &str, tally: &Tally, seconds: f64) {
     println!("{name}: {} schedules in {seconds:.1} s, {:.0}/s{used}", stats.schedules, rate(stats.schedules));
     println!("  port calls    {:>12}", stats.calls);
     println!("  transactions  {:>12}", stats.transactions);
+    println!("  calls at once {:>12} at most", stats.most_calls);
     println!("  faults        {:>12}", stats.all_faults());
     for (kind, count) in stats.by_kind() {
         println!("    {kind:<18}{count:>10}");
@@ -327,6 +340,20 @@ fn peak_memory_mb() -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? / 1024)
 }
 
+/// Takes a guard away for what is replayed.
+#[cfg(feature = "planted-bugs")]
+fn take_away(name: &str) -> Result<(), String> {
+    refit_local::sim::power::prepare();
+    let guard = refit_core::Guard::ALL.iter().find(|it| it.name() == name);
+    refit_core::plant(Some(*guard.ok_or_else(|| format!("there is no guard `{name}`"))?));
+    Ok(())
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+fn take_away(_name: &str) -> Result<(), String> {
+    Err("--without needs a build with --features planted-bugs: every other build keeps its guards".to_owned())
+}
+
 /// Takes each guard away in turn; fails when the loss of one is not noticed.
 #[cfg(feature = "planted-bugs")]
 fn power(arguments: &Arguments) -> ExitCode {
@@ -339,24 +366,40 @@ fn power(arguments: &Arguments) -> ExitCode {
         threads: arguments.threads,
         enough: 1,
     };
+    let starts = arguments.starts.unwrap_or(5);
     if let Some(name) = arguments.rest.iter().find(|name| Guard::ALL.iter().all(|it| it.name() != name.as_str())) {
         return wrong(&format!("there is no guard `{name}`"));
     }
-    println!("power: at most {} schedules a guard, from seed {} on", seeds.count, seeds.first);
+    println!("power: at most {} schedules a guard, {starts} times, from seed {} on", seeds.count, seeds.first);
+    println!("      {:<24} {:>7} {:>7} {:>7}  noticed by, at seed", "guard", "median", "most", "s");
     let is_asked = |it: &&Guard| arguments.rest.is_empty() || arguments.rest.iter().any(|name| name == it.name());
     let mut found = Vec::new();
+    let mut bugs = 0;
     for guard in Guard::ALL.iter().filter(is_asked) {
-        let result = try_guard(*guard, seeds);
-        let (needed, what) = match &result.by {
-            Some((needed, violation)) => (needed.to_string(), violation.to_string()),
-            None => ("-".to_owned(), "NOT NOTICED".to_owned()),
-        };
-        let what: String = what.chars().take(100).collect();
-        println!("  {:<3} {:<26} {needed:>7} {:>6.1} s  {what}", guard.invariant(), guard.name(), result.seconds);
+        let result = try_guard(*guard, seeds, starts);
+        let number = |it: Option<u64>| it.map_or_else(|| "-".to_owned(), |it| it.to_string());
+        let what = result.example().map_or_else(
+            || "NOT NOTICED".to_owned(),
+            |(seed, violation)| {
+                format!("{} {seed}: {}", violation.id, violation.text.chars().take(90).collect::<String>())
+            },
+        );
+        let (middle, most) = (number(result.median()), number(result.most()));
+        println!(
+            "  {:<3} {:<24} {middle:>7} {most:>7} {:>7.1}  {what}",
+            guard.invariant(),
+            guard.name(),
+            result.seconds
+        );
+        for (seed, violation) in result.searches.iter().flat_map(|it| &it.unguarded) {
+            bugs += 1;
+            println!("      with every guard in place, seed {seed}: {violation}");
+        }
         found.push(result);
     }
-    let missed = found.iter().filter(|it| it.by.is_none()).count();
+    let missed = found.iter().filter(|it| it.most().is_none()).count() + bugs;
     let middle = median(&found).map_or_else(|| "-".to_owned(), |it| it.to_string());
-    println!("power: {} of {} noticed, median {middle} schedules", found.len() - missed, found.len());
+    let noticed = found.iter().filter(|it| it.most().is_some()).count();
+    println!("power: {noticed} of {} noticed each time, median {middle} schedules", found.len());
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

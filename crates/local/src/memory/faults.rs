@@ -68,15 +68,19 @@ pub enum Fault {
     Conflict,
     /// The call had its effect; the service's own repetition of it was refused because of that.
     ConflictAfter,
-    /// Only the first entry of a batch had its effect.
+    /// Only the first entry of a batch had its effect; a page of a listing ends after its first entry.
     Partial,
+    /// The answer is older than what was written last: an index does not know of it yet.
+    StaleRead,
+    /// The account takes no more of it now; no effect.
+    QuotaHit,
     /// The process is frozen before the call and goes on with it when its future is polled again.
     Pause,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 9] = [
+    pub const ALL: [Fault; 11] = [
         Fault::CrashBefore,
         Fault::CrashAfter,
         Fault::Throttled,
@@ -85,6 +89,8 @@ impl Fault {
         Fault::Conflict,
         Fault::ConflictAfter,
         Fault::Partial,
+        Fault::StaleRead,
+        Fault::QuotaHit,
         Fault::Pause,
     ];
 
@@ -98,7 +104,13 @@ impl Fault {
             Fault::Throttled => call.port == Port::Table,
             Fault::Conflict => call.port == Port::Table && call.is_write,
             Fault::ConflictAfter => matches!(call.port, Port::Table | Port::Objects) && call.is_write,
-            Fault::Partial => call.port == Port::Publisher && call.method == "publish",
+            Fault::Partial => matches!(
+                (call.port, call.method),
+                (Port::Publisher, "publish") | (Port::Table, "query" | "list_due") | (Port::Objects, "list")
+            ),
+            // The table's other reads are consistent, and so is the object store; the pipeline service's lag is its own.
+            Fault::StaleRead => call.port == Port::Table && call.method == "list_due",
+            Fault::QuotaHit => call.port == Port::Pipelines && call.method == "ensure_started",
         }
     }
 }

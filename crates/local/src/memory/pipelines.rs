@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use refit_app::ports::{
     Clock, Execution, ExecutionStatus, PipelineDescription, PipelineError, Pipelines, StartRequest, StepState,
 };
@@ -63,6 +64,15 @@ struct State {
     events: Vec<Value>,
     /// Most executions under way.
     quota: Option<usize>,
+    /// How long after its start an execution is neither listed nor described.
+    lag: SignedDuration,
+}
+
+impl State {
+    /// Whether reads know of an execution by now.
+    fn is_known(&self, started: &Started, clock: &ManualClock) -> bool {
+        self.lag <= clock.now().duration_since(started.execution.started_at)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -107,6 +117,16 @@ impl MemoryPipelines {
     /// Allows at most this many executions at a time.
     pub fn set_quota(&self, quota: Option<usize>) {
         self.state.write(|it| it.quota = quota);
+    }
+
+    /// From now on executions are listed and described only so long after their start.
+    pub fn set_lag(&self, lag: SignedDuration) {
+        self.state.write(|it| it.lag = lag);
+    }
+
+    /// Forgets under which keys executions were started: the same key starts another one.
+    pub fn forget_keys(&self) {
+        self.state.write(|it| it.executions.values_mut().for_each(|it| Arc::make_mut(it).key.clear()));
     }
 
     /// Ends an execution that is under way; a success registers its package and leaves its outputs.
@@ -188,6 +208,20 @@ impl MemoryPipelines {
         self.state.read(|it| it.executions.values().filter(is_open).map(|it| it.execution.arn.clone()).collect())
     }
 
+    /// The display names of executions that have not ended.
+    #[must_use]
+    pub fn open_names(&self) -> Vec<String> {
+        let is_open = |it: &&Arc<Started>| !it.execution.status.is_terminal();
+        self.state
+            .read(|it| it.executions.values().filter(is_open).map(|it| it.execution.display_name.clone()).collect())
+    }
+
+    /// How many calls to start there were.
+    #[must_use]
+    pub fn start_count(&self) -> usize {
+        self.state.read(|it| it.starts.len())
+    }
+
     /// Moves an execution to a status and tells the bus.
     fn change(
         &self,
@@ -239,7 +273,11 @@ impl State {
             return Err(PipelineError::Quota);
         }
         let id = Digest::of_list(&["execution", key]).short().to_owned();
-        let arn = format!("{ARN}/{}/execution/{id}", request.pipeline);
+        let mut arn = format!("{ARN}/{}/execution/{id}", request.pipeline);
+        if self.executions.contains_key(&arn) {
+            // Its key was forgotten.
+            arn = format!("{arn}{}", self.executions.len());
+        }
         let now = clock.now();
         let step = StepState {
             name: REGISTER.to_owned(),
@@ -278,11 +316,19 @@ impl Pipelines for MemoryPipelines {
     async fn find_by_display_name(&self, pipeline: &str, display_name: &str) -> Result<Option<String>, PipelineError> {
         let is_meant =
             |it: &&Arc<Started>| it.execution.pipeline == pipeline && it.execution.display_name == display_name;
-        Ok(self.state.read(|it| it.executions.values().find(is_meant).map(|it| it.execution.arn.clone())))
+        let arn = |state: &State| {
+            let known = state.executions.values().filter(|it| state.is_known(it, &self.clock));
+            known.into_iter().find(is_meant).map(|it| it.execution.arn.clone())
+        };
+        Ok(self.state.read(arn))
     }
 
     async fn observe(&self, arn: &str) -> Result<Execution, PipelineError> {
-        self.state.read(|it| it.executions.get(arn).map(|it| it.execution.clone())).ok_or_else(|| missing(arn))
+        let execution = |state: &State| {
+            let started = state.executions.get(arn).filter(|it| state.is_known(it, &self.clock))?;
+            Some(started.execution.clone())
+        };
+        self.state.read(execution).ok_or_else(|| missing(arn))
     }
 
     async fn stop(&self, arn: &str) -> Result<(), PipelineError> {

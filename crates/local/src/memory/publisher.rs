@@ -33,6 +33,7 @@ struct State {
     alerts: Vec<Arc<Alert>>,
     refused: BTreeSet<String>,
     is_down: bool,
+    is_bus_down: bool,
 }
 
 impl State {
@@ -71,7 +72,15 @@ impl MemoryPublisher {
 
     /// From now on everything can be published again.
     pub fn bring_up(&self) {
-        self.state.write(|it| it.is_down = false);
+        self.state.write(|it| {
+            it.is_down = false;
+            it.is_bus_down = false;
+        });
+    }
+
+    /// From now on events cannot be published; people can be told.
+    pub fn take_bus_down(&self) {
+        self.state.write(|it| it.is_bus_down = true);
     }
 
     /// Events that were not taken for delivery yet; they are then.
@@ -136,7 +145,11 @@ impl Publisher for MemoryPublisher {
         self.state.write(|state| {
             let mut results = Vec::new();
             for event in events {
-                let result = state.accept(&event.dedupe_id);
+                let result = if state.is_bus_down {
+                    Err(PublishError::Unavailable("the bus is down".into()))
+                } else {
+                    state.accept(&event.dedupe_id)
+                };
                 if result.is_ok() {
                     state.published.push(Arc::new(event.clone()));
                 }

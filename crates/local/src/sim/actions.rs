@@ -4,123 +4,202 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::SignedDuration;
-use refit_core::run::RunStatus;
 use refit_core::{Digest, ModelId};
 use refit_data::{CaptureLine, Label, write_capture_line, write_ground_truth_line};
 use refit_handlers::Function;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::base::{Knobs, beginning, model_id, rollback, trigger, vote};
+use super::base::{Knobs, beginning, model_id, policy};
 use super::checks::Checked;
 use super::rng::Rng;
 use super::schedule::{Simulation, Work};
 use crate::memory::{Delivery, Ending, Outputs, PARAMETERS, scheduled_event};
 
-/// The people there are. The first is who asks for runs most often.
-const PEOPLE: [&str; 4] = ["ann", "bob", "cyd", "dan"];
+/// What is done, of which a schedule's mood says how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    AskForRun,
+    AskAgain,
+    Vote,
+    RollBack,
+    Cancel,
+    Retry,
+    Suspend,
+    Resume,
+    Promote,
+    Adopt,
+    Call,
+    EditPolicy,
+    AskTooMuch,
+    EndExecution,
+    Tamper,
+    Upload,
+    BusyEndpoint,
+    PublisherDown,
+    BusDown,
+    PublisherUp,
+    Quota,
+    NewDefinition,
+    ForgetKeys,
+    Noise,
+    ClockJump,
+    TimePasses,
+}
+
+/// What a schedule is mostly about, so that deeds that belong together meet in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// A little of everything.
+    Mixed,
+    /// Candidates, votes, promotions.
+    Votes,
+    /// Promotions and rollbacks.
+    Rollbacks,
+    /// Runs that are stopped, fail, and are tried again.
+    Stops,
+    /// Calls, checks, data.
+    Triggers,
+}
+
+impl Mood {
+    /// Every mood.
+    pub(super) const ALL: [Mood; 5] = [Mood::Mixed, Mood::Votes, Mood::Rollbacks, Mood::Stops, Mood::Triggers];
+
+    /// How often what is done, by mood in the order of [`Mood::ALL`].
+    const WEIGHTS: [(Deed, [u32; 5]); 26] = [
+        (Deed::AskForRun, [16, 12, 12, 16, 10]),
+        (Deed::AskAgain, [4, 4, 6, 4, 4]),
+        (Deed::Vote, [14, 30, 20, 2, 4]),
+        (Deed::RollBack, [6, 4, 20, 1, 2]),
+        (Deed::Cancel, [3, 2, 1, 10, 1]),
+        (Deed::Retry, [3, 1, 1, 8, 1]),
+        (Deed::Suspend, [1, 0, 0, 0, 3]),
+        (Deed::Resume, [1, 0, 0, 0, 4]),
+        (Deed::Promote, [2, 4, 6, 0, 0]),
+        (Deed::Adopt, [1, 1, 2, 0, 0]),
+        (Deed::Call, [4, 1, 1, 2, 16]),
+        (Deed::EditPolicy, [4, 6, 3, 2, 6]),
+        (Deed::AskTooMuch, [1, 1, 0, 0, 1]),
+        (Deed::EndExecution, [18, 18, 18, 18, 10]),
+        (Deed::Tamper, [3, 6, 2, 1, 0]),
+        (Deed::Upload, [5, 0, 0, 0, 10]),
+        (Deed::BusyEndpoint, [3, 5, 8, 0, 0]),
+        (Deed::PublisherDown, [2, 3, 2, 1, 1]),
+        (Deed::BusDown, [2, 2, 2, 1, 1]),
+        (Deed::PublisherUp, [2, 2, 2, 2, 2]),
+        (Deed::Quota, [2, 0, 0, 3, 0]),
+        (Deed::NewDefinition, [2, 0, 0, 4, 0]),
+        (Deed::ForgetKeys, [1, 0, 0, 3, 0]),
+        (Deed::Noise, [4, 2, 2, 2, 2]),
+        (Deed::ClockJump, [2, 1, 1, 2, 2]),
+        (Deed::TimePasses, [20, 14, 14, 22, 24]),
+    ];
+
+    fn draw(self, rng: &mut Rng) -> Deed {
+        let column = Mood::ALL.iter().position(|it| *it == self).unwrap_or(0);
+        let all: u32 = Mood::WEIGHTS.iter().map(|it| it.1[column]).sum();
+        let mut left = u32::try_from(rng.below(usize::try_from(all).unwrap_or(1))).unwrap_or(0);
+        for (deed, weights) in Mood::WEIGHTS {
+            if left < weights[column] {
+                return deed;
+            }
+            left -= weights[column];
+        }
+        Deed::TimePasses
+    }
+}
 
 impl Simulation {
     /// One person or service does something.
     pub(super) fn act(&mut self, rng: &mut Rng) -> Checked {
         let model = model_id(rng.below(self.fleet.1.len()));
-        match rng.below(100) {
-            0..16 => self.ask_for_run(rng, &model),
-            16..30 => self.vote(rng, &model),
-            30..36 => self.ask_for_rollback(rng, &model),
-            36..40 => return self.edit_policy(rng),
-            40..58 => self.end_execution(rng),
-            58..61 => self.tamper(rng),
-            61..66 => self.upload(rng, &model),
-            66..69 => {
-                let calls = u32::try_from(rng.between(1, 3)).unwrap_or(1);
-                self.tell(|_| format!("endpoint {model} is busy for {calls} calls"));
-                self.world.endpoints.set_busy(&model, calls);
-            }
-            69..71 => {
+        match self.profile.mood.draw(rng) {
+            Deed::AskForRun => self.ask_for_run(rng, &model),
+            Deed::AskAgain => self.ask_again(rng),
+            Deed::Vote => self.vote(rng, &model),
+            Deed::RollBack => self.ask_for_rollback(rng, &model),
+            Deed::Cancel => self.ask_to_cancel(rng, &model),
+            Deed::Retry => self.ask_to_retry(rng, &model),
+            Deed::Suspend => self.ask_to_suspend(rng, &model, "suspend"),
+            Deed::Resume => self.ask_to_suspend(rng, &model, "resume"),
+            Deed::Promote => self.ask_to_promote(rng, &model),
+            Deed::Adopt => self.ask_to_adopt(rng, &model),
+            Deed::Call => self.call(rng, &model),
+            Deed::EditPolicy => return self.edit_policy(rng),
+            Deed::AskTooMuch => return self.ask_too_much(rng),
+            Deed::EndExecution => self.end_execution(rng),
+            Deed::Tamper => self.tamper(rng),
+            Deed::Upload => self.upload(rng, &model),
+            Deed::BusyEndpoint => self.make_busy(rng, &model),
+            Deed::PublisherDown => {
                 self.tell(|_| "the publisher is down".to_owned());
                 self.world.publisher.take_down();
             }
-            71..73 => {
+            Deed::BusDown => {
+                self.tell(|_| "the bus is down".to_owned());
+                self.world.publisher.take_bus_down();
+            }
+            Deed::PublisherUp => {
                 self.tell(|_| "the publisher is up".to_owned());
                 self.world.publisher.bring_up();
             }
-            73..75 => {
+            Deed::Quota => {
                 let quota = rng.pick(&[None, Some(0), Some(1)]).copied().flatten();
                 self.tell(|_| format!("the pipeline service takes {quota:?} executions"));
                 self.world.pipelines.set_quota(quota);
             }
-            75..77 => {
+            Deed::NewDefinition => {
                 self.tell(|_| format!("pipeline {model}-retrain has a new version"));
                 self.world.pipelines.define(&format!("{model}-retrain"), &PARAMETERS);
             }
-            77..81 => return self.make_noise(rng),
-            81..83 => {
-                let machine = rng.below(self.machines.len());
-                let seconds = rng.between(-7200, 7200);
-                self.tell(|_| format!("the clock of machine {} jumps by {seconds} s", machine + 1));
-                self.machines[machine].jump(seconds);
-            }
-            _ => self.let_time_pass(rng),
+            Deed::ForgetKeys => self.forget_keys(),
+            Deed::Noise => return self.make_noise(rng),
+            Deed::ClockJump => self.jump(rng),
+            Deed::TimePasses => self.let_time_pass(rng),
         }
         Ok(())
     }
 
-    fn request_id(&mut self, rng: &mut Rng) -> String {
-        // An impatient hand sends the same request again.
-        if 0 < self.requests && rng.chance(200) {
-            return format!("q{}", self.requests);
+    fn make_busy(&mut self, rng: &mut Rng, model: &str) {
+        let calls = u32::try_from(rng.between(1, 3)).unwrap_or(1);
+        self.tell(|_| format!("endpoint {model} is busy for {calls} calls"));
+        self.world.endpoints.set_busy(model, calls);
+    }
+
+    /// How long the service remembers a key is not documented; longer than a function lives.
+    fn forget_keys(&mut self) {
+        if !self.has_workers() {
+            self.tell(|_| "the pipeline service forgets under which keys it started executions".to_owned());
+            self.world.pipelines.forget_keys();
         }
-        self.requests += 1;
-        format!("q{}", self.requests)
     }
 
-    /// Sends a person's request; it comes before events that wait.
-    fn ask(&mut self, function: Function, event: Value) {
-        self.tell(|_| format!("asks {function}: {event}"));
-        self.world.queue.push_front(Delivery { function, event, retries: 2 });
+    fn jump(&mut self, rng: &mut Rng) {
+        // Nobody can tell without a clock how long a listing lags.
+        if self.profile.lag.is_zero() {
+            let machine = rng.below(self.machines.len());
+            let seconds = rng.between(-7200, 7200);
+            self.tell(|_| format!("the clock of machine {} jumps by {seconds} s", machine + 1));
+            self.machines[machine].jump(seconds);
+        }
     }
 
-    fn ask_for_run(&mut self, rng: &mut Rng, model: &str) {
-        let id = self.request_id(rng);
-        let actor = PEOPLE[rng.below(2)];
-        self.ask(Function::CheckTriggers, trigger(&id, model, actor, rng.chance(300)));
-    }
-
-    /// A vote, mostly on a run that waits for one.
-    fn vote(&mut self, rng: &mut Rng, model: &str) {
-        let waiting: Vec<(String, String)> = self.waiting();
-        let (run, basis) = match rng.pick(&waiting) {
-            Some((run, basis)) if rng.chance(900) => (run.clone(), basis.clone()),
-            _ => (format!("{model}-r{:04}", rng.between(1, 4)), Digest::of(b"another").to_string()),
+    /// An administrator asks for more than any candidate can do; refused where there is a champion to compare with.
+    fn ask_too_much(&mut self, rng: &mut Rng) -> Checked {
+        let has_champion = |index: usize| {
+            let id = model_id(index).parse().ok();
+            let model = id.and_then(|it| self.checker.folded(&it));
+            model.is_some_and(|it| it.head.champion.is_some() && it.packages.values().all(|it| !it.quality.is_empty()))
         };
-        let choice = if rng.chance(800) { "approve" } else { "decline" };
-        let id = self.request_id(rng);
-        let mut event = vote(&id, &run, PEOPLE[rng.below(PEOPLE.len())], choice);
-        if rng.chance(300) {
-            event["basis"] = basis.into();
+        let model = rng.below(self.fleet.1.len());
+        if self.is_full() || !has_champion(model) {
+            return Ok(());
         }
-        self.ask(Function::PromoteModel, event);
-    }
-
-    /// The runs that wait for approval, with what votes are about.
-    fn waiting(&self) -> Vec<(String, String)> {
-        let models = self.checker.models().filter_map(|it| self.checker.folded(it));
-        models
-            .filter_map(|model| {
-                let run = model.active_run().filter(|it| it.status == RunStatus::AwaitingApproval)?;
-                Some((run.id.to_string(), model.approvals.get(&run.id)?.basis.to_string()))
-            })
-            .collect()
-    }
-
-    fn ask_for_rollback(&mut self, rng: &mut Rng, model: &str) {
-        let id = self.request_id(rng);
-        let from = if rng.chance(300) { u64::try_from(rng.between(1, 3)).ok() } else { None };
-        let mut event = rollback(&id, model, PEOPLE[rng.below(PEOPLE.len())], from);
-        if from.is_none() {
-            event.as_object_mut().and_then(|it| it.remove("from"));
-        }
-        self.ask(Function::PromoteModel, event);
+        let mut fleet = self.fleet.clone();
+        fleet.1[model].is_beyond_reach = true;
+        self.checker.forbid(policy(&fleet).digest());
+        self.tell(|_| format!("asks too much of m{}", model + 1));
+        self.start(Work::Apply(fleet), rng)
     }
 
     fn edit_policy(&mut self, rng: &mut Rng) -> Checked {
@@ -140,11 +219,13 @@ impl Simulation {
         match rng.below(20) {
             0..9 => errors(4.0, 9.0),
             9..12 => errors(7.0, 7.2),
-            12..14 => errors(20.0, 9.0),
+            12 => errors(20.0, 9.0),
+            13 => errors(9.5, 14.0),
             14 => errors(f64::NAN, 9.0),
             15 => Ending::Succeeded(Outputs { is_valid: false, ..Outputs::of_errors(4.0, 9.0) }),
             16 => Ending::SucceededEmpty,
             17 => Ending::Stopped,
+            18 => Ending::Failed("InternalServerError: try again".to_owned()),
             _ => Ending::Failed("out of memory".to_owned()),
         }
     }
@@ -161,12 +242,30 @@ impl Simulation {
         self.tell(|_| format!("{arn} ends: {ending:?}"));
         // What ended meanwhile has ended.
         let _ = self.world.pipelines.finish(arn, &ending);
+        let group = arn.split("pipeline/").nth(1).and_then(|it| it.split_once("-retrain")).map_or("", |it| it.0);
+        let packages = self.world.packages.list();
+        let newest = packages.iter().rfind(|it| it.group == group);
+        if rng.chance(40)
+            && let Some(uri) = newest.and_then(|it| it.model_data_url.parse().ok())
+        {
+            self.tell(|_| format!("another archive lies at {uri}"));
+            let _ = self.world.objects.overwrite(&uri, b"another model");
+        }
     }
 
-    /// Somebody puts another archive under a package's address.
+    /// Somebody puts another archive under a package's address, or another request where a run will write its own.
     fn tamper(&mut self, rng: &mut Rng) {
         let packages = self.world.packages.list();
-        let newest: Vec<_> = packages.iter().rev().take(2).collect();
+        let model = model_id(rng.below(self.fleet.1.len()));
+        if rng.chance(150) {
+            let runs = model.parse().ok().and_then(|it: ModelId| Some(self.checker.folded(&it)?.head.run_count));
+            let uri = format!("s3://state/runs/{model}-r{:04}/request.json", runs.unwrap_or_default() + 1);
+            let uri = uri.parse().expect("invariant: a run's name is part of an address");
+            self.tell(|_| format!("another request lies at {uri}"));
+            let _ = self.world.objects.overwrite(&uri, b"{}");
+            return;
+        }
+        let newest: Vec<_> = packages.iter().filter(|it| it.group == model).rev().take(2).collect();
         let Some(uri) = rng.pick(&newest).and_then(|it| it.model_data_url.parse().ok()) else { return };
         self.tell(|_| format!("another archive lies at {uri}"));
         let _ = self.world.objects.overwrite(&uri, b"another model");
@@ -180,7 +279,8 @@ impl Simulation {
             self.world.upload(uri, bytes);
         }
         if error == 0 {
-            self.world.upload(&format!("s3://data/labels/{model}/2026/01/05/22/bad.jsonl"), b"{");
+            let name = *rng.pick(&["22/bad", "23/rows"]).unwrap_or(&"22/bad");
+            self.world.upload(&format!("s3://data/labels/{model}/2026/01/05/{name}.jsonl"), b"{");
         }
     }
 
@@ -189,6 +289,16 @@ impl Simulation {
         if self.is_full() {
             return Ok(());
         }
+        let functions = [
+            Function::CheckTriggers,
+            Function::StartRetraining,
+            Function::EvaluateCandidate,
+            Function::PromoteModel,
+            Function::PublishEvents,
+        ];
+        let function = functions[rng.below(functions.len())];
+        // The log of a model that is not known is published: it has no entries.
+        let known = if function == Function::PublishEvents { Function::Sweep } else { function };
         let events = [
             json!({}),
             json!(null),
@@ -198,21 +308,33 @@ impl Simulation {
             json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "model": "nobody" } }),
             json!({ "source": "aws.sagemaker", "detail-type": "SageMaker Model Building Pipeline Execution Status Change",
                     "detail": { "pipelineExecutionDisplayName": "m1-r0099", "currentPipelineExecutionStatus": "Succeeded" } }),
+            json!({ "source": "evil", "detail-type": "Wake Up",
+                    "detail": { "model": "m1", "function": function.name() } }),
+            json!({ "source": "refit", "detail-type": "Wake Up",
+                    "detail": { "model": "nobody", "function": known.name() } }),
             json!({ "kind": "vote", "id": 7 }),
             json!({ "kind": "explode", "id": "x", "model": "m1" }),
             json!({ "source": "aws.s3", "detail": { "bucket": { "name": "data" }, "object": { "key": "elsewhere/x" } } }),
             json!({ "Records": [{ "dynamodb": { "Keys": { "pk": { "S": "AUDIT#../x" } } } }] }),
         ];
-        let functions = [
-            Function::CheckTriggers,
-            Function::StartRetraining,
-            Function::EvaluateCandidate,
-            Function::PromoteModel,
-            Function::PublishEvents,
-        ];
-        let function = functions[rng.below(functions.len())];
+        if rng.chance(150) {
+            return self.imitate(rng);
+        }
         let event = events[rng.below(events.len())].clone();
         self.start(Work::Noise(Delivery { function, event, retries: 0 }), rng)
+    }
+
+    /// Somebody else's execution has the name of one of Refit's.
+    fn imitate(&mut self, rng: &mut Rng) -> Checked {
+        let runs = self.checker.models().filter_map(|it| self.checker.folded(it)).flat_map(|it| it.runs.values());
+        let names: Vec<String> = runs.filter(|it| it.execution.is_some()).map(|it| it.display_name()).collect();
+        let Some(name) = rng.pick(&names) else { return Ok(()) };
+        let event = json!({
+            "source": "aws.sagemaker", "detail-type": "SageMaker Model Building Pipeline Execution Status Change",
+            "detail": { "pipelineExecutionDisplayName": name, "currentPipelineExecutionStatus": "Succeeded",
+                        "pipelineExecutionArn": "arn:aws:sagemaker:us-east-1:666666666666:pipeline/x/execution/y" },
+        });
+        self.start(Work::Noise(Delivery { function: Function::EvaluateCandidate, event, retries: 0 }), rng)
     }
 
     fn let_time_pass(&mut self, rng: &mut Rng) {

@@ -16,10 +16,10 @@ use serde::de::DeserializeOwned;
 use super::checks::{Checked, Violation, ensure};
 use super::damage::damage;
 use super::dice::Mask;
-use super::record::Recorder;
+use super::record::{Recorder, Transaction};
 use super::report::{Ended, Stats};
 use super::rng::{Rng, TraceHash};
-use super::schedule::Simulation;
+use super::schedule::{MOST_CALLS, Simulation};
 use crate::memory::{Delivered, MemoryWorld, poll, scheduled_event};
 
 /// After so many sweeps everything is at rest or parked.
@@ -35,11 +35,13 @@ struct AnyState {
     models: Vec<ModelId>,
     /// Who held a slot, and how many slots there are.
     holders: usize,
+    held: Slots,
     slots: usize,
     trace: Option<Vec<String>>,
     hash: TraceHash,
     transactions: u64,
     sweeps: u32,
+    most_calls: u64,
 }
 
 /// Damages the table of a history, and sweeps.
@@ -50,23 +52,27 @@ pub(super) fn play(seed: u64, is_traced: bool) -> Ended {
     world.queue.clear();
     let told = damage(&world, &mut rng);
     let recorder = Recorder::watch(&mut world);
-    let holders = stored::<Slots>(&world, &slots_key()).map_or(0, |it| it.holders.len());
+    let held = stored::<Slots>(&world, &slots_key()).unwrap_or_default();
+    let holders = held.holders.len();
     let mut state = AnyState {
         world,
         recorder,
         models,
         holders,
+        held,
         slots,
         trace: is_traced.then_some(told),
         hash: TraceHash::default(),
         transactions: 0,
         sweeps: 0,
+        most_calls: 0,
     };
     let violation = state.sweep_to_rest(&mut rng).err();
     let stats = Stats {
         schedules: 1,
         transactions: state.transactions,
         sweeps_to_rest: state.sweeps,
+        most_calls: state.most_calls,
         parked: u64::from(!state.parked().is_empty()),
         ..Stats::default()
     };
@@ -125,7 +131,11 @@ impl AnyState {
             self.world.pump();
             let Some(delivery) = self.world.queue.pop_front() else { return Ok(changed) };
             let what = delivery.to_string();
+            let before = self.world.faults().calls();
             let delivered = self.world.call(delivery.function, &delivery.event);
+            let calls = self.world.faults().calls() - before;
+            self.most_calls = self.most_calls.max(calls);
+            ensure!(calls <= MOST_CALLS, "I2", "{what} made {calls} calls");
             let outcome = match delivered {
                 Delivered::Answered(response) => response.outcome.to_owned(),
                 Delivered::Failed(error) => {
@@ -151,6 +161,7 @@ impl AnyState {
                 self.hash.add_bytes(body.as_bytes());
                 changed += usize::from(key.partition.starts_with("MODEL#"));
                 if *key == slots_key() {
+                    self.check_freed(&transaction, body)?;
                     let holders = serde_json::from_str::<Slots>(body).map_or(0, |it| it.holders.len());
                     let limit = self.slots.max(self.holders);
                     ensure!(holders <= limit, "L1", "{holders} of {} slots are held", self.slots);
@@ -159,6 +170,21 @@ impl AnyState {
             }
         }
         Ok(changed)
+    }
+
+    /// L4: a slot that is not a run's own any more is freed only when nothing of that name is under way.
+    fn check_freed(&mut self, transaction: &Transaction, body: &str) -> Checked {
+        let after = serde_json::from_str::<Slots>(body).unwrap_or_default();
+        let before = std::mem::replace(&mut self.held, after);
+        // What a run's own record frees has been looked after by the run.
+        let is_reclaimed = transaction.writes.iter().all(|it| !it.key().partition.starts_with("AUDIT#"));
+        let open = self.world.pipelines.open_names();
+        let freed = before.holders.iter().filter(|it| is_reclaimed && !self.held.holders.contains_key(it.0));
+        for (run, holder) in freed {
+            let is_open = open.contains(&holder.display_name);
+            ensure!(!is_open, "L4", "the slot of {run} is freed, its execution is under way");
+        }
+        Ok(())
     }
 
     /// Models that people were told about.

@@ -16,6 +16,8 @@ use crate::memory::{Delivered, Ending, MemoryWorld, Outputs, PARAMETERS, WorldSn
 
 /// When every history begins: some hours after the day's check.
 const BEGINNING: &str = "2026-01-05T03:00:00Z";
+/// What the ARN of each model's alarm begins with.
+const ALARM: &str = "arn:aws:cloudwatch:us-east-1:000000000000:alarm";
 /// How many different fleets there are.
 pub const FLEETS: u64 = 12;
 
@@ -34,18 +36,37 @@ pub struct Knobs {
     pub age: Option<u32>,
     /// Days for which what runs wrote is kept.
     pub keep: Option<u32>,
+    /// Whether new causes take a run's place, instead of waiting for its end.
+    pub supersedes: bool,
+    /// How often an execution is tried.
+    pub attempts: u32,
+    /// Whether a gate asks for more than any candidate can do.
+    pub is_beyond_reach: bool,
 }
 
 impl Knobs {
     /// What the policies of schedules are made of.
     pub const ALL: [Knobs; 6] = [
-        Knobs { is_automatic: false, approvals: 1, max_error: 15, cooldown: 0, age: None, keep: None },
-        Knobs { is_automatic: true, approvals: 1, max_error: 15, cooldown: 0, age: None, keep: Some(1) },
-        Knobs { is_automatic: false, approvals: 2, max_error: 15, cooldown: 2, age: None, keep: Some(1) },
-        Knobs { is_automatic: true, approvals: 1, max_error: 8, cooldown: 2, age: Some(1), keep: Some(1) },
-        Knobs { is_automatic: false, approvals: 1, max_error: 8, cooldown: 0, age: Some(1), keep: None },
-        Knobs { is_automatic: true, approvals: 2, max_error: 15, cooldown: 30, age: None, keep: None },
+        Knobs { ..Knobs::PLAIN },
+        Knobs { is_automatic: true, keep: Some(1), ..Knobs::PLAIN },
+        Knobs { approvals: 2, cooldown: 2, keep: Some(1), attempts: 2, ..Knobs::PLAIN },
+        Knobs { is_automatic: true, max_error: 8, cooldown: 2, age: Some(1), keep: Some(1), ..Knobs::PLAIN },
+        Knobs { max_error: 8, age: Some(1), supersedes: true, attempts: 2, ..Knobs::PLAIN },
+        Knobs { is_automatic: true, approvals: 2, cooldown: 30, supersedes: true, ..Knobs::PLAIN },
     ];
+
+    /// A person approves whatever the gate lets pass.
+    const PLAIN: Knobs = Knobs {
+        is_automatic: false,
+        approvals: 1,
+        max_error: 15,
+        cooldown: 0,
+        age: None,
+        keep: None,
+        supersedes: false,
+        attempts: 1,
+        is_beyond_reach: false,
+    };
 
     fn write(self, out: &mut String, id: &str) -> std::fmt::Result {
         let promotion = if self.is_automatic {
@@ -55,12 +76,15 @@ impl Knobs {
         };
         let age = self.age.map_or_else(String::new, |it| format!("      age: {{ max: {it}d }}\n"));
         let keep = self.keep.map_or_else(String::new, |it| format!("    retention: {{ runs: {it}d }}\n"));
-        let Knobs { approvals, max_error, cooldown, .. } = self;
+        let Knobs { approvals, max_error, cooldown, attempts, .. } = self;
+        let on_new_trigger = if self.supersedes { "supersede" } else { "wait" };
+        let beyond =
+            if self.is_beyond_reach { "      - { metric: mae, min_improvement: 90, mode: absolute }\n" } else { "" };
         write!(
             out,
             "  - id: {id}
     task: regression
-    pipeline: {{ definition: retrain.json, timeout: 2h }}
+    pipeline: {{ definition: retrain.json, timeout: 2h, retry: {{ attempts: {attempts}, backoff: 5m }} }}
     data:
       reference: s3://data/reference/
       capture: s3://data/capture/{id}/
@@ -74,10 +98,14 @@ impl Knobs {
       check_every: 1d
       drift: {{ metric: ks, threshold: 0.9, share: 1.0, min_rows: 8 }}
       performance: {{ metric: mae, max_drop: 0.05, min_rows: 8 }}
+      alarms: [{{ arn: '{ALARM}:{id}', reason: slow answers }}]
+      events: [{{ source: shop, detail_type: Season Changed, reason: a new season }}]
+      on_new_trigger: {on_new_trigger}
+      loop_breaker: {{ rejections: 3 }}
       cooldown: {cooldown}h
 {age}    gates:
       - {{ metric: mae, max: {max_error} }}
-    promotion: {{ {promotion}, approvals: {approvals}, expires: 12h, notice_timeout: 15m }}
+{beyond}    promotion: {{ {promotion}, approvals: {approvals}, expires: 12h, notice_timeout: 15m }}
     rollout: {{ strategy: immediate }}
 {keep}"
         )
@@ -134,6 +162,20 @@ pub fn trigger(id: &str, model: &str, actor: &str, is_forced: bool) -> Value {
     json!({ "kind": "trigger", "id": id, "model": model, "actor": actor, "reason": reason, "force": is_forced })
 }
 
+/// A model's alarm goes off; `id` names the change of its state.
+#[must_use]
+pub fn alarm(id: &str, model: &str) -> Value {
+    json!({ "source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "id": id,
+            "resources": [format!("{ALARM}:{model}")],
+            "detail": { "state": { "value": "ALARM", "timestamp": id } } })
+}
+
+/// An event that every model listens to.
+#[must_use]
+pub fn season(id: &str) -> Value {
+    json!({ "source": "shop", "detail-type": "Season Changed", "id": id, "detail": {} })
+}
+
 /// A person's vote.
 #[must_use]
 pub fn vote(id: &str, run: &str, actor: &str, choice: &str) -> Value {
@@ -172,11 +214,11 @@ pub fn base(index: u64) -> Arc<Base> {
     base
 }
 
-/// From one model without a champion to four models of which some have had two, with fewer slots than models.
+/// From one model without a champion to four models of which some have had three, with fewer slots than models.
 fn build(index: usize) -> Base {
     let models = 1 + index % 4;
     let slots = (models - 1).clamp(1, 2);
-    let knobs = (0..models).map(|it| Knobs::ALL[(index + it) % 2]).collect();
+    let knobs = (0..models).map(|it| Knobs::ALL[(index + it) % 6]).collect();
     let fleet: Fleet = (slots, knobs);
     let mut world = MemoryWorld::new(beginning());
     let recorder = Recorder::watch(&mut world);
@@ -187,9 +229,9 @@ fn build(index: usize) -> Base {
     let day = "2026-01-05T00:00:00Z".parse().expect("invariant: a constant time");
     world.apply_policy(&policy, day).unwrap_done().expect("invariant: nothing fails");
     world.drain();
-    for round in 0..2 {
+    for round in 0..3 {
         for model in 0..models {
-            if round < (index / 4 + model + 1) % 3 {
+            if round < (index / 4 + model + 1) % 4 {
                 promote(&mut world, &model_id(model), round + 1);
             }
         }
@@ -206,7 +248,7 @@ fn build(index: usize) -> Base {
 }
 
 fn promote(world: &mut MemoryWorld, model: &str, run: usize) {
-    ask(world, Function::CheckTriggers, &trigger(&format!("base-t{run}"), model, "ann", false));
+    ask(world, Function::CheckTriggers, &trigger(&format!("base-t{run}"), model, "ann", true));
     for arn in world.pipelines.open() {
         // Better, but not by enough to be promoted without a person.
         let ending = Ending::Succeeded(Outputs::of_errors(7.0, 7.2));
@@ -214,7 +256,10 @@ fn promote(world: &mut MemoryWorld, model: &str, run: usize) {
     }
     world.drain();
     let run_id = format!("{model}-r{run:04}");
-    ask(world, Function::PromoteModel, &vote(&format!("base-v{run}"), &run_id, "bob", "approve"));
+    // As many as any policy asks for; one too many is refused.
+    for who in ["bob", "cyd"] {
+        ask(world, Function::PromoteModel, &vote(&format!("base-v{run}-{who}"), &run_id, who, "approve"));
+    }
 }
 
 fn ask(world: &mut MemoryWorld, function: Function, request: &Value) {

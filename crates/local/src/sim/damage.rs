@@ -19,6 +19,9 @@ const TIMES: [&str; 5] = [
 /// Changes some items of the world's table; says which and how.
 pub(super) fn damage(world: &MemoryWorld, rng: &mut Rng) -> Vec<String> {
     let mut done = Vec::new();
+    if rng.chance(100) {
+        done.extend(let_wait(world, rng));
+    }
     for _ in 0..=rng.below(3) {
         let items: Vec<Item> = world.table.items().into_iter().filter(|it| is_state(&it.key)).collect();
         let Some(kind) = rng.pick(&["HEAD", "HEAD", "RUN#", "RUN#", "SLOTS", "QUEUE", "APPROVAL#", "PACKAGE#", ""])
@@ -39,6 +42,22 @@ pub(super) fn damage(world: &MemoryWorld, rng: &mut Rng) -> Vec<String> {
         done.push(format!("{}: {how}", item.key));
     }
     done
+}
+
+/// A run waits for a slot of which its model may know nothing.
+fn let_wait(world: &MemoryWorld, rng: &mut Rng) -> Option<String> {
+    let items = world.table.items();
+    let runs: Vec<&Item> = items.iter().filter(|it| it.key.sort.starts_with("RUN#")).collect();
+    let (run, queue) = (rng.pick(&runs)?, items.iter().find(|it| it.key.sort == "QUEUE")?);
+    let mut document: Value = serde_json::from_str(&run.body).ok()?;
+    document["status"] = json!(RunStatus::Queued);
+    replace(world, run, &document);
+    let mut document: Value = serde_json::from_str(&queue.body).ok()?;
+    let id = run.key.sort.trim_start_matches("RUN#");
+    document["entries"][id] = json!({ "priority": "normal", "enqueued_at": TIMES[1], "ready_at": TIMES[1],
+                                      "causes": [], "parked_until": null });
+    replace(world, queue, &document);
+    Some(format!("{id} waits"))
 }
 
 /// What Refit keeps as state, for all models and for each.
@@ -70,7 +89,14 @@ fn change(document: &mut Value, key: &Key, items: &[Item], rng: &mut Rng) -> Str
         document["holders"] = json!({});
         return "nobody holds a slot".to_owned();
     }
-    if key.sort == "QUEUE" && rng.chance(500) {
+    if key.sort == "QUEUE" && rng.chance(700) {
+        let runs: Vec<&str> = items.iter().filter_map(|it| it.key.sort.strip_prefix("RUN#")).collect();
+        if let Some(run) = rng.pick(&runs).filter(|_| rng.chance(500)) {
+            let entry = json!({ "priority": "normal", "enqueued_at": TIMES[1], "ready_at": TIMES[1], "causes": [],
+                                "parked_until": null });
+            document["entries"][*run] = entry;
+            return format!("{run} waits");
+        }
         document["entries"] = json!({});
         return "nobody waits".to_owned();
     }

@@ -90,6 +90,12 @@ impl Dice {
         self.lock().rates = Rates::default();
     }
 
+    /// How many calls there were since the step began.
+    #[must_use]
+    pub fn calls_of_step(&self) -> u64 {
+        self.lock().ordinal
+    }
+
     /// How many calls there were.
     #[must_use]
     pub fn calls(&self) -> u64 {

@@ -16,11 +16,13 @@ mod damage;
 pub mod dice;
 mod fleet;
 pub mod pairs;
+mod people;
 #[cfg(feature = "planted-bugs")]
 pub mod power;
 pub mod record;
 mod report;
 pub mod rng;
+mod ruins;
 mod run;
 mod schedule;
 mod settle;

@@ -24,6 +24,8 @@ pub struct Stats {
     pub reordered: u64,
     /// How long it took to come to rest, at most.
     pub bounds: Bounds,
+    /// The most calls that one function made at once.
+    pub most_calls: u64,
     /// From a damaged table: after how many sweeps everything was at rest or parked, at most.
     pub sweeps_to_rest: u32,
     /// In how many of them people were told of a model that cannot be looked at.
@@ -43,6 +45,7 @@ impl Stats {
         self.lost += other.lost;
         self.reordered += other.reordered;
         self.bounds = self.bounds.max(other.bounds);
+        self.most_calls = self.most_calls.max(other.most_calls);
         self.sweeps_to_rest = self.sweeps_to_rest.max(other.sweeps_to_rest);
         self.parked += other.parked;
     }

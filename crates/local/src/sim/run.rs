@@ -77,7 +77,12 @@ pub fn play_many(seeds: Seeds, progress: Progress<'_>) -> Tally {
 
 /// Damages the tables of many histories: each comes to rest, or people are told.
 pub fn play_any_state(seeds: Seeds, progress: Progress<'_>) -> Tally {
-    play_each(seeds, progress, |seed| guard(seed, || any_state::play(seed, false)))
+    play_each(seeds, progress, play_any_state_one)
+}
+
+/// Damages the table of one history.
+pub(super) fn play_any_state_one(seed: u64) -> Ended {
+    guard(seed, || any_state::play(seed, false))
 }
 
 /// Damages the table of one history and writes down what happens.
@@ -99,7 +104,7 @@ pub fn play_twice(seeds: Seeds, progress: Progress<'_>) -> Tally {
     })
 }
 
-fn play_each(seeds: Seeds, progress: Progress<'_>, one: impl Fn(u64) -> Ended + Sync) -> Tally {
+pub(super) fn play_each(seeds: Seeds, progress: Progress<'_>, one: impl Fn(u64) -> Ended + Sync) -> Tally {
     let next = AtomicU64::new(0);
     let is_enough = AtomicBool::new(false);
     let tally = Mutex::new(Tally::default());

@@ -13,6 +13,7 @@ use refit_core::audit::AuditEntry;
 use refit_core::{Actor, ModelId};
 use refit_handlers::{Function, Response, handle};
 
+use super::actions::Mood;
 use super::base::{Base, Fleet, base, beginning, policy};
 use super::checks::{Checked, Checker, Violation};
 use super::dice::{Dice, Mask, Rates, Skew, SkewedClock};
@@ -24,6 +25,8 @@ use crate::memory::{Delivery, MemoryWorld};
 
 /// Most workers at a time.
 const WORKERS: usize = 3;
+/// Above what one function calls without being frozen: fleets of schedules are small.
+pub(super) const MOST_CALLS: u64 = 600;
 /// Where the seed of a schedule as a whole is drawn from.
 const WHOLE: u64 = u64::MAX;
 
@@ -69,6 +72,10 @@ pub(super) struct Profile {
     pub(super) duplicate: u32,
     /// How often it loses one.
     pub(super) lose: u32,
+    /// What it is mostly about.
+    pub(super) mood: Mood,
+    /// How long after its start an execution is neither listed nor described.
+    pub(super) lag: SignedDuration,
     /// Whether workers that are frozen when faults stop go on, or are gone.
     pub(super) thaws: bool,
 }
@@ -77,13 +84,16 @@ impl Profile {
     fn draw(rng: &mut Rng) -> Profile {
         let fault = *rng.pick(&[0, 5, 20, 60, 150]).unwrap_or(&0);
         let pause = *rng.pick(&[0, 10, 40, 100]).unwrap_or(&0);
-        let steps = u64::try_from(rng.between(10, 50)).unwrap_or(10);
+        let steps = u64::try_from(rng.between(10, 70)).unwrap_or(10);
+        let lag = SignedDuration::from_secs(*rng.pick(&[0, 0, 0, 240]).unwrap_or(&0));
         Profile {
             steps,
             rates: Rates { fault, pause },
             reorder: *rng.pick(&[0, 100, 500]).unwrap_or(&0),
             duplicate: *rng.pick(&[0, 50, 200]).unwrap_or(&0),
             lose: *rng.pick(&[0, 0, 50, 200]).unwrap_or(&0),
+            mood: *rng.pick(&Mood::ALL).unwrap_or(&Mood::Mixed),
+            lag,
             thaws: rng.chance(700),
         }
     }
@@ -104,6 +114,8 @@ pub struct Simulation {
     /// Numbers steps, requests and workers.
     pub(super) step: u64,
     pub(super) requests: u64,
+    /// What people asked for, in order.
+    pub(super) asked: Vec<Delivery>,
     spawned: u64,
     faults_told: usize,
     pub(super) stats: Stats,
@@ -121,7 +133,9 @@ impl Simulation {
         let mask = Arc::new(mask.clone());
         let mut world = MemoryWorld::at(&base.world);
         let recorder = Recorder::watch(&mut world);
-        let machines = (0..WORKERS).map(|_| SkewedClock::new(&world.clock, beginning(), draw_skew(&mut rng))).collect();
+        world.pipelines.set_lag(profile.lag);
+        let mut skew = || if profile.lag.is_zero() { draw_skew(&mut rng) } else { Skew::default() };
+        let machines = (0..WORKERS).map(|_| SkewedClock::new(&world.clock, beginning(), skew())).collect();
         let dice = Dice::new(seed, Arc::clone(&mask), profile.rates);
         Simulation {
             seed,
@@ -136,6 +150,7 @@ impl Simulation {
             machines,
             step: 0,
             requests: 0,
+            asked: Vec::new(),
             spawned: 0,
             faults_told: 0,
             stats: Stats::default(),
@@ -181,6 +196,7 @@ impl Simulation {
         self.workers.clear();
         self.world.publisher.bring_up();
         self.world.pipelines.set_quota(None);
+        self.world.pipelines.set_lag(SignedDuration::ZERO);
         (self.world, self.fleet.0, models)
     }
 
@@ -286,6 +302,11 @@ impl Simulation {
                 Ok(())
             }
         };
+        let calls = self.dice.calls_of_step();
+        self.stats.most_calls = self.stats.most_calls.max(calls);
+        if MOST_CALLS < calls {
+            return Err(Violation::new("I2", format!("a function made {calls} calls at once")));
+        }
         let written = self.verify()?;
         if is_noise && 0 < written {
             return Err(Violation::new("E5", "an event that concerns nobody changed the table"));
@@ -303,6 +324,12 @@ impl Simulation {
         let has_failed = !matches!(outcome, Some(Ok(_)));
         match work {
             Work::Noise(delivery) => {
+                if let Some(Err(error)) = &outcome
+                    && error.class() == ErrorClass::Rejected
+                {
+                    let why = refit_app::chain(error);
+                    return Err(Violation::new("E5", format!("{delivery}, which is wrong, is retried: {why}")));
+                }
                 let answer = outcome.and_then(Result::ok).flatten().map_or("ignored", |it| it.outcome);
                 if answer == "done" {
                     return Err(Violation::new("E5", format!("{delivery}, which concerns nobody, was taken")));

@@ -13,12 +13,12 @@ use refit_core::run::RunStatus;
 use super::checks::{Checked, Violation, ensure};
 use super::dice::SkewedClock;
 use super::schedule::{Simulation, Work, is_kept};
-use crate::memory::{poll, scheduled_event};
+use crate::memory::{PARAMETERS, poll, scheduled_event};
 
 /// Between two sweeps: longer than the interval at which runs are looked at.
 const SWEEP_EVERY: SignedDuration = SignedDuration::from_mins(6);
 /// After so many sweeps everything is at rest. Runs that wait for a slot take one each.
-const MAX_SWEEPS: u32 = 10;
+const MAX_SWEEPS: u32 = 16;
 /// Above what the events between two sweeps can be.
 const MAX_DELIVERIES: usize = 600;
 
@@ -50,11 +50,11 @@ impl Bounds {
 
 /// What is still to do.
 #[derive(Debug, Default)]
-struct Rest {
+pub(super) struct Rest {
     slots: Vec<String>,
     runs: Vec<String>,
     rollbacks: Vec<String>,
-    logs: Vec<String>,
+    pub(super) logs: Vec<String>,
 }
 
 impl Rest {
@@ -69,12 +69,20 @@ impl Simulation {
         self.dice.calm();
         self.world.publisher.bring_up();
         self.world.pipelines.set_quota(None);
+        self.world.pipelines.set_lag(SignedDuration::ZERO);
         for model in self.model_ids() {
             self.world.endpoints.set_busy(model.as_ref(), 0);
         }
         self.tell(|_| "faults stop".to_owned());
         self.end_workers()?;
         let mut rng = self.next_step();
+        if rng.chance(300) {
+            self.tell(|_| "the pipeline service forgets its keys, and pipelines have new versions".to_owned());
+            self.world.pipelines.forget_keys();
+            for model in self.model_ids() {
+                self.world.pipelines.define(&format!("{model}-retrain"), &PARAMETERS);
+            }
+        }
         if rng.chance(300) {
             // Whatever is under way is lost: the sweep alone has to heal.
             self.world.pump();
@@ -86,15 +94,32 @@ impl Simulation {
         let ahead = self.greatest_skew();
         self.world.clock.advance(ahead);
         self.machines.iter().for_each(SkewedClock::correct);
+        if rng.chance(200) {
+            self.let_executions_hang()?;
+        }
         self.sweep_to_rest()?;
+        if rng.chance(500) {
+            self.let_people_decide(&mut rng)?;
+            self.sweep_to_rest()?;
+        }
         if rng.chance(500) {
             self.close_approvals()?;
         }
         if rng.chance(300) {
+            if rng.chance(500) {
+                self.lay_hands_on_endpoints();
+            }
             self.let_a_day_pass()?;
         }
+        if rng.chance(150) {
+            self.let_a_model_leave(&mut rng)?;
+        }
         self.check_told()?;
-        self.checker.finish(&self.world)
+        self.checker.finish(&self.world)?;
+        if rng.chance(200) {
+            self.roll_back_in_ruins(&mut rng)?;
+        }
+        Ok(())
     }
 
     fn sweep_to_rest(&mut self) -> Checked {
@@ -130,7 +155,7 @@ impl Simulation {
         Ok(())
     }
 
-    fn rest(&self) -> Result<Rest, Violation> {
+    pub(super) fn rest(&self) -> Result<Rest, Violation> {
         let mut rest = Rest::default();
         for id in self.model_ids() {
             let Some(model) = self.checker.folded(&id) else { continue };
@@ -167,14 +192,14 @@ impl Simulation {
     }
 
     /// Time passes, the schedule sweeps, and the bus comes to rest.
-    fn sweep_after(&mut self, by: SignedDuration) -> Checked {
+    pub(super) fn sweep_after(&mut self, by: SignedDuration) -> Checked {
         self.world.clock.advance(by);
         self.tell(|_| "sweep".to_owned());
         self.world.send(scheduled_event());
         self.drain()
     }
 
-    fn drain(&mut self) -> Checked {
+    pub(super) fn drain(&mut self) -> Checked {
         for _ in 0..MAX_DELIVERIES {
             self.world.pump();
             let Some(next) = self.world.queue.pop_front() else { return Ok(()) };
@@ -183,7 +208,7 @@ impl Simulation {
             ensure!(!self.has_workers(), "I1", "a function waits for something that never comes");
         }
         let next = self.world.queue.front().map(ToString::to_string).unwrap_or_default();
-        Err(Violation::new("I1", format!("the bus does not come to rest: {next}")))
+        Err(Violation::new("I2", format!("the bus does not come to rest: {next}")))
     }
 
     /// Nobody decides any more: requests for approval expire.
@@ -214,6 +239,7 @@ impl Simulation {
             let served = self.world.endpoints.variants(&model.head.endpoint.name);
             ensure!(served == expected, "P1", "{id} serves {served:?} a day later, its champion is {}", champion.arn);
         }
+        self.ask_for_what_is_removed()?;
         self.settle_logs()
     }
 
@@ -245,6 +271,10 @@ impl Simulation {
                     );
                 }
             }
+        }
+        for alert in alerts.iter().filter(|it| it.dedupe_id.starts_with("file-")) {
+            let names_place = alert.body.contains("s3://") && alert.body.contains("line ");
+            ensure!(names_place, "I3", "people were told of a damaged file, and not where: {}", alert.body);
         }
         let faults: u64 = self.dice.counts().iter().sum::<u64>() + self.stats.duplicated;
         // What is not of a log is told again at each check that meets it: a damaged file, a model that is parked.

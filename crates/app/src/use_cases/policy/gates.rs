@@ -1,5 +1,6 @@
 //! Gates that no candidate could pass: refused when the policy is applied, while somebody is there to hear it.
 
+use refit_core::Guard;
 use refit_core::evaluation::impossible_gates;
 use refit_core::policy::Policy;
 
@@ -19,5 +20,9 @@ pub(super) async fn refuse_impossible_gates(table: &dyn Table, policy: &Policy) 
         let found = impossible_gates(model, &champion.quality);
         problems.extend(found.iter().map(|it| format!("model {}: {it}", model.id)));
     }
-    if problems.is_empty() { Ok(()) } else { Err(AppError::Invalid(problems.join("; "))) }
+    if Guard::ImpossibleRefused.holds(problems.is_empty()) {
+        Ok(())
+    } else {
+        Err(AppError::Invalid(problems.join("; ")))
+    }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use refit_core::plan::{Dispatch, Fleet, Holder, POLL, Queue, QueueEntry, Slots, plan_dispatch};
 use refit_core::policy::{Fleet as FleetPolicy, Span};
 use refit_core::run::{Run, RunStatus};
-use refit_core::{Digest, RunId};
+use refit_core::{Digest, Guard, RunId};
 use serde::Serialize;
 
 use super::super::{Context, InForce, drive, policy};
@@ -81,7 +81,7 @@ pub(super) async fn dispatch(context: &Context) -> Result<Vec<String>, AppError>
                 tried = Some((run, times));
             }
             Dispatch::WaitForSlot { .. } => {
-                if !reclaim(context, &read).await? {
+                if !Guard::SlotsReclaimed.is_kept() || !reclaim(context, &read).await? {
                     return Ok(recorded);
                 }
             }
@@ -102,7 +102,7 @@ async fn start(context: &Context, read: &Read, id: &RunId, times: u32) -> Result
         let stands = run.map_or_else(|| "is not there".to_owned(), |it| format!("is {}", it.status));
         return remove(context, read, id, item.as_ref(), &stands).await;
     }
-    if MAX_TRIES < times {
+    if MAX_TRIES < times && Guard::TriesBounded.is_kept() {
         return park(context, read, id, RETRY, Some("its model does not know it as its run under way")).await;
     }
     match drive(context, &id.model(), &Start).await {
@@ -188,7 +188,7 @@ async fn reclaim(context: &Context, read: &Read) -> Result<bool, AppError> {
         let item = context.ports.table.get(&run_key(id)).await?;
         let run: Option<Run> = item.as_ref().map(parse).transpose().unwrap_or_default();
         let Some(stands) = wrongly_held(context, id, run.as_ref(), item.is_some()).await? else { continue };
-        if let Some(arn) = running(context, holder, run.as_ref()).await? {
+        if let Some(arn) = running(context, holder, run.as_ref()).await?.filter(|_| Guard::ReclaimAsks.is_kept()) {
             tracing::warn!(run.id = %id, execution.arn = arn, "a slot is kept: the run {stands}, its execution runs");
             continue;
         }

@@ -76,7 +76,12 @@ impl<P: ?Sized> Faulty<P> {
                 self.faults.pause().await;
                 effect.await
             }
-            Fault::Throttled | Fault::Unavailable | Fault::Conflict | Fault::Partial => Err(refuse(fault)),
+            Fault::Throttled
+            | Fault::Unavailable
+            | Fault::Conflict
+            | Fault::Partial
+            | Fault::StaleRead
+            | Fault::QuotaHit => Err(refuse(fault)),
             Fault::UnavailableAfter | Fault::ConflictAfter => match effect.await {
                 Ok(_) => Err(refuse(fault)),
                 // What the service refuses, it also refuses when it is hard to reach.
@@ -99,6 +104,8 @@ fn table_error(key: impl FnOnce() -> Key + Send) -> impl FnOnce(Fault) -> TableE
         | Fault::Unavailable
         | Fault::UnavailableAfter
         | Fault::Partial
+        | Fault::StaleRead
+        | Fault::QuotaHit
         | Fault::Pause => TableError::Unavailable(lost()),
     }
 }
@@ -113,6 +120,8 @@ fn object_error(uri: &ObjectUri) -> impl FnOnce(Fault) -> ObjectError + Send {
         | Fault::UnavailableAfter
         | Fault::Conflict
         | Fault::Partial
+        | Fault::StaleRead
+        | Fault::QuotaHit
         | Fault::Pause => ObjectError::Unavailable { uri: uri.clone(), source: lost() },
     }
 }
@@ -125,7 +134,11 @@ impl Table for Faulty<dyn Table> {
 
     async fn query(&self, query: &Query) -> Result<Page, TableError> {
         let key = || Key::new(&query.partition, &query.prefix);
-        self.pass((Port::Table, "query", Kind::Reads), table_error(key), self.inner.query(query)).await
+        match self.decide((Port::Table, "query", Kind::Reads)) {
+            // A page may end anywhere.
+            Some(Fault::Partial) => self.inner.query(&Query { limit: 1, ..query.clone() }).await,
+            fault => self.carry_out(fault, table_error(key), self.inner.query(query)).await,
+        }
     }
 
     async fn transact(&self, token: &Token, writes: &[Write]) -> Result<(), TableError> {
@@ -150,7 +163,15 @@ impl Table for Faulty<dyn Table> {
     ) -> Result<DuePage, TableError> {
         let key = || Key::new("due", &shard.to_string());
         let effect = self.inner.list_due(shard, until, limit, after);
-        self.pass((Port::Table, "list_due", Kind::Reads), table_error(key), effect).await
+        match self.decide((Port::Table, "list_due", Kind::Reads)) {
+            Some(Fault::Partial) => self.inner.list_due(shard, until, 1, after).await,
+            Some(Fault::StaleRead) => {
+                let mut page = effect.await?;
+                page.items.pop();
+                Ok(page)
+            }
+            fault => self.carry_out(fault, table_error(key), effect).await,
+        }
     }
 }
 
@@ -201,12 +222,22 @@ impl Objects for Faulty<dyn Objects> {
 
     async fn list(&self, prefix: &ObjectUri, after: Option<&str>) -> Result<ObjectPage, ObjectError> {
         let effect = self.inner.list(prefix, after);
-        self.pass((Port::Objects, "list", Kind::Reads), object_error(prefix), effect).await
+        match self.decide((Port::Objects, "list", Kind::Reads)) {
+            Some(Fault::Partial) => {
+                let mut page = effect.await?;
+                if 1 < page.items.len() {
+                    page.items.truncate(1);
+                    page.next = page.items.first().map(|it| it.uri.key().to_owned());
+                }
+                Ok(page)
+            }
+            fault => self.carry_out(fault, object_error(prefix), effect).await,
+        }
     }
 }
 
-fn pipeline_error(_fault: Fault) -> PipelineError {
-    PipelineError::Unavailable(lost())
+fn pipeline_error(fault: Fault) -> PipelineError {
+    if fault == Fault::QuotaHit { PipelineError::Quota } else { PipelineError::Unavailable(lost()) }
 }
 
 #[async_trait]
@@ -287,7 +318,7 @@ impl Publisher for Faulty<dyn Publisher> {
                 self.faults.pause().await;
                 self.inner.publish(events).await
             }
-            Fault::Throttled | Fault::Unavailable | Fault::Conflict => refused(),
+            Fault::Throttled | Fault::Unavailable | Fault::Conflict | Fault::StaleRead | Fault::QuotaHit => refused(),
             Fault::UnavailableAfter | Fault::ConflictAfter => {
                 self.inner.publish(events).await;
                 refused()

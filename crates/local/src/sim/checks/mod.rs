@@ -3,6 +3,8 @@
 //! The checker replays the transactions that the table accepted onto a copy of its own, so that it sees every state there
 //! ever was and not only those between two deliveries. It knows the models from the keys that are written.
 
+mod asked;
+mod fleet;
 mod model;
 mod names;
 mod promises;
@@ -12,7 +14,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use refit_app::documents::{Document, head_key, queue_key, slots_key};
+use refit_app::documents::{Document, head_key, policy_key, queue_key, slots_key};
 use refit_app::ports::{Body, Key, Write};
 use refit_core::audit::AuditEntry;
 use refit_core::model::Model;
@@ -25,6 +27,7 @@ use self::model::ModelChecker;
 use super::record::Transaction;
 use crate::memory::{MODEL, MemoryWorld, poll};
 
+pub use asked::{Asked, words};
 pub use names::{CHECKS, Check, sentence};
 
 /// A broken invariant.
@@ -55,7 +58,8 @@ impl Hash for Checker {
     /// Everything that a later check may ask for. The copies of items and documents are those of the world's table, and
     /// what was heard is the beginning of what its publisher has sent.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Checker { frozen: _, items: _, models, heard, slots, policies, starts, removed } = self;
+        let Checker { frozen: _, items: _, models, heard, slots, policies, starts, removed, asked: _, forbidden: _ } =
+            self;
         (heard.published_count, heard.alerted_count, slots, starts, removed).hash(hasher);
         policies.keys().for_each(|it| it.hash(hasher));
         models.values().for_each(|it| it.hash(hasher));
@@ -99,6 +103,10 @@ pub struct Checker {
     starts: usize,
     /// How many removed objects were checked.
     removed: usize,
+    /// What people asked for, by the name of the request.
+    asked: BTreeMap<String, Asked>,
+    /// Policies that must not come into force.
+    forbidden: BTreeSet<Digest>,
 }
 
 impl Default for Checker {
@@ -120,6 +128,8 @@ impl Checker {
             policies: Arc::default(),
             starts: 0,
             removed: 0,
+            asked: BTreeMap::new(),
+            forbidden: BTreeSet::new(),
         }
     }
 
@@ -136,6 +146,16 @@ impl Checker {
         if !self.policies.contains_key(&digest) {
             Arc::make_mut(&mut self.policies).insert(digest, Arc::new(policy.clone()));
         }
+    }
+
+    /// Lets the checker judge what comes of a request.
+    pub fn ask(&mut self, id: &str, asked: Asked) {
+        self.asked.insert(id.to_owned(), asked);
+    }
+
+    /// Lets the checker refuse a policy that is not to come into force.
+    pub fn forbid(&mut self, policy: Digest) {
+        self.forbidden.insert(policy);
     }
 
     /// Makes clones cheap: what was seen so far is shared by them.
@@ -176,7 +196,7 @@ impl Checker {
             self.check_transaction(world, transaction)?;
         }
         self.check_removed(world)?;
-        if transactions.is_empty() { Ok(()) } else { self.check_executions(world) }
+        self.check_executions(world)
     }
 
     /// Checks the end of a history as a whole: the stored table against the log, by Refit's own verification.
@@ -207,6 +227,9 @@ impl Checker {
         for write in &transaction.writes {
             match write {
                 Write::Put { key, body, .. } => {
+                    if key.sort.starts_with("FILE#") {
+                        fleet::check_file(self.item(key), key, body)?;
+                    }
                     if self.item(key) != Some(body) {
                         changed.entry(model_of(key)).or_default().push((key, body));
                     }
@@ -219,10 +242,16 @@ impl Checker {
                 Write::Check { .. } => {}
             }
         }
+        if let Some((key, body)) = changed.get(&None).into_iter().flatten().find(|it| *it.0 == policy_key()) {
+            fleet::check_policy(world, transaction, self.item(key), body, &self.forbidden)?;
+        }
         for (id, changed) in &changed {
             if let Some(id) = id {
                 self.check_model(world, transaction, id, changed)?;
             }
+        }
+        if let Some((key, body)) = changed.get(&None).into_iter().flatten().find(|it| *it.0 == slots_key()) {
+            fleet::check_freed(world, self.item(key), key, body)?;
         }
         for (key, body) in changed.values().flatten() {
             self.items.insert((*key).clone(), (*body).clone());
@@ -261,6 +290,10 @@ impl Checker {
         for (key, _) in changed.iter().filter(|it| it.0.sort.starts_with("REQUEST#")) {
             ensure!(self.item(key).is_none(), "E1", "request {key} was answered twice");
         }
+        for (key, body) in changed.iter().filter(|it| it.0.sort.starts_with("REQUEST#")) {
+            let is_refused = !parse::<serde_json::Value>(key, body)?["refused"].is_null();
+            ensure!(!is_refused || changed.len() == 1, "I4", "request {key} was refused and changed something");
+        }
         let entry = match logged.first() {
             Some((key, body)) => {
                 ensure!(self.item(key).is_none(), "U2", "entry {key} was overwritten");
@@ -275,7 +308,8 @@ impl Checker {
             let head = changed.iter().find(|it| *it.0 == head_key(id));
             ensure!(head.is_some(), "P5", "HEAD of {id} did not change with its log");
             model.check_state()?;
-            promises::check(model, &promises::Seen { world, transaction, policies: &self.policies })?;
+            let (policies, asked) = (&self.policies, &self.asked);
+            promises::check(model, &promises::Seen { world, transaction, policies, asked })?;
         }
         Ok(())
     }
@@ -355,27 +389,33 @@ impl Checker {
 
     /// T1, T2: one execution for a run, started by the one request that was stored before.
     fn check_executions(&mut self, world: &MemoryWorld) -> Checked {
-        let starts = world.pipelines.starts_from(self.starts);
-        if starts.is_empty() {
+        if world.pipelines.start_count() == self.starts {
             return Ok(());
         }
+        let starts = world.pipelines.starts_from(self.starts);
         for (key, request) in &starts {
+            let executions = world.pipelines.count_of(&request.pipeline, &request.display_name);
+            ensure!(executions <= 1, "T1", "{} names {executions} executions", request.display_name);
             let (run, number) = run_of_display_name(&request.display_name)
                 .ok_or_else(|| Violation::new("T2", format!("`{}` is no run's name", request.display_name)))?;
             let stored = self.models.get(&run.model()).and_then(|it| it.run(&run)).and_then(|it| it.request.as_ref());
             let stored = stored.map(|it| it.attempt(&run, number)).ok_or_else(|| {
                 Violation::new("T2", format!("{} was started without a stored request", request.display_name))
             })?;
+            ensure!(stored.start_key == *key, "T1", "{} was started under another key", request.display_name);
             ensure!(
-                stored.parameters == request.parameters
-                    && stored.start_key == *key
-                    && stored.definition_version == request.version,
+                stored.parameters == request.parameters && stored.definition_version == request.version,
                 "T2",
                 "{} was started with something else than is stored",
                 request.display_name
             );
-            let executions = world.pipelines.count_of(&request.pipeline, &request.display_name);
-            ensure!(executions <= 1, "T1", "run {run} has {executions} executions");
+            let document = stored.output.join("request.json").ok().and_then(|it| world.objects.peek(&it));
+            ensure!(
+                document.is_some_and(|it| *it == *stored.document.as_bytes()),
+                "T2",
+                "{} trains another request than is stored",
+                request.display_name
+            );
         }
         self.starts += starts.len();
         Ok(())

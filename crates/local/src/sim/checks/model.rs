@@ -38,14 +38,30 @@ pub(super) struct ModelChecker {
     pub(super) before: Arc<BTreeMap<u64, Before>>,
     /// The candidate's archive as it was when its rollout began, by run.
     pub(super) archives: Arc<BTreeMap<RunId, Option<Digest>>>,
+    /// Facts that answered a request, by their names.
+    pub(super) answered: Arc<BTreeSet<(&'static str, String)>>,
+    /// Whether the champion was taken back and nothing was promoted since.
+    pub(super) is_frozen: bool,
     cursor: u64,
 }
 
 impl Hash for ModelChecker {
     /// What is not in the documents and the log, which are those of the world's table.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let ModelChecker { id, stored: _, chain: _, folded: _, head_before, entries, before, archives, cursor } = self;
-        (id, entries.len(), archives, cursor).hash(hasher);
+        let ModelChecker {
+            id,
+            stored: _,
+            chain: _,
+            folded: _,
+            head_before,
+            entries,
+            before,
+            archives,
+            answered,
+            is_frozen,
+            cursor,
+        } = self;
+        (id, entries.len(), archives, answered, is_frozen, cursor).hash(hasher);
         hash_words(&(head_before, before), hasher);
     }
 }
@@ -70,6 +86,8 @@ impl ModelChecker {
             entries: Arc::default(),
             before: Arc::default(),
             archives: Arc::default(),
+            answered: Arc::default(),
+            is_frozen: false,
             cursor: 0,
         }
     }
@@ -162,6 +180,8 @@ impl ModelChecker {
             "HEAD names run {:?}, runs say {active:?}",
             head.active_run
         );
+        let candidate = active.first().and_then(|it| packages.get(&runs.get(*it)?.candidate?));
+        ensure!(candidate.is_none_or(|it| it.removed_at.is_none()), "P6", "the archive of {active:?} was removed");
         let folded = self.folded.as_ref().ok_or_else(|| Violation::new("U3", "nothing was folded"))?;
         ensure!(
             folded.head == **head,

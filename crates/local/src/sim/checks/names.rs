@@ -47,7 +47,9 @@ pub const CHECKS: &[Check] = &[
     check("A3", "people are told each thing once, and again only after a fault"),
     check("C1", "the policy in force is whole, and a refused one changes nothing"),
     check("I1", "nothing panics, and nothing waits without a plan"),
-    check("I4", "a state that Refit itself wrote is never called damaged"),
+    check("I2", "a function ends after a bounded number of calls, and the bus comes to rest"),
+    check("I3", "people who are told of a damaged file are told where it is damaged"),
+    check("I4", "what is refused changes nothing, and a state that Refit itself wrote is never called damaged"),
     check("X1", "from any state the sweep leads to rest, or to an alert"),
 ];
 
