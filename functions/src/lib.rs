@@ -4,6 +4,7 @@
 //! and [`Root::serve`] hands each event to the handler of that name through [`invoke`], which knows batches and error
 //! classes, and writes one line about it ([`Report`]).
 
+mod api;
 mod invoke;
 mod report;
 
@@ -25,6 +26,7 @@ use refit_handlers::Function;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
+pub use api::serve_api;
 pub use invoke::{Answer, MAX_HOPS, invoke};
 pub use lambda_runtime::Error;
 pub use report::{METRICS, NAMESPACE, Report};
@@ -35,6 +37,9 @@ pub enum InitError {
     /// Its environment is wrong.
     #[error(transparent)]
     Environment(#[from] WrongEnvironment),
+    /// `REFIT_API_ROLES` is wrong.
+    #[error("`REFIT_API_ROLES` is wrong")]
+    Roles(#[from] refit_api::RolesError),
     /// The virtual clock cannot be read.
     #[error("virtual clock is not there")]
     Clock(#[from] ClockError),
@@ -71,9 +76,7 @@ impl Root {
     /// See [`InitError`].
     pub async fn init(function: Function) -> Result<Root, InitError> {
         let deployment = Deployment::read(function.name(), &Environment)?;
-        let log = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(true).with_span_list(false);
-        // Whoever has a log already, a test for example, keeps it.
-        let _ = log.with_env_filter(EnvFilter::try_new(&deployment.log)?).try_init();
+        log(&deployment)?;
         let context = Arc::new(context(&deployment).await?);
         Ok(Root { function, context, is_virtual: deployment.clock_url.is_some() })
     }
@@ -94,10 +97,7 @@ impl Root {
 
     async fn handle(&self, event: LambdaEvent<Value>, is_cold: bool) -> Result<Value, Diagnostic> {
         let LambdaEvent { payload, context } = event;
-        if self.is_virtual && account_of_arn(&context.invoked_function_arn) != Some(EMULATED_ACCOUNT) {
-            let error_message = "a virtual clock is for emulated clouds: unset `REFIT_CLOCK_URL`".to_owned();
-            return Err(Diagnostic { error_type: "Bug".to_owned(), error_message });
-        }
+        allow_clock(self.is_virtual, &context)?;
         let begun = std::time::Instant::now();
         let answer = invoke(self.function, &self.context, &payload).await;
         let report = Report {
@@ -111,6 +111,23 @@ impl Root {
         let _ = writeln!(std::io::stdout().lock(), "{}", report.line(&answer));
         answer.into_result()
     }
+}
+
+/// Refuses a virtual clock in any account but an emulator's, which only an invocation tells.
+fn allow_clock(is_virtual: bool, context: &lambda_runtime::Context) -> Result<(), Diagnostic> {
+    if is_virtual && account_of_arn(&context.invoked_function_arn) != Some(EMULATED_ACCOUNT) {
+        let error_message = "a virtual clock is for emulated clouds: unset `REFIT_CLOCK_URL`".to_owned();
+        return Err(Diagnostic { error_type: "Bug".to_owned(), error_message });
+    }
+    Ok(())
+}
+
+/// Begins to log.
+fn log(deployment: &Deployment) -> Result<(), InitError> {
+    let log = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    // Whoever has a log already, a test for example, keeps it.
+    let _ = log.with_env_filter(EnvFilter::try_new(&deployment.log)?).try_init();
+    Ok(())
 }
 
 /// The ports of AWS.

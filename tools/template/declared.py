@@ -6,22 +6,6 @@ from pathlib import Path
 from template import ROOT
 
 
-# The API plays no workflow that could be watched: it calls every port but those of training and serving (crates/api/src/deferred.rs), and of these the methods
-# that record what people ask for. Once functions/README.md lists it, that counts.
-API = {
-    "dynamodb:GetItem",
-    "dynamodb:Query",
-    "dynamodb:PutItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:ConditionCheckItem",
-    "s3:GetObject",
-    "s3:PutObject",
-    "s3:ListBucket",
-    "sagemaker:UpdateModelPackage",
-    "sns:Publish",
-}
-
-
 def page(root=ROOT):
     return (Path(root) / "functions/README.md").read_text()
 
@@ -29,7 +13,7 @@ def page(root=ROOT):
 def actions(root=ROOT):
     """The IAM actions that a function's adapters call, by function."""
     rows = re.finditer(r"^\| `([a-z-]+)` \| ((?:[a-z0-9-]+:[A-Za-z]+(?:, )?)+) \|$", page(root), re.M)
-    return {"api": API, **{it[1]: set(it[2].split(", ")) for it in rows}}
+    return {it[1]: set(it[2].split(", ")) for it in rows}
 
 
 def variables(root=ROOT):

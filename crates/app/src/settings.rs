@@ -65,6 +65,7 @@ const ALERTS_TOPIC: &str = "REFIT_ALERTS_TOPIC";
 const ENDPOINT_ROLE: &str = "REFIT_ENDPOINT_ROLE";
 const ENDPOINT_INSTANCE: &str = "REFIT_ENDPOINT_INSTANCE";
 const LOG: &str = "REFIT_LOG";
+const API_ROLES: &str = "REFIT_API_ROLES";
 const CLOCK_URL: &str = "REFIT_CLOCK_URL";
 
 /// The account of every emulator, and of nobody.
@@ -86,6 +87,12 @@ pub const VARIABLES: &[Variable] = &[
         default: Some("ml.m5.large"),
         readers: Readers::Only(&["promote-model"]),
         meaning: "instance type of an endpoint that Refit makes; one that exists keeps its own",
+    },
+    Variable {
+        name: API_ROLES,
+        default: Some(""),
+        readers: Readers::Only(&["api"]),
+        meaning: "which group has which role, like `admin=ml-admins,operator=Ops`; without any the gateway's policies decide",
     },
     Variable { name: LOG, default: Some("info"), readers: Readers::All, meaning: "what is logged, as for `RUST_LOG`" },
     Variable {
@@ -111,6 +118,8 @@ pub struct Deployment {
     pub endpoint_role: String,
     /// The instance type of endpoints that Refit makes; empty in functions that serve none.
     pub endpoint_instance: String,
+    /// Which group has which role in the API; empty in other functions.
+    pub api_roles: String,
     /// What is logged.
     pub log: String,
     /// The address of a virtual clock.
@@ -153,6 +162,7 @@ impl Deployment {
             alerts_topic: read(ALERTS_TOPIC),
             endpoint_role: read(ENDPOINT_ROLE),
             endpoint_instance: read(ENDPOINT_INSTANCE),
+            api_roles: read(API_ROLES),
             log: read(LOG),
             clock_url: Some(read(CLOCK_URL)).filter(|it| !it.is_empty()),
         };

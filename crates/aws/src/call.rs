@@ -293,7 +293,9 @@ mod tests {
     #[tokio::test]
     async fn each_class_is_repeated_as_it_may_be() {
         use Kind::{Denied, Refused, Throttled, Unknown};
-        let table: &[(Repeat, &[Kind], u32, Result<(), Kind>)] = &[
+        // How often it may be repeated, how its tries fail, how many are made, how it ends.
+        type Case<'a> = (Repeat, &'a [Kind], u32, Result<(), Kind>);
+        let table: &[Case<'_>] = &[
             (Repeat::Freely, &[], 1, Ok(())),
             (Repeat::Freely, &[Unknown, Throttled], 3, Ok(())),
             (Repeat::IfRefused, &[Throttled, Throttled], 3, Ok(())),
