@@ -105,7 +105,7 @@ pub struct CalibrationCheck {
 ///
 /// ```
 /// use refit_stats::estimate::calibration_error;
-/// assert_eq!(calibration_error(&[0.75; 8], &[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]), Some(0.25));
+/// assert_eq!(calibration_error(&[0.75; 8], &[1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]), Some(0.25));
 /// ```
 pub fn calibration_error(probabilities: &[f64], labels: &[f64]) -> Option<f64> {
     let n = probabilities.len();
