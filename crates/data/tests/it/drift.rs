@@ -1,7 +1,5 @@
 //! The drift engine on tables: every way to the same numbers.
 
-use std::sync::Mutex;
-
 use refit_data::drift::{
     DriftError, ExactOptions, FeatureComparison, FeatureScores, OneWorker, Profile, ProfileFileError, Side, Workers,
     compare_exact, compare_profiles, profile_tables,
@@ -186,14 +184,13 @@ fn damaged_profile_files_are_errors() {
     for end in 4..bytes.len() {
         assert!(Profile::from_bytes(&bytes[..end]).is_err(), "{end}");
     }
-    let panics = Mutex::new(0);
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x55;
-        // Any outcome but a panic.
-        if Profile::from_bytes(&damaged).is_ok_and(|it| compare_profiles(&profile, &it, &["x"]).is_err()) {
-            *panics.lock().unwrap() += 1;
-        }
+        let read = Profile::from_bytes(&damaged);
+        assert!(read.is_err() || b"RFPR\x01".len() <= at, "{at} is of the mark or the version");
+        // Another value may read as another profile: comparing it answers or refuses, and does not panic.
+        let _ = read.map(|it| compare_profiles(&profile, &it, &["x"]));
     }
     let other = profile_tables(&tables, &["x"], &OneWorker).unwrap();
     assert_eq!(profile.merged(&other), Err(ProfileFileError::OtherFeatures { name: "c".to_owned() }));
