@@ -9,3 +9,4 @@ mod killed;
 mod played;
 mod repeated;
 mod strategies;
+mod streams;

@@ -36,7 +36,9 @@ pub(crate) fn options(state: &Path, notifications: Vec<Notification>, access: Ac
 pub(crate) fn open(state: &Path, access: Access) -> anyhow::Result<World> {
     if !World::exists(state) {
         let state = state.display();
-        bail!("there is no state in `{state}`: `refit demo --state {state}` makes one, or name another with --state");
+        bail!(
+            "there is no state in `{state}`: name the one you mean with --state, or make one with `refit apply --state {state}` or `refit demo --state {state}`"
+        );
     }
     let world = World::open(&options(state, Vec::new(), Access::Read)?, None)?;
     if access == Access::Read {

@@ -20,15 +20,15 @@ fn a_state_that_is_not_there_is_named_and_not_made() {
         $ refit status
         exit 2
         -- stderr
-        error: there is no state in `state`: `refit demo --state state` makes one, or name another with --state
+        error: there is no state in `state`: name the one you mean with --state, or make one with `refit apply --state state` or `refit demo --state state`
         $ refit audit verify --state elsewhere
         exit 2
         -- stderr
-        error: there is no state in `elsewhere`: `refit demo --state elsewhere` makes one, or name another with --state
+        error: there is no state in `elsewhere`: name the one you mean with --state, or make one with `refit apply --state elsewhere` or `refit demo --state elsewhere`
         $ refit trigger price --reason 'new shop'
         exit 2
         -- stderr
-        error: there is no state in `state`: `refit demo --state state` makes one, or name another with --state
+        error: there is no state in `state`: name the one you mean with --state, or make one with `refit apply --state state` or `refit demo --state state`
     "#]]
     .assert_eq(&told);
     assert!(!folder.path("state").exists());
@@ -51,11 +51,11 @@ fn a_state_directory_that_is_a_file_stays_as_it_is() {
     folder.check(
         &["status"],
         expect![[r#"
-        $ refit status
-        exit 2
-        -- stderr
-        error: there is no state in `state`: `refit demo --state state` makes one, or name another with --state
-    "#]],
+            $ refit status
+            exit 2
+            -- stderr
+            error: there is no state in `state`: name the one you mean with --state, or make one with `refit apply --state state` or `refit demo --state state`
+        "#]],
     );
     assert_eq!(std::fs::read_to_string(folder.path("state")).unwrap(), "mine");
 }

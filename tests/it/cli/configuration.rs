@@ -80,15 +80,15 @@ fn without_a_state_there_is_no_configuration() {
         $ refit config history
         exit 2
         -- stderr
-        error: there is no state in `state`: `refit demo --state state` makes one, or name another with --state
+        error: there is no state in `state`: name the one you mean with --state, or make one with `refit apply --state state` or `refit demo --state state`
         $ refit config show
         exit 2
         -- stderr
-        error: there is no state in `state`: `refit demo --state state` makes one, or name another with --state
+        error: there is no state in `state`: name the one you mean with --state, or make one with `refit apply --state state` or `refit demo --state state`
         $ refit config rollback
         exit 2
         -- stderr
-        error: there is no state in `state`: `refit demo --state state` makes one, or name another with --state
+        error: there is no state in `state`: name the one you mean with --state, or make one with `refit apply --state state` or `refit demo --state state`
     "#]]
     .assert_eq(&session(&folder, lines));
 }

@@ -51,7 +51,8 @@ pub fn score_classes(rows: &[ClassRow<'_>]) -> Option<Scored> {
     let position = |name: &str| names.binary_search(&name).ok();
     let labels: Vec<f64> = rows.iter().map(|it| position(it.label).map(|it| it as f64)).collect::<Option<_>>()?;
     if rows.iter().any(|it| matches!(it.answer, ClassAnswer::Class(_))) {
-        let predicted: Option<Vec<f64>> = rows.iter().map(|it| Some(position(predicted(it)?)? as f64)).collect();
+        let predicted: Option<Vec<f64>> =
+            rows.iter().map(|it| Some(position(predicted(it.classes, it.answer)?)? as f64)).collect();
         return Scored::predicted_classes(&labels, &predicted?, names.len()).ok();
     }
     let mut scores = vec![0.0; rows.len() * names.len()];
@@ -67,8 +68,10 @@ pub fn score_classes(rows: &[ClassRow<'_>]) -> Option<Scored> {
     Scored::multiclass(&labels, &scores).ok()
 }
 
-fn predicted<'a>(row: &ClassRow<'a>) -> Option<&'a str> {
-    match row.answer {
+/// The class that an answer predicts, the first of those with the highest probability; `None` when it has none, or one that
+/// is not among the model's classes.
+pub(super) fn predicted<'a>(classes: &'a [String], answer: &'a ClassAnswer) -> Option<&'a str> {
+    match answer {
         ClassAnswer::Class(name) => Some(name),
         ClassAnswer::Probabilities(values) => {
             let mut best: Option<(usize, f64)> = None;
@@ -77,7 +80,7 @@ fn predicted<'a>(row: &ClassRow<'a>) -> Option<&'a str> {
                     best = Some((class, *value));
                 }
             }
-            row.classes.get(best?.0).map(String::as_str)
+            classes.get(best?.0).map(String::as_str)
         }
     }
 }

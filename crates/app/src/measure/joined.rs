@@ -8,7 +8,7 @@ use refit_core::policy::{Metric, Task};
 use refit_core::trigger::Source;
 use refit_data::{ClassAnswer, Frame, Label, Values};
 
-use super::classes::{ClassRow, classes_of};
+use super::classes::{ClassRow, classes_of, predicted};
 use super::extracts::source;
 use super::quality::{measure, measure_classes};
 
@@ -73,19 +73,22 @@ fn fits(label: &Label, answer: &Answer) -> bool {
 
 impl Joined {
     /// The errors of the rows with their times, in the order of their events: 0 or 1 for classes, the absolute error in
-    /// `unit`s for numbers.
-    pub(super) fn errors(&self, task: Task, unit: f64) -> Vec<(i64, f64)> {
+    /// `unit`s for numbers. An answer that names no class of the champion has none.
+    pub(super) fn errors(&self, task: Task, unit: f64, champion: &Package) -> Vec<(i64, f64)> {
+        let classes = classes_of(champion);
+        let of_class = |label: &Label, answer: &Answer| match answer {
+            Answer::Class(answer) => Some(predicted(&classes, answer)? != label.class()),
+            Answer::Number(_) => None,
+        };
+        let of_number = |label: &Label, answer: &Answer| Some((number_of_label(label)?, number_of_answer(answer)?));
+        let error = |label: &Label, answer: &Answer| match task {
+            Task::Regression => of_number(label, answer).map(|(label, score)| (label - score).abs() / unit),
+            Task::Binary => of_number(label, answer).map(|(label, score)| share((0.5 <= score) != (0.5 <= label))),
+            Task::Multiclass => of_class(label, answer).map(share),
+        };
         let rows = self.times.iter().zip(&self.labels).zip(&self.answers);
-        let mut errors: Vec<(i64, f64)> = rows
-            .filter_map(|((time, label), answer)| {
-                let (label, score) = (number_of_label(label)?, number_of_answer(answer)?);
-                let error = match task {
-                    Task::Regression => (label - score).abs() / unit,
-                    Task::Binary | Task::Multiclass => f64::from(u8::from((0.5 <= score) != (0.5 <= label))),
-                };
-                Some((*time, error))
-            })
-            .collect();
+        let mut errors: Vec<(i64, f64)> =
+            rows.filter_map(|((time, label), answer)| Some((*time, error(label, answer)?))).collect();
         // Rows of one moment keep the order of their files.
         errors.sort_by_key(|it| it.0);
         errors
@@ -114,6 +117,11 @@ impl Joined {
             }
         }
     }
+}
+
+/// A wrong answer as a number.
+fn share(is_wrong: bool) -> f64 {
+    f64::from(u8::from(is_wrong))
 }
 
 fn number_of_label(label: &Label) -> Option<f64> {

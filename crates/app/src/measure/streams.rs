@@ -9,12 +9,13 @@ use refit_core::package::Package;
 use refit_core::plan::Recent;
 use refit_core::policy::{DetectorPolicy, ModelPolicy, PredictionDriftPolicy, Task};
 use refit_core::trigger::{FeatureEvidence, Judgment, JudgmentKind, WindowEvidence};
-use refit_data::{Column, Frame, Values};
+use refit_data::{ClassAnswer, Column, Frame, Values};
 use refit_stats::sequential::{Adwin, Ddm, PageHinkley};
 use serde::{Deserialize, Serialize};
 
 use super::MAX_FILE_BYTES;
 use super::baseline::distance;
+use super::classes::{classes_of, predicted};
 use super::estimates::collect_estimates;
 use super::extracts::Reader;
 use super::joined::join;
@@ -25,6 +26,9 @@ use crate::error::AppError;
 use crate::ports::ObjectError;
 use crate::state::find_run;
 use crate::use_cases::Context;
+
+/// What evidence calls the predictions.
+const PREDICTION: &str = "prediction";
 
 /// What watches errors, as it is stored in a judgment: with its settings, so that changed ones begin anew.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,13 +118,15 @@ pub(super) async fn collect_streams(
     windows.extend(collect_estimates((context, policy), (champion, since), until, recent, reader).await?);
     if let Some(drift) = &triggers.prediction_drift {
         let closed = newest_closed(policy, head.judged_until(JudgmentKind::Predictions), closed_until);
-        let holdout = if closed.is_empty() { None } else { find_holdout(context, policy, champion, &[]).await? };
+        let classes = classes_of(champion);
+        let holdout = if closed.is_empty() { None } else { find_holdout(context, policy, champion, &classes).await? };
+        let reference = holdout.map(|it| predictions_of(&it, policy.task, &classes));
         for window in closed {
             let capture = reader.captured(&window).await?;
             let source = source_of(capture.as_ref());
-            let served = capture.map(|it| predictions_since(&it, since)).unwrap_or_default();
-            let rows = served.iter().flatten().count() as u64;
-            let distance = compare_predictions(holdout.as_ref(), served, drift);
+            let served = capture.and_then(|it| predictions_since(&it, since, policy.task, &classes));
+            let rows = served.as_ref().map_or(0, known);
+            let distance = compare_predictions(reference.as_ref(), served.as_ref(), drift);
             windows.push(WindowEvidence::Predictions { window, source, rows, distance });
         }
     }
@@ -136,7 +142,7 @@ pub(super) async fn collect_streams(
                 None => BTreeMap::new(),
             };
             let errors = match (capture, unit) {
-                (Some(capture), Some(unit)) => join(&capture, &labels, since).errors(policy.task, unit),
+                (Some(capture), Some(unit)) => join(&capture, &labels, since).errors(policy.task, unit, champion),
                 (None, _) | (_, None) => Vec::new(),
             };
             let mut alarms = 0;
@@ -167,29 +173,58 @@ fn null_rates(capture: &Frame, policy: &ModelPolicy) -> BTreeMap<String, f64> {
     policy.data.features.keys().map(|name| (name.clone(), nulls(name) as f64 / rows)).collect()
 }
 
-/// The predictions of rows since a time.
-fn predictions_since(capture: &Frame, since: Timestamp) -> Vec<Option<f64>> {
+/// The predictions of rows since a time: numbers, or the class that each row was given.
+fn predictions_since(capture: &Frame, since: Timestamp, task: Task, classes: &[String]) -> Option<Column> {
     let column = |name| capture.find_column(name).map(|it| &it.values);
-    let (Some(Values::Time(times)), Some(Values::Numeric(scores))) = (column("ts"), column("prediction")) else {
-        return Vec::new();
+    let Some(Values::Time(times)) = column("ts") else { return None };
+    let is_ours = |row: &usize| times[*row].is_some_and(|it| since.as_microsecond() <= it);
+    let rows = (0..times.len()).filter(is_ours);
+    let values = match (column("prediction")?, task) {
+        (Values::Numeric(scores), Task::Regression | Task::Binary) => {
+            Values::Numeric(rows.map(|row| scores[row]).collect())
+        }
+        (Values::Categorical(texts), Task::Multiclass) => {
+            let answers: Vec<_> = rows.map(|row| texts.get(row).map(ClassAnswer::from_text)).collect();
+            let named = answers.iter().map(|it| it.as_ref().and_then(|it| predicted(classes, it)));
+            Values::Categorical(named.collect())
+        }
+        (Values::Numeric(_) | Values::Categorical(_) | Values::Time(_), _) => return None,
     };
-    let is_ours = |time: &Option<i64>| time.is_some_and(|it| since.as_microsecond() <= it);
-    times.iter().zip(scores).filter(|(time, _)| is_ours(time)).map(|(_, score)| *score).collect()
+    Some(Column { name: PREDICTION.to_owned(), values })
+}
+
+/// The same of the champion on its hold-out.
+fn predictions_of(holdout: &Predictions, task: Task, classes: &[String]) -> Column {
+    let values = match task {
+        Task::Regression | Task::Binary => Values::Numeric(holdout.candidate.iter().map(|it| Some(*it)).collect()),
+        Task::Multiclass => {
+            let rows = holdout.candidate.chunks_exact(classes.len().max(1));
+            let answers: Vec<_> = rows.map(|it| ClassAnswer::Probabilities(it.to_vec())).collect();
+            Values::Categorical(answers.iter().map(|it| predicted(classes, it)).collect())
+        }
+    };
+    Column { name: PREDICTION.to_owned(), values }
+}
+
+/// How many rows have a value.
+fn known(column: &Column) -> u64 {
+    let rows = match &column.values {
+        Values::Numeric(values) => values.iter().flatten().count(),
+        Values::Categorical(values) => (0..values.codes.len()).filter(|row| values.get(*row).is_some()).count(),
+        Values::Time(values) => values.iter().flatten().count(),
+    };
+    rows as u64
 }
 
 fn compare_predictions(
-    holdout: Option<&Predictions>,
-    served: Vec<Option<f64>>,
+    reference: Option<&Column>,
+    served: Option<&Column>,
     policy: &PredictionDriftPolicy,
 ) -> FeatureEvidence {
-    let name = "prediction".to_owned();
-    let Some(holdout) = holdout else {
-        return FeatureEvidence::unmeasured(name, policy.metric);
-    };
-    let reference = holdout.candidate.iter().map(|it| Some(*it)).collect();
-    let reference = Column { name: name.clone(), values: Values::Numeric(reference) };
-    let served = Column { name, values: Values::Numeric(served) };
-    distance(&reference, &served, of_predictions(policy))
+    match (reference, served) {
+        (Some(reference), Some(served)) => distance(reference, served, of_predictions(policy)),
+        (None, _) | (_, None) => FeatureEvidence::unmeasured(PREDICTION.to_owned(), policy.metric),
+    }
 }
 
 /// What the champion predicted on its hold-out, when it was the candidate; `None` when that is gone or damaged. `classes` are
@@ -217,8 +252,7 @@ pub(super) async fn find_holdout(
 /// What an error of 1 means: one wrong class, or the champion's mean absolute error on its hold-out.
 async fn unit_of_errors(context: &Context, policy: &ModelPolicy, champion: &Package) -> Result<Option<f64>, AppError> {
     match policy.task {
-        Task::Binary => Ok(Some(1.0)),
-        Task::Multiclass => Ok(None),
+        Task::Binary | Task::Multiclass => Ok(Some(1.0)),
         Task::Regression => {
             let Some(holdout) = find_holdout(context, policy, champion, &[]).await? else { return Ok(None) };
             let errors = holdout.labels.iter().zip(&holdout.candidate).map(|(label, score)| (label - score).abs());

@@ -71,7 +71,7 @@ impl Planner for Adopt<'_> {
         let arn = self.0.package_arn.as_ref().or(serving.as_ref());
         let package = match arn {
             Some(arn) => describe(context, &situation.in_force.model, self.0, arn, situation.now).await?,
-            None => Err("the endpoint serves no single package: name one".to_owned()),
+            None => Err("the endpoint serves no single package: name one by its ARN".to_owned()),
         };
         Ok(Question::Adopt { request: self.0.request.clone(), package: package.map(Box::new), serving })
     }

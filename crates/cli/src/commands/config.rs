@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::{ApplyArguments, ConfigRollbackArguments, Format};
 use crate::commands::people::login;
+use crate::commands::pipeline::read_definition;
 use crate::commands::proposed::show_replayed;
 use crate::commands::validate::read_source;
 use crate::output::{Exit, answer, count, escaped, say};
@@ -94,8 +95,7 @@ fn read_definitions(config: &Path, policy: &Policy) -> anyhow::Result<Vec<(Strin
     let mut definitions = Vec::new();
     for model in &policy.models {
         let path = folder.join(&model.pipeline.definition);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("reading pipeline definition `{}` of model `{}`", path.display(), model.id))?;
+        let text = read_definition(&path).with_context(|| format!("model `{}` cannot be retrained", model.id))?;
         definitions.push((model.pipeline_name(), text));
     }
     Ok(definitions)
@@ -148,11 +148,24 @@ fn in_words(changes: &[FieldChange], current: Option<u64>) -> String {
     text
 }
 
-/// A value as people write it: texts without quotes, everything else as JSON.
+/// The longest JSON that a line shows whole.
+const MAX_SHOWN: usize = 160;
+
+/// A value as people write it: texts without quotes, everything else as JSON, and what no line holds by its names or its
+/// size. `--output-format json` has all of it.
 fn shown(value: &Value) -> String {
+    let json = value.to_string();
+    let is_short = json.len() <= MAX_SHOWN;
     match value {
         Value::String(text) => escaped(text),
-        other => escaped(&other.to_string()),
+        Value::Array(list) if !is_short => {
+            let ids: Vec<&str> = list.iter().filter_map(|it| it["id"].as_str()).collect();
+            let is_named = ids.len() == list.len();
+            let names = escaped(&ids.join(", "));
+            if is_named && names.len() <= MAX_SHOWN { names } else { count(list.len(), "value") }
+        }
+        Value::Object(fields) if !is_short => count(fields.len(), "setting"),
+        _ => escaped(&json),
     }
 }
 

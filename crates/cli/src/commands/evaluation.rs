@@ -134,8 +134,9 @@ fn write_page(path: &Path, page: &EvaluationPage<'_>) -> anyhow::Result<()> {
 }
 
 fn get_run(world: &World, id: &str) -> anyhow::Result<Run> {
-    let id: RunId = id.parse().with_context(|| format!("`{}` is not the id of a run", escaped(id)))?;
-    world.block_on(find_run(&*world.context.ports.table, &id))?.ok_or_else(|| anyhow!("there is no run {id}"))
+    let id: RunId = id.parse()?;
+    let run = world.block_on(find_run(&*world.context.ports.table, &id))?;
+    run.ok_or_else(|| anyhow!("there is no run {id}; `refit runs` lists them"))
 }
 
 fn evaluated(run: &Run) -> anyhow::Result<&Evaluation> {

@@ -86,7 +86,13 @@ fn show_status(status: &Status) -> String {
         lines.push(("called", format!("{} {}: {}", signal.kind, signal.source, signal.reason)));
     }
     if 0 < head.setbacks {
-        lines.push(("setbacks", format!("{} candidates in a row were rejected or rolled back", head.setbacks)));
+        lines.push((
+            "setbacks",
+            match head.setbacks {
+                1 => "the last candidate was rejected or rolled back".to_owned(),
+                row => format!("the last {row} candidates were rejected or rolled back"),
+            },
+        ));
     }
     if let Some(at) = head.released_at {
         lines.push(("released", format!("left the policy at {at}: neither checked nor retrained")));

@@ -98,7 +98,7 @@ fn small(report: &Report<'_>, name: &str, points: &[Point<'_>]) -> Markup {
         Some(DriftMetric::CramersV) => "Cramér's V",
         None => "",
     };
-    let told = format!("{} windows drifted of {}", drifted, points.len());
+    let told = format!("{} drifted of {}", drifted, text::counted(points.len(), "window", "windows"));
     html! {
         figure.small {
             figcaption {

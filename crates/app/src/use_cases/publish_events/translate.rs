@@ -3,7 +3,7 @@
 use refit_core::audit::{AfterEvaluation, AuditEntry, AuditEvent, CausesEffect, Fact};
 use refit_core::run::FailureClass;
 use refit_core::run::RunStatus;
-use refit_core::trigger::{Cause, CauseKind, WindowVerdict};
+use refit_core::trigger::{Cause, CauseKind, FindingOutcome, WindowVerdict};
 use serde_json::{Value, json};
 
 use crate::ports::{Alert, AlertKind, OutboundEvent};
@@ -108,7 +108,7 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
             }
             (AlertKind::Drift, format!("{model}: retraining as {run}"), format!("Why:\n{}", list_causes(causes)))
         }
-        Fact::TriggersChecked { judgments, .. } => {
+        Fact::TriggersChecked { findings, judgments } => {
             let is_broken = judgments.iter().any(|it| it.verdict == WindowVerdict::Broken);
             let moved: Vec<String> = judgments
                 .iter()
@@ -118,7 +118,13 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
             if moved.is_empty() {
                 return None;
             }
-            let body = format!("No run was requested; `refit explain` says why.\n{}", moved.join("\n"));
+            let held: String = findings
+                .iter()
+                .filter(|it| it.outcome == FindingOutcome::Suppressed)
+                .map(|it| format!("\n- {}: {}", it.kind, it.reason))
+                .collect();
+            let why = if held.is_empty() { "\nNo trigger asked for one." } else { &held };
+            let body = format!("{}\n\nNo run was requested:{why}", moved.join("\n"));
             if is_broken {
                 (AlertKind::Failure, format!("{model}: its inputs are not whole"), body)
             } else {

@@ -329,19 +329,7 @@ fn read_feature(
     log: &mut Log,
 ) -> Option<FeatureDriftPolicy> {
     let section = field.section(&FEATURE, log)?;
-    let metric = section.optional("metric", log, |it, log| {
-        let metric = it.word(&words::DRIFT_METRICS, &[], log)?;
-        let needs_order = matches!(metric, DriftMetric::Ks | DriftMetric::Wasserstein);
-        if needs_order && kind == Some(FeatureKind::Categorical) {
-            let name = metric.name();
-            it.report(
-                log,
-                format!("`{name}` needs an order, and categories have none; use `psi`, `js` or `cramers_v`"),
-            );
-            return None;
-        }
-        Some(metric)
-    });
+    let metric = section.optional("metric", log, |it, log| read_distance(&it, kind, log));
     let own = metric.flatten().or(common.map(|it| it.0));
     let threshold = section.optional("threshold", log, |it, log| read_threshold(&it, own, log));
     let (common_metric, common_threshold) = common?;
@@ -357,13 +345,23 @@ fn read_feature(
     Some(FeatureDriftPolicy { metric, threshold })
 }
 
-fn read_prediction_drift(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Option<PredictionDriftPolicy> {
-    let section = field.section(&PREDICTION_DRIFT, log)?;
-    if task == Some(Task::Multiclass) {
-        section.report(log, "predictions of several classes are not compared yet; remove it".to_owned());
+/// Reads a distance that values of a kind have.
+fn read_distance(field: &Field<'_>, kind: Option<FeatureKind>, log: &mut Log) -> Option<DriftMetric> {
+    let metric = field.word(&words::DRIFT_METRICS, &[], log)?;
+    let needs_order = matches!(metric, DriftMetric::Ks | DriftMetric::Wasserstein);
+    if needs_order && kind == Some(FeatureKind::Categorical) {
+        let name = metric.name();
+        field.report(log, format!("`{name}` needs an order, and categories have none; use `psi`, `js` or `cramers_v`"));
         return None;
     }
-    let metric = section.or("metric", DriftMetric::Psi, log, |it, log| it.word(&words::DRIFT_METRICS, &[], log));
+    Some(metric)
+}
+
+fn read_prediction_drift(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Option<PredictionDriftPolicy> {
+    let section = field.section(&PREDICTION_DRIFT, log)?;
+    // Several classes are compared by the class that was predicted.
+    let kind = (task == Some(Task::Multiclass)).then_some(FeatureKind::Categorical);
+    let metric = section.or("metric", DriftMetric::Psi, log, |it, log| read_distance(&it, kind, log));
     let threshold = section.or("threshold", DEFAULT_DRIFT_THRESHOLD, log, |it, log| read_threshold(&it, metric, log));
     let persistence = section.or("persistence", Persistence::ONCE, log, read_persistence);
     let min_rows = section.or("min_rows", DEFAULT_DRIFT_MIN_ROWS, log, |it, log| it.whole(1..=u64::MAX, log));
@@ -382,10 +380,6 @@ fn read_concept(field: Field<'_>, task: Option<Task>, log: &mut Log) -> Option<D
         if kind == words::Detector::Ddm && task == Some(Task::Regression) {
             let instead = "use `page_hinkley` or `adwin` for `regression`";
             it.report(log, format!("`ddm` needs errors of 0 or 1; {instead}"));
-            return None;
-        }
-        if task == Some(Task::Multiclass) {
-            it.report(log, "errors of several classes are not watched yet; remove it".to_owned());
             return None;
         }
         Some(kind)
