@@ -1,7 +1,7 @@
 # Every target is a command that can be typed; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test template sim sim-pairs bench corpus image deploy build fmt clippy doc clean
+.PHONY: help demo test template cloud sim sim-pairs bench corpus image deploy build fmt clippy doc clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -14,6 +14,9 @@ test:  ## Run all checks: build, format, lints, tests, documentation
 
 template:  ## Check template.yaml alone: linters, rules, and each role against every call
 	tools/template/check
+
+cloud:  ## Play months through an emulated cloud and compare with the local world (CLOUD="--year")
+	tools/cloud/play $(CLOUD)
 
 bench:  ## Measure what docs/performance.md states, as ratios against floors (BENCH="--rows 100000")
 	cargo bench -p refit-local --bench control_plane --locked

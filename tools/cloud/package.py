@@ -4,14 +4,21 @@ usage: package.py PROGRAMS FOLDER
 """
 
 import json
-import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def put(program, bootstrap):
+    """Puts a program where the template names it; without its symbols, where the machine can take them away: half of the time goes into packing them."""
+    shutil.copy2(program, bootstrap)
+    if shutil.which("strip"):
+        subprocess.run(["strip", str(bootstrap)], check=False)
 
 
 def main():
@@ -30,10 +37,7 @@ def main():
             missing.append(program.name)
             continue
         (folder / logical).mkdir()
-        try:
-            os.link(program, folder / logical / "bootstrap")
-        except OSError:
-            shutil.copy2(program, folder / logical / "bootstrap")
+        put(program, folder / logical / "bootstrap")
         it["Properties"]["CodeUri"] = str(folder / logical)
     if missing:
         raise SystemExit(f"error: {programs} has no {', '.join(missing)}; build them with `cargo build --package refit-functions --bins`")

@@ -26,7 +26,7 @@ pub(crate) fn tell(moment: &Moment<'_>) -> Option<String> {
 }
 
 /// A line about a fact; `None` for the steps between the ones that people care about.
-fn tell_fact(entry: &AuditEntry) -> Option<String> {
+pub(crate) fn tell_fact(entry: &AuditEntry) -> Option<String> {
     match &entry.event.fact {
         Fact::TriggersChecked { .. }
         | Fact::RunQueued { .. }

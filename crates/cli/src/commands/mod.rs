@@ -11,6 +11,8 @@ mod history;
 mod init;
 mod people;
 mod pipeline;
+#[cfg(feature = "play")]
+mod play;
 mod proposed;
 mod replay;
 mod sagemaker;
@@ -82,6 +84,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         Command::Serve(arguments) => serve::serve(&arguments, format),
         Command::SageMaker(SageMakerCommand::Serve(arguments)) => sagemaker::serve(&arguments, format),
+        #[cfg(feature = "play")]
+        Command::Cloud(command) => play::run(&command),
         Command::Step(program) => match refit_steps::run_program(program) {
             Ok(()) => Ok(Exit::Yes),
             Err(error) => {

@@ -16,7 +16,7 @@ use refit_app::queries::{get_head, verify_audit};
 use refit_app::use_cases::policy::apply;
 use refit_core::policy::{ModelPolicy, Policy, Span};
 use refit_core::run::RunStatus;
-use refit_core::{Actor, Digest};
+use refit_core::{Actor, Digest, ObjectUri};
 use refit_data::{Column, Frame, Values, write_parquet};
 use refit_handlers::Function;
 
@@ -26,11 +26,12 @@ pub use document::{
 };
 pub use input::Rows;
 pub use operator::{Action, Script, Scripted};
+pub use traffic::{DataFile, Position, capture_files, label_file};
 
 use self::traffic::Traffic;
 use crate::world::{OPERATOR, Observer, World, WorldError, WorldOptions};
 
-/// How long before the end of the warm-up the first champion is asked for: long enough to be trained and approved.
+/// How long before the end of the warm-up the first champion is asked for.
 const HEAD_START: SignedDuration = SignedDuration::from_hours(6);
 const INPUT: (&str, &str) = ("replay", "input");
 
@@ -111,6 +112,39 @@ impl ReplayPlan {
         Ok(Times { start, warmup_end: begin, end: Span::seconds(1).after(settled) })
     }
 
+    /// When the first champion is asked for: long enough before the end of the warm-up to be trained and approved.
+    ///
+    /// # Errors
+    /// As [`ReplayPlan::times`].
+    pub fn begin(&self) -> Result<Timestamp, WorldError> {
+        let end = self.times()?.warmup_end;
+        Ok(end.checked_sub(HEAD_START).unwrap_or(end))
+    }
+
+    /// The reference data: the rows of the warm-up as a Parquet file, and where it goes.
+    ///
+    /// # Errors
+    /// As [`ReplayPlan::times`].
+    pub fn reference(&self) -> Result<(ObjectUri, Vec<u8>), WorldError> {
+        let model = self.model()?;
+        let rows: Vec<usize> = (0..self.rows.first_at(self.times()?.warmup_end)).collect();
+        let mut columns = vec![
+            Column {
+                name: "id".to_owned(),
+                values: Values::Categorical(rows.iter().map(|row| Some(self.rows.ids[*row].as_str())).collect()),
+            },
+            Column {
+                name: model.data.time.clone(),
+                values: Values::Time(rows.iter().map(|row| Some(self.rows.times[*row])).collect()),
+            },
+            Column { name: model.data.label.clone(), values: self.rows.label_values(model.task, &rows) },
+        ];
+        columns.extend(self.rows.features.take(&rows).into_columns());
+        let frame = Frame::new(columns).map_err(|error| WorldError::Data(error.to_string()))?;
+        let uri = model.data.reference.join("warmup.parquet").map_err(|error| WorldError::Data(error.to_string()))?;
+        Ok((uri, write_parquet(&frame)))
+    }
+
     fn digest(&self) -> Digest {
         let digest = self.rows.digest.to_string();
         let definition = Digest::of(self.definition.as_bytes()).to_string();
@@ -132,7 +166,7 @@ impl ReplayPlan {
 pub fn replay(options: &WorldOptions, plan: &ReplayPlan, observer: &mut Observer<'_>) -> Result<Replayed, WorldError> {
     let model = plan.model()?;
     let times = plan.times()?;
-    let begin = times.warmup_end.checked_sub(HEAD_START).unwrap_or(times.warmup_end);
+    let begin = plan.begin()?;
     let world = World::open(options, Some(begin))?;
     prepare(&world, plan, model, times, begin)?;
     let first_row = plan.rows.first_at(times.warmup_end);
@@ -196,22 +230,8 @@ fn prepare(
         }
         None => {}
     }
-    let warmup: Vec<usize> = (0..plan.rows.first_at(times.warmup_end)).collect();
-    let mut columns = vec![
-        Column {
-            name: "id".to_owned(),
-            values: Values::Categorical(warmup.iter().map(|row| Some(plan.rows.ids[*row].as_str())).collect()),
-        },
-        Column {
-            name: model.data.time.clone(),
-            values: Values::Time(warmup.iter().map(|row| Some(plan.rows.times[*row])).collect()),
-        },
-        Column { name: model.data.label.clone(), values: plan.rows.label_values(model.task, &warmup) },
-    ];
-    columns.extend(plan.rows.features.take(&warmup).into_columns());
-    let frame = Frame::new(columns).map_err(|error| WorldError::Data(error.to_string()))?;
-    let reference = model.data.reference.join("warmup.parquet").map_err(|error| WorldError::Data(error.to_string()))?;
-    world.objects.overwrite(&reference, &write_parquet(&frame))?;
+    let (reference, parquet) = plan.reference()?;
+    world.objects.overwrite(&reference, &parquet)?;
     // Prefixes that a pipeline reads must exist, also before the first traffic.
     for prefix in [&model.data.capture, &model.data.labels] {
         let keep = prefix.join(".keep").map_err(|error| WorldError::Data(error.to_string()))?;

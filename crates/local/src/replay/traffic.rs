@@ -5,6 +5,7 @@
 //! when written again.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use jiff::Timestamp;
 use refit_app::ports::{ObjectError, Objects as _};
@@ -25,9 +26,23 @@ const MAX_MODEL_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// How far the rows were played: row numbers, exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Position {
-    captured: usize,
-    labelled: usize,
+pub struct Position {
+    /// Rows that were captured.
+    pub captured: usize,
+    /// Rows whose labels are there.
+    pub labelled: usize,
+}
+
+impl Position {
+    /// How far the rows are at `now`: those before it are captured, and labeled once their labels are known. Never further than `end`.
+    #[must_use]
+    pub fn at(self, rows: &Rows, policy: &ModelPolicy, now: Timestamp, end: usize) -> Position {
+        let captured = rows.first_at(now).clamp(self.captured, end);
+        let known = policy.data.label_delay.before(now);
+        // A label known exactly now is known.
+        let known = known.checked_add(jiff::SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
+        Position { captured, labelled: rows.first_at(known).clamp(self.labelled, captured) }
+    }
 }
 
 /// The traffic of one model.
@@ -55,17 +70,12 @@ impl<'a> Traffic<'a> {
 
     /// Plays all rows before `now`, and all labels that are known by then.
     pub(super) fn flush(&mut self, world: &World, now: Timestamp) -> Result<(), WorldError> {
-        let captured = self.rows.first_at(now).clamp(self.position.captured, self.end);
-        let known = self.policy.data.label_delay.before(now);
-        // A label known exactly now is known.
-        let known = known.checked_add(jiff::SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
-        let labelled = self.rows.first_at(known).clamp(self.position.labelled, captured);
-        let position = Position { captured, labelled };
+        let position = self.position.at(self.rows, self.policy, now, self.end);
         if position == self.position {
             return Ok(());
         }
-        let mut written = self.write_captures(world, self.position.captured, captured)?;
-        written.extend(self.write_labels(world, self.position.labelled, labelled, now)?);
+        let mut written = self.write_captures(world, self.position.captured, position.captured)?;
+        written.extend(self.write_labels(world, self.position.labelled, position.labelled, now)?);
         let events: Vec<Value> = written.iter().map(|(uri, size)| object_created(uri, *size, now)).collect();
         let body = serde_json::to_string(&position).map_err(|error| WorldError::Data(error.to_string()))?;
         world.database.update(|transaction| {
@@ -80,37 +90,20 @@ impl<'a> Traffic<'a> {
         Ok(())
     }
 
-    /// One capture file a day. Rows that nothing serves leave no trace, as with a real endpoint.
+    /// Rows that nothing serves leave no trace, as with a real endpoint.
     fn write_captures(&mut self, world: &World, from: usize, to: usize) -> Result<Vec<(ObjectUri, u64)>, WorldError> {
-        let mut written = Vec::new();
-        let Some(arn) = serving(world, self.policy)? else { return Ok(written) };
-        let mut start = from;
-        while start < to {
-            let day = Span::days(1).floor(self.rows.time(start));
-            let end = self.rows.first_at(Span::days(1).after(day)).min(to);
-            let scores = self.score(world, &arn, start, end)?;
-            let names: Vec<&str> = self.rows.features.columns().iter().map(|it| it.name.as_str()).collect();
-            let mut text = String::new();
-            for (row, score) in (start..end).zip(scores) {
-                let input = Value::Object(feature_object(&self.rows.features, row, &names)).to_string();
-                let output = json!({ &self.policy.data.prediction: score }).to_string();
-                let id = &self.rows.ids[row];
-                text.push_str(&write_capture_line(&CaptureLine {
-                    event_id: &format!("event-{id}"),
-                    inference_id: Some(id),
-                    time_micros: self.rows.times[row],
-                    input: &input,
-                    output: &output,
-                }));
-            }
-            let endpoint = &self.policy.endpoint;
-            let folder = format!("{}/{}", endpoint.name, endpoint.variant);
-            let name = format!("rows-{start:09}-{end:09}.jsonl");
-            let uri = dated(&self.policy.data.capture, &folder, self.rows.time(start), &name)?;
-            written.push((uri.clone(), put(world, &uri, text.as_bytes())?));
-            start = end;
+        let Some(arn) = serving(world, self.policy)? else { return Ok(Vec::new()) };
+        if from == to {
+            return Ok(Vec::new());
         }
-        Ok(written)
+        if !self.models.contains_key(&arn) {
+            // Traffic goes to one package at a time: an older one is not needed any more.
+            self.models.clear();
+            self.models.insert(arn.clone(), load_model(world, &arn)?);
+        }
+        let model = self.models.get(&arn).expect("invariant: the model was just loaded");
+        let files = capture_files(self.rows, self.policy, (&arn, model), from..to)?;
+        files.into_iter().map(|it| Ok((it.uri.clone(), put(world, &it.uri, it.text.as_bytes())?))).collect()
     }
 
     fn write_labels(
@@ -120,35 +113,88 @@ impl<'a> Traffic<'a> {
         to: usize,
         now: Timestamp,
     ) -> Result<Vec<(ObjectUri, u64)>, WorldError> {
-        let mut text = String::new();
-        for row in from..to {
-            if let Some(label) = &self.rows.labels[row] {
-                text.push_str(&write_ground_truth_line(&self.rows.ids[row], label));
-            }
-        }
-        if text.is_empty() {
-            return Ok(Vec::new());
-        }
-        let uri = dated(&self.policy.data.labels, "", now, &format!("labels-{from:09}-{to:09}.jsonl"))?;
-        Ok(vec![(uri.clone(), put(world, &uri, text.as_bytes())?)])
+        let file = label_file(self.rows, self.policy, from..to, now)?;
+        file.into_iter().map(|it| Ok((it.uri.clone(), put(world, &it.uri, it.text.as_bytes())?))).collect()
     }
+}
 
-    fn score(&mut self, world: &World, arn: &str, start: usize, end: usize) -> Result<Vec<Value>, WorldError> {
-        if !self.models.contains_key(arn) {
-            // Traffic goes to one package at a time: an older one is not needed any more.
-            self.models.clear();
-            self.models.insert(arn.to_owned(), load_model(world, arn)?);
+/// A file that an endpoint or a labeling service writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    /// Where it goes.
+    pub uri: ObjectUri,
+    /// Its content.
+    pub text: String,
+}
+
+/// The capture files of some rows as `served` (a package and its model) answers them, one a day, as data capture of the policy's endpoint writes them.
+///
+/// # Errors
+/// When the model cannot score them, or the policy's prefix does not take a name.
+pub fn capture_files(
+    rows: &Rows,
+    policy: &ModelPolicy,
+    served: (&str, &Model),
+    range: Range<usize>,
+) -> Result<Vec<DataFile>, WorldError> {
+    let mut files = Vec::new();
+    let mut start = range.start;
+    while start < range.end {
+        let day = Span::days(1).floor(rows.time(start));
+        let end = rows.first_at(Span::days(1).after(day)).min(range.end);
+        let scores = score(rows, served, start..end)?;
+        let names: Vec<&str> = rows.features.columns().iter().map(|it| it.name.as_str()).collect();
+        let mut text = String::new();
+        for (row, score) in (start..end).zip(scores) {
+            let input = Value::Object(feature_object(&rows.features, row, &names)).to_string();
+            let output = json!({ &policy.data.prediction: score }).to_string();
+            let id = &rows.ids[row];
+            text.push_str(&write_capture_line(&CaptureLine {
+                event_id: &format!("event-{id}"),
+                inference_id: Some(id),
+                time_micros: rows.times[row],
+                input: &input,
+                output: &output,
+            }));
         }
-        let model = self.models.get(arn).expect("invariant: the model was just loaded");
-        let indices: Vec<usize> = (start..end).collect();
-        let scores = model
-            .score(&self.rows.features.take(&indices))
-            .map_err(|source| WorldError::Scoring { package: arn.to_owned(), source })?;
-        Ok(match scores {
-            Scores::Numbers(numbers) => numbers.into_iter().map(Value::from).collect(),
-            Scores::Classes(rows) => rows.into_iter().map(Value::from).collect(),
-        })
+        let folder = format!("{}/{}", policy.endpoint.name, policy.endpoint.variant);
+        let name = format!("rows-{start:09}-{end:09}.jsonl");
+        files.push(DataFile { uri: dated(&policy.data.capture, &folder, rows.time(start), &name)?, text });
+        start = end;
     }
+    Ok(files)
+}
+
+/// The file of the labels of some rows, written at `now`; none when no row has a label.
+///
+/// # Errors
+/// When the policy's prefix does not take a name.
+pub fn label_file(
+    rows: &Rows,
+    policy: &ModelPolicy,
+    range: Range<usize>,
+    now: Timestamp,
+) -> Result<Option<DataFile>, WorldError> {
+    let (from, to) = (range.start, range.end);
+    let labeled = range.filter_map(|row| Some(write_ground_truth_line(&rows.ids[row], rows.labels[row].as_ref()?)));
+    let text: String = labeled.collect();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let uri = dated(&policy.data.labels, "", now, &format!("labels-{from:09}-{to:09}.jsonl"))?;
+    Ok(Some(DataFile { uri, text }))
+}
+
+fn score(rows: &Rows, served: (&str, &Model), range: Range<usize>) -> Result<Vec<Value>, WorldError> {
+    let (package, model) = served;
+    let indices: Vec<usize> = range.collect();
+    let scores = model
+        .score(&rows.features.take(&indices))
+        .map_err(|source| WorldError::Scoring { package: package.to_owned(), source })?;
+    Ok(match scores {
+        Scores::Numbers(numbers) => numbers.into_iter().map(Value::from).collect(),
+        Scores::Classes(rows) => rows.into_iter().map(Value::from).collect(),
+    })
 }
 
 /// The package that takes the traffic.
