@@ -148,7 +148,7 @@ fn start_worker(world: &MemoryWorld, model: &str) -> Working {
 
 /// The runs that took a slot, in the order of the transactions.
 fn started(transactions: &[Transaction]) -> Vec<String> {
-    let bodies = transactions.iter().flat_map(|it| &it.writes).filter_map(|write| match write {
+    let bodies = transactions.iter().flat_map(|it| &*it.writes).filter_map(|write| match write {
         Write::Put { key, body, .. } if key.partition.starts_with("AUDIT#") => Some(body),
         Write::Put { .. } | Write::Check { .. } | Write::Delete { .. } => None,
     });

@@ -12,6 +12,13 @@ use refit_core::Digest;
 use refit_core::evaluation::Comparison;
 use refit_core::policy::{Metric, Policy};
 
+/// A policy and the bytes that it is written as, which have its digest.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) bytes: Vec<u8>,
+}
+
 /// Most results of a kind that a function keeps.
 const MOST: usize = 8;
 
@@ -21,7 +28,7 @@ pub struct Memo(Arc<Known>);
 
 #[derive(Debug)]
 struct Known {
-    policies: Lately<Policy>,
+    policies: Lately<Written>,
     comparisons: Lately<BTreeMap<Metric, Comparison>>,
 }
 
@@ -39,7 +46,7 @@ impl Memo {
     }
 
     /// The policies whose bytes have this digest.
-    pub(crate) fn policies(&self) -> &Lately<Policy> {
+    pub(crate) fn policies(&self) -> &Lately<Written> {
         &self.0.policies
     }
 

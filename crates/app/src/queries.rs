@@ -1,5 +1,6 @@
 //! What people and reports ask: reads only.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use refit_core::approval::Approval;
@@ -21,6 +22,11 @@ const PAGE: usize = 500;
 
 async fn list<T: Document>(table: &dyn Table, partition: &str, prefix: &str) -> Result<Vec<T>, AppError> {
     list_items(table, partition, prefix).await?.iter().map(parse).collect()
+}
+
+/// Like [`list`], of documents that others may hold, too.
+async fn list_shared<T: Document>(table: &dyn Table, partition: &str, prefix: &str) -> Result<Vec<Arc<T>>, AppError> {
+    list_items(table, partition, prefix).await?.iter().map(parse_shared).collect()
 }
 
 pub(crate) async fn list_items(table: &dyn Table, partition: &str, prefix: &str) -> Result<Vec<Item>, AppError> {
@@ -175,17 +181,24 @@ pub async fn verify_audit(table: &dyn Table, model: &ModelId) -> Result<AuditRep
 
 /// Where the stored state is not what the log adds up to.
 async fn differences(table: &dyn Table, id: &ModelId, folded: &Model, head: &Head) -> Result<Vec<String>, AppError> {
-    let stored_runs = list_runs(table, id).await?.into_iter().map(|it| (it.id.clone(), it)).collect();
-    let stored_packages = list_packages(table, id).await?.into_iter().map(|it| (it.version, it)).collect();
-    let stored_approvals = list_approvals(table, id).await?.into_iter().map(|it| (it.run.clone(), it)).collect();
-    let stored_judgments = list_judgments(table, id).await?.into_iter().map(|it| (it.sort(), it)).collect();
+    let partition = model_partition(id);
+    let runs = list_shared::<Run>(table, &partition, "RUN#").await?;
+    let packages = list_shared::<Package>(table, &partition, "PACKAGE#").await?;
+    let approvals = list_shared::<Approval>(table, &partition, "APPROVAL#").await?;
+    let judgments = list_judgments(table, id).await?.into_iter().map(|it| (it.sort(), it)).collect();
     let checks = [
         ("HEAD", &folded.head == head),
-        ("the runs", folded.runs == stored_runs),
-        ("the packages", folded.packages == stored_packages),
-        ("the approvals", folded.approvals == stored_approvals),
-        ("the judgments", folded.judgments == stored_judgments),
+        ("the runs", is_same(&folded.runs, &runs, |it| it.id.clone())),
+        ("the packages", is_same(&folded.packages, &packages, |it| it.version)),
+        ("the approvals", is_same(&folded.approvals, &approvals, |it| it.run.clone())),
+        ("the judgments", folded.judgments == judgments),
     ];
     let wrong = checks.into_iter().filter(|(_, is_equal)| !is_equal);
     Ok(wrong.map(|(what, _)| format!("the log does not add up to {what} as stored")).collect())
+}
+
+/// Whether the stored documents are those that the log adds up to, each once.
+fn is_same<K: Ord, V: PartialEq>(folded: &BTreeMap<K, Arc<V>>, stored: &[Arc<V>], key: impl Fn(&V) -> K) -> bool {
+    let stored: BTreeMap<K, &V> = stored.iter().map(|it| (key(it), &**it)).collect();
+    folded.len() == stored.len() && folded.iter().zip(&stored).all(|(a, b)| a.0 == b.0 && **a.1 == **b.1)
 }

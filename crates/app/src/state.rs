@@ -1,6 +1,7 @@
 //! Loads the part of a model's state that decisions read, and records facts: state and audit event in one transaction.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use refit_core::Guard;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::documents::{
     Document, approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse,
-    queue_key, request_key, run_key, slots_key, to_body, watched_key,
+    parse_shared, queue_key, request_key, run_key, slots_key, to_body, watched_key,
 };
 use crate::error::AppError;
 use crate::ports::{Due, Expect, Generation, Item, Key, Table, TableError, Token, Write};
@@ -50,18 +51,25 @@ impl Reader<'_> {
     }
 
     async fn document<T: Document>(&mut self, key: &Key) -> Result<Option<T>, AppError> {
-        self.item(key).await?.as_ref().map(parse).transpose()
+        Ok(self.shared(key).await?.map(Arc::unwrap_or_clone))
+    }
+
+    async fn shared<T: Document>(&mut self, key: &Key) -> Result<Option<Arc<T>>, AppError> {
+        let Some(item) = self.table.get(key).await? else { return Ok(None) };
+        let document = parse_shared(&item)?;
+        self.generations.insert(item.key, item.generation);
+        Ok(Some(document))
     }
 
     /// The active run with its approval, slots and queue; the version of the run's candidate.
     async fn load_run(&mut self, loaded: &mut Loaded) -> Result<Option<u64>, AppError> {
         let mut candidate = None;
         if let Some(run_id) = loaded.model.head.active_run.clone() {
-            if let Some(run) = self.document::<refit_core::run::Run>(&run_key(&run_id)).await? {
+            if let Some(run) = self.shared::<refit_core::run::Run>(&run_key(&run_id)).await? {
                 candidate = run.candidate;
                 loaded.model.runs.insert(run_id.clone(), run);
             }
-            if let Some(approval) = self.document(&approval_key(&run_id)).await? {
+            if let Some(approval) = self.shared(&approval_key(&run_id)).await? {
                 loaded.model.approvals.insert(run_id, approval);
             }
         }
@@ -76,7 +84,7 @@ impl Reader<'_> {
 
     async fn load_package(&mut self, model: &mut Model, version: u64) -> Result<(), AppError> {
         if !model.packages.contains_key(&version)
-            && let Some(package) = self.document(&package_key(&model.head.model, version)).await?
+            && let Some(package) = self.shared(&package_key(&model.head.model, version)).await?
         {
             model.packages.insert(version, package);
         }
@@ -151,7 +159,7 @@ pub(crate) async fn load_rest(table: &dyn Table, loaded: &mut Loaded) -> Result<
 pub(crate) async fn load_packages(table: &dyn Table, loaded: &mut Loaded) -> Result<(), AppError> {
     let Loaded { model, generations, .. } = loaded;
     for item in list_items(table, &model_partition(&model.head.model), "PACKAGE#").await? {
-        let package: Package = parse(&item)?;
+        let package: Arc<Package> = parse_shared(&item)?;
         generations.insert(item.key, item.generation);
         model.packages.insert(package.version, package);
     }
@@ -244,7 +252,10 @@ pub async fn record(
             .map(|(run, document)| put(generations, approval_key(run), document)),
     );
     writes.extend(
-        changed(&before.judgments, &after.judgments)
+        after
+            .judgments
+            .iter()
+            .filter(|(sort, it)| before.judgments.get(*sort) != Some(it))
             .map(|(sort, document)| put(generations, Key::new(&model_partition(id), sort), document)),
     );
     // Who waits and who holds a slot follows from the runs' statuses alone, in the same transaction.
@@ -400,10 +411,12 @@ pub fn transaction_token(writes: &[Write]) -> Token {
 }
 
 fn changed<'a, K: Ord, V: PartialEq>(
-    before: &'a BTreeMap<K, V>,
-    after: &'a BTreeMap<K, V>,
+    before: &'a BTreeMap<K, Arc<V>>,
+    after: &'a BTreeMap<K, Arc<V>>,
 ) -> impl Iterator<Item = (&'a K, &'a V)> {
-    after.iter().filter(|(key, value)| before.get(key) != Some(value))
+    let is_same = |a: &Arc<V>, b: &Arc<V>| Arc::ptr_eq(a, b) || a == b;
+    let is_changed = move |(key, value): &(&K, &Arc<V>)| !before.get(key).is_some_and(|it| is_same(it, value));
+    after.iter().filter(is_changed).map(|(key, value)| (key, &**value))
 }
 
 /// What a request was answered: the marker by which it counts once.

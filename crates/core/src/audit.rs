@@ -3,6 +3,8 @@
 //! A fact carries what is needed to rebuild the state: [`crate::model::Model::apply`] folds the log. One transaction
 //! records one event.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -442,14 +444,30 @@ impl AuditEvent {
     }
 }
 
-/// An event as it is stored: with its own hash, so that each entry can be checked alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// An event as it is stored: with its own hash, so that each entry can be checked alone. What was read is shared and not
+/// changed; a copy, which may be, is checked anew.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditEntry {
     /// The event.
     pub event: AuditEvent,
     /// Its hash.
     pub hash: Digest,
+    /// Whether the hash is the event's, once somebody has asked.
+    #[serde(skip)]
+    is_whole: OnceLock<bool>,
+}
+
+impl Clone for AuditEntry {
+    fn clone(&self) -> Self {
+        AuditEntry { event: self.event.clone(), hash: self.hash.clone(), is_whole: OnceLock::new() }
+    }
+}
+
+impl PartialEq for AuditEntry {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.event == other.event
+    }
 }
 
 impl AuditEntry {
@@ -457,7 +475,13 @@ impl AuditEntry {
     #[must_use]
     pub fn new(event: AuditEvent) -> AuditEntry {
         let hash = event.hash();
-        AuditEntry { event, hash }
+        AuditEntry { event, hash, is_whole: OnceLock::new() }
+    }
+
+    /// Whether the hash is the event's: computed once for all who share the entry.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        *self.is_whole.get_or_init(|| self.event.hash() == self.hash)
     }
 
     /// The entry of `event`, and its text: the event is written once for both.
@@ -469,7 +493,7 @@ impl AuditEntry {
         let text = serde_json::to_string(&event).expect("invariant: own documents serialize");
         let hash = Digest::of(text.as_bytes());
         let text = format!("{{\"event\":{text},\"hash\":\"{hash}\"}}");
-        (AuditEntry { event, hash }, text)
+        (AuditEntry { event, hash, is_whole: OnceLock::new() }, text)
     }
 }
 
@@ -529,7 +553,7 @@ impl ChainCheck {
         if seq != self.seq + 1 {
             return Err(BrokenChain::Gap { expected: self.seq + 1, found: seq });
         }
-        if entry.event.hash() != entry.hash {
+        if !entry.is_whole() {
             return Err(BrokenChain::Changed { seq });
         }
         if entry.event.previous != self.hash {

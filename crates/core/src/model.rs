@@ -1,6 +1,7 @@
 //! The state of one monitored model, and how facts change it: `fold(audit) == state`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -137,17 +138,17 @@ impl Head {
     }
 }
 
-/// A model's state, or the part of it that a decision reads. Maps hold what was loaded.
+/// A model's state, or the part of it that a decision reads. Maps hold what was loaded; copies share what neither changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     /// The head.
     pub head: Head,
     /// Runs.
-    pub runs: BTreeMap<RunId, Run>,
+    pub runs: BTreeMap<RunId, Arc<Run>>,
     /// Packages by version.
-    pub packages: BTreeMap<u64, Package>,
+    pub packages: BTreeMap<u64, Arc<Package>>,
     /// Requests for approval, by run.
-    pub approvals: BTreeMap<RunId, Approval>,
+    pub approvals: BTreeMap<RunId, Arc<Approval>>,
     /// Judgments of windows, by their sort name.
     pub judgments: BTreeMap<String, Judgment>,
 }
@@ -294,13 +295,13 @@ impl Model {
     /// The champion's package, when loaded.
     #[must_use]
     pub fn champion(&self) -> Option<&Package> {
-        self.packages.get(&self.head.champion?)
+        self.packages.get(&self.head.champion?).map(|it| &**it)
     }
 
     /// The run that is under way, when loaded.
     #[must_use]
     pub fn active_run(&self) -> Option<&Run> {
-        self.runs.get(self.head.active_run.as_ref()?)
+        self.runs.get(self.head.active_run.as_ref()?).map(|it| &**it)
     }
 
     /// Applies the next event of the log.
@@ -445,17 +446,18 @@ impl Model {
                     }
                     AfterEvaluation::AskApproval { approval } => {
                         self.step(seq, run, RunEvent::AskApproval)?;
-                        self.approvals.insert(run.clone(), approval.clone());
+                        self.approvals.insert(run.clone(), Arc::new(approval.clone()));
                     }
                     AfterEvaluation::Reject { outcome } => {
                         package.status = PackageStatus::Rejected;
                         self.end_run(seq, run, RunEvent::Reject, outcome)?;
                     }
                 }
-                self.packages.insert(package.version, package);
+                self.packages.insert(package.version, Arc::new(package));
             }
             Fact::ApprovalVoted { run, vote } => {
                 let approval = self.approvals.get_mut(run).ok_or_else(|| missing(seq, "the approval of", run))?;
+                let approval = Arc::make_mut(approval);
                 approval.generation += 1;
                 approval.votes.push(vote.clone());
             }
@@ -475,7 +477,7 @@ impl Model {
                 };
                 // A version that was judged before keeps what it was: refusing its return is no new judgment.
                 if let Some(version) = self.run(seq, run)?.candidate
-                    && let Some(package) = self.packages.get_mut(&version)
+                    && let Some(package) = self.packages.get_mut(&version).map(Arc::make_mut)
                     && package.status == PackageStatus::Candidate
                 {
                     package.status = PackageStatus::Rejected;
@@ -531,7 +533,7 @@ impl Model {
             return Err(Inconsistent::Misplaced(event.seq, event.fact.name()));
         }
         self.head.champion = Some(package.version);
-        self.packages.insert(package.version, package.clone());
+        self.packages.insert(package.version, Arc::new(package.clone()));
         Ok(())
     }
 
@@ -551,7 +553,7 @@ impl Model {
         let run = self.run(event.seq, id)?;
         run.status = RunStatus::AwaitingApproval;
         run.candidate = Some(version);
-        self.approvals.insert(id.clone(), approval.clone());
+        self.approvals.insert(id.clone(), Arc::new(approval.clone()));
         Ok(())
     }
 
@@ -614,7 +616,7 @@ impl Model {
             announced: None,
             outcome: None,
         };
-        self.runs.insert(id.clone(), run);
+        self.runs.insert(id.clone(), Arc::new(run));
         Ok(())
     }
 
@@ -671,7 +673,7 @@ impl Model {
         let mut people = vec![old.requested_by.clone()];
         people.extend(old.also_requested_by.iter().cloned());
         if let Some(version) = old.candidate
-            && let Some(package) = self.packages.get_mut(&version)
+            && let Some(package) = self.packages.get_mut(&version).map(Arc::make_mut)
         {
             package.status = PackageStatus::Rejected;
         }
@@ -688,7 +690,7 @@ impl Model {
     }
 
     fn run(&mut self, seq: u64, id: &RunId) -> Result<&mut Run, Inconsistent> {
-        self.runs.get_mut(id).ok_or_else(|| missing(seq, "run", id))
+        self.runs.get_mut(id).map(Arc::make_mut).ok_or_else(|| missing(seq, "run", id))
     }
 
     fn step(&mut self, seq: u64, id: &RunId, run_event: RunEvent) -> Result<&mut Run, Inconsistent> {
@@ -707,7 +709,7 @@ impl Model {
     }
 
     fn package(&mut self, seq: u64, version: u64) -> Result<&mut Package, Inconsistent> {
-        self.packages.get_mut(&version).ok_or_else(|| missing(seq, "package version", &version))
+        self.packages.get_mut(&version).map(Arc::make_mut).ok_or_else(|| missing(seq, "package version", &version))
     }
 
     fn promote(

@@ -197,12 +197,15 @@ impl Digest {
     }
 
     fn finish(hasher: Sha256) -> Digest {
-        const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-        let mut text = String::with_capacity("sha256:".len() + 64);
-        text.push_str("sha256:");
-        for byte in hasher.finalize() {
-            text.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hex = [0; 64];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(hasher.finalize()) {
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
+        let mut text = [0; "sha256:".len() + 64];
+        text[.."sha256:".len()].copy_from_slice(b"sha256:");
+        text["sha256:".len()..].copy_from_slice(&hex);
+        let text = std::str::from_utf8(&text).expect("invariant: a digest is hexadecimal");
         Digest(text.into())
     }
 }

@@ -180,6 +180,6 @@ fn origin(state: &Model, run: &RunId) -> Option<Origin> {
         verdict: evaluation.map(|it| it.verdict),
         gates: evaluation.map(|it| it.gates.clone()).unwrap_or_default(),
         rule: evaluation.map(|it| it.auto_promotion.clone()),
-        approval: state.approvals.get(&run.id).cloned(),
+        approval: state.approvals.get(&run.id).map(|it| (**it).clone()),
     })
 }

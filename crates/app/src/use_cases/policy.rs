@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, InForce, ModelInForce};
 use crate::documents::{FLEET, WATCHED_PREFIX, parse, policy_key, state_uri};
 use crate::error::AppError;
-use crate::memo::Memo;
+use crate::memo::{Memo, Written};
 use crate::ports::ObjectError;
 use crate::queries::list_items;
 
@@ -104,11 +104,10 @@ pub async fn read(context: &Context, digest: &Digest) -> Result<Arc<Policy>, App
     let object = context.ports.objects.get(&uri, MAX_POLICY_BYTES).await?;
     let corrupt = |source: crate::ports::BoxError| AppError::CorruptObject { uri: uri.to_string(), source };
     let known = context.policies.memo().policies();
-    // Bytes that have the digest are the document that has it.
-    let is_as_written = Digest::of(&object.bytes) == *digest;
-    if let Some(policy) = known.find(digest).filter(|_| is_as_written) {
-        context.policies.add(digest, &policy);
-        return Ok(policy);
+    // The same bytes have the same digest, and are the document that has it.
+    if let Some(written) = known.find(digest).filter(|it| it.bytes == object.bytes) {
+        context.policies.add(digest, &written.policy);
+        return Ok(Arc::clone(&written.policy));
     }
     let policy: Policy = serde_json::from_slice(&object.bytes).map_err(|error| corrupt(error.into()))?;
     if &policy.digest() != digest {
@@ -116,8 +115,9 @@ pub async fn read(context: &Context, digest: &Digest) -> Result<Arc<Policy>, App
     }
     let policy = Arc::new(policy);
     context.policies.add(digest, &policy);
-    if is_as_written {
-        known.add(digest.clone(), &policy);
+    if Digest::of(&object.bytes) == *digest {
+        let written = Written { policy: Arc::clone(&policy), bytes: object.bytes };
+        known.add(digest.clone(), &Arc::new(written));
     }
     Ok(policy)
 }

@@ -35,7 +35,8 @@ fn read_status(world: &World, model: &ModelId, flag: &str) -> anyhow::Result<Sta
     let loaded = world.block_on(refit_app::state::load(table, model, refit_app::state::Scope::Everything))?;
     let published = world.block_on(refit_app::use_cases::publish_events::published_up_to(&world.context, model))?;
     let active_run = loaded.as_ref().and_then(|it| it.model.active_run().cloned());
-    let approval = active_run.as_ref().and_then(|run| loaded.as_ref()?.model.approvals.get(&run.id).cloned());
+    let approval =
+        active_run.as_ref().and_then(|run| loaded.as_ref()?.model.approvals.get(&run.id).map(|it| (**it).clone()));
     let next_look_at = loaded.and_then(|it| it.look_at);
     let waits_on = match (&active_run, &approval) {
         (Some(run), Some(approval)) if run.status == RunStatus::AwaitingApproval => {

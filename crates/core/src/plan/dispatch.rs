@@ -107,7 +107,7 @@ impl Queue {
         for (id, run) in &after.runs {
             let entry = QueueEntry::of(run);
             // An entry that was parked stays so until the run itself changes.
-            if before.runs.get(id).and_then(QueueEntry::of) == entry {
+            if before.runs.get(id).and_then(|it| QueueEntry::of(it)) == entry {
                 continue;
             }
             match entry {

@@ -91,7 +91,7 @@ fn find_restorable(model: &Model) -> Option<Vec<&Package>> {
         if seen.insert(version) {
             let package = model.packages.get(&version)?;
             next.extend(package.replaced);
-            found.push(package);
+            found.push(&**package);
         }
     }
     Some(found)

@@ -27,6 +27,8 @@ refit-sim: the real core, use cases and handlers under every fault, by seed
   refit-sim power  [--n N] [--starts K] [GUARD...]    takes each guard of the code away and counts the schedules until
                                                       it is noticed, at most N (default: 100000), from each of K seeds
                                                       on (default: 5); needs a build with --features planted-bugs
+  refit-sim rates  [--n N] [--seed S] [GUARD...]      plays N histories without each guard (default: 1000) and counts
+                                                      those that notice; needs the same build
   refit-sim replay SEED --without GUARD               one such schedule; with any-state --replay, too
   refit-sim pairs  [--workflow NAME] [--singles] [--threads T]
                                                       every fault at every call of every workflow, and every ordered
@@ -132,6 +134,8 @@ fn main() -> ExitCode {
         "fleet" => fleet(&arguments),
         #[cfg(feature = "planted-bugs")]
         "power" => power(&arguments),
+        #[cfg(feature = "planted-bugs")]
+        "rates" => rates(&arguments),
         #[cfg(not(feature = "planted-bugs"))]
         "power" => wrong("power needs a build with --features planted-bugs: every other build keeps its guards"),
         "checks" => {
@@ -193,7 +197,7 @@ fn print_tally(name: &str, tally: &Tally, seconds: f64) {
         format!("; {it:.1} s of a processor, {:.0}/s of it", stats.schedules as f64 / it)
     });
     println!("{name}: {} schedules in {seconds:.1} s, {:.0}/s{used}", stats.schedules, rate(stats.schedules));
-    println!("  port calls    {:>12}", stats.calls);
+    println!("  port calls    {:>12}, of which {} before faults stop", stats.calls, stats.calls_with_faults);
     println!("  transactions  {:>12}", stats.transactions);
     println!("  calls at once {:>12} at most", stats.most_calls);
     println!("  faults        {:>12}", stats.all_faults());
@@ -352,6 +356,36 @@ fn take_away(name: &str) -> Result<(), String> {
 #[cfg(not(feature = "planted-bugs"))]
 fn take_away(_name: &str) -> Result<(), String> {
     Err("--without needs a build with --features planted-bugs: every other build keeps its guards".to_owned())
+}
+
+/// Takes each guard away in turn and plays all histories: in how many is that noticed, and how often in a second?
+#[cfg(feature = "planted-bugs")]
+fn rates(arguments: &Arguments) -> ExitCode {
+    use refit_core::Guard;
+    use refit_local::sim::power::count_guard;
+
+    let first = arguments.seed.unwrap_or_else(fresh_seed);
+    let count = arguments.n.unwrap_or(1_000);
+    let seeds = Seeds { first, count, threads: arguments.threads, enough: usize::MAX };
+    let used = || user_seconds().unwrap_or_default();
+    let begun = used();
+    let whole = play_many(seeds, &|_| {});
+    let cost = (used() - begun) / count as f64;
+    let broken: std::collections::BTreeSet<u64> = whole.violations.iter().map(|it| it.0).collect();
+    println!("rates: {count} histories a guard from seed {first} on, {:.0} a second of a processor", 1.0 / cost);
+    let is_asked = |it: &&Guard| arguments.rest.is_empty() || arguments.rest.iter().any(|name| name == it.name());
+    let (mut sum, mut number) = (0.0, 0);
+    for guard in Guard::ALL.iter().filter(is_asked) {
+        let noticed = count_guard(*guard, seeds, &|seed| !broken.contains(&seed));
+        let rate = noticed as f64 / (count as f64 * cost);
+        println!("  {:<3} {:<24} {noticed:>6} {rate:>9.2}/s", guard.invariant(), guard.name());
+        if 0 < noticed {
+            sum += rate.ln();
+            number += 1;
+        }
+    }
+    println!("rates: {number} noticed, geometric mean {:.3}/s", (sum / f64::from(number)).exp());
+    ExitCode::SUCCESS
 }
 
 /// Takes each guard away in turn; fails when the loss of one is not noticed.

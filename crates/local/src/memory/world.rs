@@ -278,8 +278,14 @@ impl MemoryWorld {
     /// What functions are called with: the ports with their faults.
     #[must_use]
     pub fn context(&self) -> Context {
+        self.context_of(self.faults.wrap(self.ports()))
+    }
+
+    /// The same with other ports.
+    #[must_use]
+    pub(crate) fn context_of(&self, ports: Ports) -> Context {
         Context {
-            ports: self.faults.wrap(self.ports()),
+            ports,
             settings: Settings { bucket: "state".to_owned() },
             policies: self.known.clone().unwrap_or_else(|| KnownPolicies::of_new_process(&self.memo)),
         }

@@ -156,7 +156,7 @@ impl AnyState {
         let mut changed = 0;
         for transaction in self.recorder.take() {
             self.transactions += 1;
-            for write in &transaction.writes {
+            for write in &*transaction.writes {
                 let Write::Put { key, body, .. } = write else { continue };
                 self.hash.add_bytes(body.as_bytes());
                 changed += usize::from(key.partition.starts_with("MODEL#"));

@@ -19,7 +19,9 @@ const BEGINNING: &str = "2026-01-05T03:00:00Z";
 /// What the ARN of each model's alarm begins with.
 const ALARM: &str = "arn:aws:cloudwatch:us-east-1:000000000000:alarm";
 /// How many different fleets there are.
-pub const FLEETS: u64 = 12;
+pub const FLEETS: u64 = 24;
+/// How many models they have: mostly two, which is enough to stand in each other's way, and what is done meets in few.
+const MODELS: [usize; 8] = [1, 2, 2, 3, 2, 1, 2, 4];
 
 /// What an administrator changes about one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -216,7 +218,7 @@ pub fn base(index: u64) -> Arc<Base> {
 
 /// From one model without a champion to four models of which some have had three, with fewer slots than models.
 fn build(index: usize) -> Base {
-    let models = 1 + index % 4;
+    let models = MODELS[index % MODELS.len()];
     let slots = (models - 1).clamp(1, 2);
     let knobs = (0..models).map(|it| Knobs::ALL[(index + it) % 6]).collect();
     let fleet: Fleet = (slots, knobs);

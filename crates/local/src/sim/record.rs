@@ -14,7 +14,7 @@ use crate::store::MemoryTable;
 #[derive(Debug, Clone)]
 pub struct Transaction {
     /// What it wrote.
-    pub writes: Vec<Write>,
+    pub writes: Arc<[Write]>,
     /// When, by the true clock.
     pub at: Timestamp,
     /// How many events were published before it, and how many alerts sent.
@@ -80,7 +80,7 @@ impl Table for Recorder {
             return Ok(());
         }
         let transaction = Transaction {
-            writes: writes.to_vec(),
+            writes: self.table.sent_under(token).unwrap_or_else(|| writes.into()),
             at: self.clock.now(),
             published: self.publisher.counts(),
             serving: self.endpoints.snapshot(),

@@ -12,6 +12,8 @@ pub struct Stats {
     pub schedules: u64,
     /// Calls of ports.
     pub calls: u64,
+    /// Those of them before faults stopped.
+    pub calls_with_faults: u64,
     /// Transactions that the table accepted.
     pub transactions: u64,
     /// Faults at calls, in the order of [`Fault::ALL`].
@@ -37,6 +39,7 @@ impl Stats {
     pub fn add(&mut self, other: &Stats) {
         self.schedules += other.schedules;
         self.calls += other.calls;
+        self.calls_with_faults += other.calls_with_faults;
         self.transactions += other.transactions;
         for (sum, count) in self.faults.iter_mut().zip(other.faults) {
             *sum += count;

@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use jiff::SignedDuration;
 use refit_app::ports::{Clock, Write};
 use refit_app::use_cases::policy::apply;
-use refit_app::{AppError, Context, ErrorClass};
+use refit_app::{AppError, ErrorClass};
 use refit_core::audit::AuditEntry;
 use refit_core::{Actor, ModelId};
 use refit_handlers::{Function, Response, handle};
@@ -84,7 +84,7 @@ impl Profile {
     fn draw(rng: &mut Rng) -> Profile {
         let fault = *rng.pick(&[0, 5, 20, 60, 150]).unwrap_or(&0);
         let pause = *rng.pick(&[0, 10, 40, 100]).unwrap_or(&0);
-        let steps = u64::try_from(rng.between(10, 70)).unwrap_or(10);
+        let steps = draw_steps(rng);
         let lag = SignedDuration::from_secs(*rng.pick(&[0, 0, 0, 240]).unwrap_or(&0));
         Profile {
             steps,
@@ -97,6 +97,16 @@ impl Profile {
             thaws: rng.chance(700),
         }
     }
+}
+
+/// Most histories are short, for most of what goes wrong needs little; what needs much comes in the few long ones.
+fn draw_steps(rng: &mut Rng) -> u64 {
+    let (low, high) = match rng.below(20) {
+        0..12 => (5, 15),
+        12..17 => (16, 30),
+        _ => (31, 60),
+    };
+    u64::try_from(rng.between(low, high)).unwrap_or(10)
 }
 
 /// One schedule as it is played.
@@ -259,7 +269,7 @@ impl Simulation {
         let faults = Faults::new(self.dice.clone());
         let mut ports = self.world.ports();
         ports.clock = Arc::new(self.machines[machine].clone());
-        let context = Context { ports: faults.wrap(ports), ..self.world.context() };
+        let context = self.world.context_of(faults.wrap(ports));
         let future: Working = match &work {
             Work::Event(delivery) | Work::Noise(delivery) => {
                 let (function, event) = (delivery.function, delivery.event.clone());
@@ -353,7 +363,7 @@ impl Simulation {
     pub(super) fn verify(&mut self) -> Result<usize, Violation> {
         let transactions = self.recorder.take();
         for transaction in &transactions {
-            for write in &transaction.writes {
+            for write in &*transaction.writes {
                 if let Write::Put { key, body, .. } = write {
                     self.hash.add_bytes(key.partition.as_bytes());
                     self.hash.add_bytes(body.as_bytes());
@@ -366,7 +376,7 @@ impl Simulation {
                 self.tell(|_| format!("    {:?} at {}", told.fault, told.call));
                 self.faults_told += 1;
             }
-            for write in transactions.iter().flat_map(|it| &it.writes) {
+            for write in transactions.iter().flat_map(|it| &*it.writes) {
                 if let Write::Put { key, body, .. } = write
                     && key.partition.starts_with("AUDIT#")
                     && let Ok(entry) = serde_json::from_str::<AuditEntry>(body)

@@ -66,6 +66,7 @@ impl Rest {
 impl Simulation {
     /// Stops faults, and sweeps until everything is at rest.
     pub(super) fn settle(&mut self) -> Checked {
+        self.stats.calls_with_faults = self.dice.calls();
         self.dice.calm();
         self.world.publisher.bring_up();
         self.world.pipelines.set_quota(None);
@@ -102,10 +103,10 @@ impl Simulation {
             self.let_people_decide(&mut rng)?;
             self.sweep_to_rest()?;
         }
-        if rng.chance(500) {
+        if rng.chance(300) {
             self.close_approvals()?;
         }
-        if rng.chance(300) {
+        if rng.chance(150) {
             if rng.chance(500) {
                 self.lay_hands_on_endpoints();
             }

@@ -90,6 +90,12 @@ impl MemoryTable {
         self.lock().items.get(key).map(|it| it.generation)
     }
 
+    /// What came with a token that is not forgotten.
+    #[must_use]
+    pub fn sent_under(&self, token: &Token) -> Option<Arc<[Write]>> {
+        self.lock().tokens.get(token).map(Arc::clone)
+    }
+
     /// The oldest records of the change stream that were not acknowledged, at most `limit`.
     #[must_use]
     pub fn read_stream(&self, limit: usize) -> Vec<StreamRecord> {
@@ -161,12 +167,10 @@ impl Table for MemoryTable {
 
 impl State {
     fn forget_tokens(&mut self, now: Timestamp) {
-        while let Some((used, token)) = self.ages.pop_first() {
-            if !is_forgotten(used, now) {
-                self.ages.insert((used, token));
-                return;
+        while self.ages.first().is_some_and(|it| is_forgotten(it.0, now)) {
+            if let Some((_, token)) = self.ages.pop_first() {
+                self.tokens.remove(&token);
             }
-            self.tokens.remove(&token);
         }
     }
 
@@ -175,13 +179,21 @@ impl State {
         let key = write.key();
         match write {
             Write::Put { body, due, .. } => {
-                let before = self.remove(key).map_or(0, |item| item.generation.0);
-                let generation = Generation(before.saturating_add(1));
                 if let Some(Due { shard, at }) = due {
                     self.due.insert((*shard, *at, key.clone()));
                 }
-                let item = Item { key: key.clone(), generation, body: body.clone(), due: *due };
-                self.items.insert(Arc::new(key.clone()), Arc::new(item));
+                if let Some(item) = self.items.get_mut(key) {
+                    let item = Arc::make_mut(item);
+                    if let Some(Due { shard, at }) = item.due.filter(|it| Some(*it) != *due) {
+                        self.due.remove(&(shard, at, key.clone()));
+                    }
+                    item.generation = Generation(item.generation.0.saturating_add(1));
+                    item.body = body.clone();
+                    item.due = *due;
+                } else {
+                    let item = Item { key: key.clone(), generation: Generation(1), body: body.clone(), due: *due };
+                    self.items.insert(Arc::new(key.clone()), Arc::new(item));
+                }
             }
             Write::Delete { .. } => {
                 self.remove(key);

@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect};
 use jiff::Timestamp;
+use std::sync::Arc;
 
 use super::*;
 use crate::audit::{AuditEvent, Fact};
@@ -132,7 +133,7 @@ impl Bench {
         }
         let code = if status == RunStatus::Rejected { OutcomeCode::GateFailed } else { OutcomeCode::ExecutionFailed };
         let outcome = Outcome { at: self.now, code, reason: "test".to_owned() };
-        if let Some(run) = self.model.runs.get_mut(&run) {
+        if let Some(run) = self.model.runs.get_mut(&run).map(Arc::make_mut) {
             run.status = if status == RunStatus::Rejected { RunStatus::Evaluating } else { RunStatus::Training };
         }
         self.record(Fact::RunEnded { run, status, outcome });

@@ -1,6 +1,7 @@
 //! Tables over situations: which runs there were, what is in use, and what is removed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use expect_test::{Expect, expect};
 
@@ -67,7 +68,7 @@ impl Bench {
         let mut model = Model::begin(&event).expect("a first event");
         model.head.run_count = runs;
         model.head.champion = Some(1);
-        model.packages = (1..=runs).map(|it| (it, package(it))).collect();
+        model.packages = (1..=runs).map(|it| (it, Arc::new(package(it)))).collect();
         Bench { model, runs: (1..=runs).map(run).collect(), now: day(20), retention: "    retention: { runs: 10d }" }
     }
 
@@ -82,7 +83,7 @@ impl Bench {
 
     /// Version `version` replaced another when it became champion.
     fn replaced(self, version: u64, other: u64) -> Bench {
-        self.with(|it| it.model.packages.get_mut(&version).expect("it is there").replaced = Some(other))
+        self.with(|it| Arc::make_mut(it.model.packages.get_mut(&version).expect("it is there")).replaced = Some(other))
     }
 
     fn plan(&self, performed: &[Step]) -> Plan {
@@ -218,7 +219,7 @@ fn all_that_rollbacks_could_restore_is_kept() {
         .with(|it| {
             let adopted = Package { run: None, ..package(3) };
             let adopted = Package { version: 1, ..adopted };
-            it.model.packages.insert(1, adopted);
+            it.model.packages.insert(1, Arc::new(adopted));
         })
         .check(&expect![[r#"expired: ["m-r0001"], versions [], looked at up to 1"#]]);
     // Something in use is not there: nothing can be told.

@@ -224,7 +224,7 @@ impl Checker {
 
     fn check_transaction(&mut self, world: &MemoryWorld, transaction: &Transaction) -> Checked {
         let mut changed: BTreeMap<Option<ModelId>, Vec<(&Key, &Body)>> = BTreeMap::new();
-        for write in &transaction.writes {
+        for write in &*transaction.writes {
             match write {
                 Write::Put { key, body, .. } => {
                     if key.sort.starts_with("FILE#") {

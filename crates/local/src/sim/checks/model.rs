@@ -246,6 +246,6 @@ fn check_run(before: &Run, after: &Run) -> Checked {
     Ok(())
 }
 
-fn is_same<K: Ord, V: PartialEq>(folded: &BTreeMap<K, V>, stored: &BTreeMap<K, Arc<V>>) -> bool {
-    folded.len() == stored.len() && folded.iter().zip(stored).all(|(a, b)| a.0 == b.0 && a.1 == &**b.1)
+fn is_same<K: Ord, V: PartialEq>(folded: &BTreeMap<K, Arc<V>>, stored: &BTreeMap<K, Arc<V>>) -> bool {
+    folded.len() == stored.len() && folded.iter().zip(stored).all(|(a, b)| a.0 == b.0 && a.1 == b.1)
 }
