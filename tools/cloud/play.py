@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import boto3
+import events
 from compare import NOT_COMPARED, count, differences
 from receive import Listener
+from rest import Cloud as Deployed
+from rest import get
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ["REFIT_CLOUD_FOLDER"]).resolve()
@@ -30,11 +32,6 @@ ROLE = "arn:aws:iam::000000000000:role/refit-pipeline"
 
 def say(text):
     print(text, flush=True)
-
-
-def get(url, method="GET", body=None):
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    return opener.open(urllib.request.Request(url, method=method, data=body), timeout=30).read()
 
 
 def run(*words, **named):
@@ -98,7 +95,7 @@ class Cloud:
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}})
-        run("tools/cloud/deploy", "--programs", PROGRAMS, "SweepState=DISABLED", "DeletionProtection=false", "DataBatchSeconds=1",
+        run("tools/cloud/deploy", "--programs", PROGRAMS, "SweepState=DISABLED", "DeletionProtection=false", "DataBatchSeconds=1", "CustomEventSources=airline.schedule",
             f"DataBucketName={BUCKET}", f"ClockUrl={SAGEMAKER}/clock")
         self.outputs = json.loads((FOLDER / "outputs.json").read_text())
         sagemaker = boto3.client("sagemaker")
@@ -172,6 +169,15 @@ def compare():
     say(f"the same in both worlds: {len(local['runs'])} runs, {len(local['promotions'])} promotions, {len(local['rejections'])} rejections, {count(local)} values in all")
 
 
+def bad_events(cloud):
+    """Duplicate, reordered, late, foreign and malformed events."""
+    deployed = Deployed(EMULATOR, SAGEMAKER, STACK, cloud.outputs, MODEL, FOLDER / "invocations.jsonl")
+    cases = events.play(deployed, REFIT, FOLDER, cloud.api(), BUCKET, dict(os.environ), say)
+    if cases.wrong:
+        raise SystemExit("error: " + "\n       ".join(cases.wrong))
+    say(f"{cases.played} cases of events: each had the effect of one or none")
+
+
 def play(arguments, cloud, phases):
     with phases("the local world"):
         prepare(arguments)
@@ -186,6 +192,9 @@ def play(arguments, cloud, phases):
             "--sweep", f"{STACK}-sweep", "--outputs", FOLDER / "outputs.json", "--people", FOLDER / "people.json", "--to", FOLDER / "cloud.json")
     with phases("compare"):
         compare()
+    if not arguments.no_events:
+        with phases("events"):
+            bad_events(cloud)
 
 
 def main():

@@ -10,7 +10,9 @@ messages that wait in a queue with a function behind it, and records of a stream
 
 Each invocation is a line of `invocations.jsonl` in REFIT_CLOUD_FOLDER, when that is set.
 
-It calls functions of the emulator that are not public, and wraps one: the version is pinned.
+Functions are invoked by the bus, and asynchronously, with the attempts and the failure destination that the template gives their alias.
+
+It calls and replaces functions of the emulator that are not public: the version is pinned.
 """
 
 import asyncio
@@ -66,6 +68,26 @@ def noted(execute):
     return wrapper
 
 
+def with_alias(invoke):
+    """The emulator's asynchronous invocation, which knows attempts and failure destinations of `$LATEST` alone: with those of the alias that is invoked."""
+
+    def wrapper(function, event):
+        name = function["config"]["FunctionName"]
+        configs = functions._functions[name].get("event_invoke_configs") or {}
+        invoke({**function, "event_invoke_config": next(iter(configs.values()), None)}, event)
+
+    return wrapper
+
+
+def dispatch(arn, payload):
+    """The bus calls a function as AWS's does: asynchronously, with the attempts and the failure destination of the function. The emulator calls it once."""
+    function, config, name = functions._get_func_record_for_ref(arn)
+    if function and config:
+        functions.invoke_async_with_retry(functions._execution_record_for_config(function, config), json.loads(payload))
+    else:
+        eventbridge.logger.warning("there is no function %s", name)
+
+
 def waiting():
     """What functions have not seen yet, by queue and table."""
     for _, _, mapping in functions._iter_all_esms():
@@ -74,7 +96,8 @@ def waiting():
             yield f"batch of {source}"
         if ":sqs:" in source:
             queue = sqs._queue_by_arn(source)
-            if queue and any(it["visible_at"] <= time.time() for it in list(queue["messages"])):
+            # Those that failed are out of sight for a while, and come again.
+            if queue and queue["messages"]:
                 yield f"messages in {source}"
         elif ":dynamodb:" in source:
             table = source.split("/stream/")[0].split("/")[-1]
@@ -143,4 +166,6 @@ async def app(scope, receive, send):
 if __name__ == "__main__":
     emulator.app = app
     functions._execute_function = noted(functions._execute_function)
+    functions.invoke_async_with_retry = with_alias(functions.invoke_async_with_retry)
+    eventbridge._dispatch_to_lambda = dispatch
     emulator.main()
