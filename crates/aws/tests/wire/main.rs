@@ -4,6 +4,7 @@ mod alerts;
 mod contract;
 mod emulator;
 mod faults;
+mod own;
 mod proxy;
 mod race;
 mod sagemaker;
