@@ -19,7 +19,8 @@ use refit_local::memory::{MemoryWorld, scheduled_event};
 use refit_local::sim::workflows::{Action, Workflow, all};
 use serde_json::Value;
 
-const EXECUTABLES: [(&str, &str); 7] = [
+const EXECUTABLES: [(&str, &str); 8] = [
+    ("api", env!("CARGO_BIN_EXE_api")),
     ("check-triggers", env!("CARGO_BIN_EXE_check-triggers")),
     ("start-retraining", env!("CARGO_BIN_EXE_start-retraining")),
     ("evaluate-candidate", env!("CARGO_BIN_EXE_evaluate-candidate")),

@@ -11,7 +11,7 @@ use crate::invoke::{Answer, class_name};
 /// The namespace of the metrics.
 pub const NAMESPACE: &str = "Refit";
 
-/// Every metric with its unit; each has the dimension `function`.
+/// Every metric with its unit; each has the dimension `function`. Counts of 0 are left out.
 pub const METRICS: &[(&str, &str)] = &[
     ("DurationMs", "Milliseconds"),
     ("ColdStarts", "Count"),
@@ -53,7 +53,8 @@ impl Report {
     #[must_use]
     pub fn line(&self, answer: &Answer) -> Value {
         let mut line = Map::new();
-        let definition = METRICS.iter().map(|(name, unit)| json!({ "Name": name, "Unit": unit }));
+        let values = self.values(answer);
+        let definition = values.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit }));
         let metrics = json!([{
             "Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": definition.collect::<Vec<_>>(),
         }]);
@@ -74,36 +75,38 @@ impl Report {
         insert_texts(&mut line, "reason", answer.responses.iter().filter_map(|it| it.reason.clone()));
         let details = answer.responses.iter().flat_map(|it| &it.details);
         insert_texts(&mut line, "details", details.map(Value::to_string));
-        self.insert_metrics(&mut line, answer);
+        line.extend(values.into_iter().map(|(name, _, value)| (name.to_owned(), value)));
         Value::Object(line)
     }
 
-    fn insert_metrics(&self, line: &mut Map<String, Value>, answer: &Answer) {
+    /// The duration, and of the counts those that are not 0: each metric of each function costs by the hour in which it is reported.
+    fn values(&self, answer: &Answer) -> Vec<(&'static str, &'static str, Value)> {
         let outcomes = |name: &str| answer.responses.iter().filter(|it| it.outcome == name).count() as u64;
         let failures = |class: &str| answer.failures.iter().filter(|it| class_name(it.0) == class).count() as u64;
         let details = || answer.responses.iter().flat_map(|it| &it.details);
         let number = |name: &str| details().filter_map(|it| it.get(name)?.as_u64()).sum::<u64>();
         let listed = |name: &str| details().filter_map(|it| Some(it.get(name)?.as_array()?.len() as u64)).sum::<u64>();
         let refused = details().filter(|it| it.get("outcome").and_then(Value::as_str) == Some("refused")).count();
-        for (name, _) in METRICS {
-            let value = match *name {
-                "DurationMs" => json!(self.duration.as_secs_f64() * 1_000.0),
-                "ColdStarts" => json!(u64::from(self.is_cold)),
-                "Done" => json!(outcomes("done")),
-                "Ignored" => json!(outcomes("ignored")),
-                "Refused" => json!(outcomes("refused")),
-                "Retryable" => json!(failures("Retryable")),
-                "Bugs" => json!(failures("Bug")),
-                "Looped" => json!(u64::from(answer.is_looped)),
-                "Published" => json!(number("entries")),
-                "Parked" => json!(listed("parked")),
-                "Woken" => json!(listed("woken")),
-                "NotWoken" => json!(listed("failed")),
-                "FilesRefused" => json!(refused),
-                _ => continue,
-            };
-            line.insert((*name).to_owned(), value);
-        }
+        let count = |name: &str| match name {
+            "ColdStarts" => u64::from(self.is_cold),
+            "Done" => outcomes("done"),
+            "Ignored" => outcomes("ignored"),
+            "Refused" => outcomes("refused"),
+            "Retryable" => failures("Retryable"),
+            "Bugs" => failures("Bug"),
+            "Looped" => u64::from(answer.is_looped),
+            "Published" => number("entries"),
+            "Parked" => listed("parked"),
+            "Woken" => listed("woken"),
+            "NotWoken" => listed("failed"),
+            "FilesRefused" => refused as u64,
+            _ => 0,
+        };
+        let value = |name: &str| match name {
+            "DurationMs" => Some(json!(self.duration.as_secs_f64() * 1_000.0)),
+            other => Some(count(other)).filter(|it| *it != 0).map(|it| json!(it)),
+        };
+        METRICS.iter().filter_map(|(name, unit)| Some((*name, *unit, value(name)?))).collect()
     }
 }
 

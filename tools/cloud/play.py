@@ -1,6 +1,7 @@
 """Plays months through the emulated cloud, and compares what was decided with the local world. `tools/cloud/play` builds and starts it; docs/cloud.md explains it."""
 
 import argparse
+import datetime
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import boto3
 import events
-from compare import NOT_COMPARED, count, differences
+from compare import NOT_COMPARED, count, differences, named
 from receive import Listener
 from rest import Cloud as Deployed
 from rest import get
@@ -169,6 +170,48 @@ def compare():
     say(f"the same in both worlds: {len(local['runs'])} runs, {len(local['promotions'])} promotions, {len(local['rejections'])} rejections, {count(local)} values in all")
 
 
+def heard(cloud):
+    """What the listeners of the alert topic heard, against what the local world told its people: the same, and each once."""
+    queue = [told(it) for it in listened(cloud.heard)]
+    posted = [told(it) for it in cloud.listener.messages]
+    lines = (FOLDER / "replay/alerts.jsonl").read_text().splitlines()
+    local = [json.loads(it)["alert"] for it in lines]
+    text = "{subject}\n\n{body}\n\nModel: {model}\nTime: {time}\nAlert: {dedupe_id}\n"
+    local = sorted((it["dedupe_id"], it["kind"], it["subject"], text.format(**it)) for it in local)
+    (FOLDER / "alerts.json").write_text(json.dumps(queue, indent=1) + "\n")
+    for where, messages in (("queue", queue), ("HTTP endpoint", posted)):
+        messages = sorted((it["id"], it["kind"], it["subject"], it["body"]) for it in messages)
+        if messages != local:
+            raise SystemExit(f"error: the {where} heard {messages}, the local world told {local}")
+    say(f"alerts: {len(local)} in the subscribed queue, at the HTTP endpoint and in the local world: {', '.join(sorted({it[1] for it in local}))}")
+
+
+def told(message):
+    attributes = {name: it["Value"] for name, it in message["MessageAttributes"].items()}
+    return {"id": attributes["alert_id"], "kind": attributes["kind"], "subject": named(message["Subject"]), "body": named(message["Message"])}
+
+
+def summarize(cases):
+    """What happened, for people."""
+    decided = json.loads((FOLDER / "cloud.json").read_text())
+    invocations = [json.loads(it) for it in (FOLDER / "invocations.jsonl").read_text().splitlines()]
+    say("\n== what happened")
+    for run in decided["runs"]:
+        metrics = ", ".join(f"{name} {it['candidate']:.3f}" + (f" against {it['champion']:.3f}" if it["champion"] else "") for name, it in run["metrics"].items())
+        say(f"  {run['requested_at'][:10]}  {run['id']}  {', '.join(run['causes'])}: {run['status']}, {metrics}")
+    by = {}
+    for it in invocations:
+        by.setdefault(it["function"], []).append(it["seconds"])
+    say("  invocations: " + ", ".join(f"{name.removeprefix(STACK + '-')} {len(it)}" for name, it in sorted(by.items())))
+    days = (date(decided["data"]["end"]) - date(decided["data"]["warmup_end"])).days
+    say(f"  {days} days, {decided['audit']['entries']} entries in the audit log, which holds; {len(invocations)} invocations, {cases} cases of bad events")
+    say(f"  the same decisions as in the local world; {FOLDER.relative_to(ROOT) if FOLDER.is_relative_to(ROOT) else FOLDER} has everything that was written")
+
+
+def date(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 def bad_events(cloud):
     """Duplicate, reordered, late, foreign and malformed events."""
     deployed = Deployed(EMULATOR, SAGEMAKER, STACK, cloud.outputs, MODEL, FOLDER / "invocations.jsonl")
@@ -176,6 +219,7 @@ def bad_events(cloud):
     if cases.wrong:
         raise SystemExit("error: " + "\n       ".join(cases.wrong))
     say(f"{cases.played} cases of events: each had the effect of one or none")
+    return cases.played
 
 
 def play(arguments, cloud, phases):
@@ -192,9 +236,12 @@ def play(arguments, cloud, phases):
             "--sweep", f"{STACK}-sweep", "--outputs", FOLDER / "outputs.json", "--people", FOLDER / "people.json", "--to", FOLDER / "cloud.json")
     with phases("compare"):
         compare()
+        heard(cloud)
+    cases = 0
     if not arguments.no_events:
         with phases("events"):
-            bad_events(cloud)
+            cases = bad_events(cloud)
+    summarize(cases)
 
 
 def main():

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -30,13 +31,14 @@ class Listener:
 
     def take(self, document):
         if document.get("Type") == "SubscriptionConfirmation":
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            # The address is AWS's or the emulator's; this listener is for an emulator on this machine alone.
-            if document["SubscribeURL"].startswith("http://127.0.0.1:"):
+            # This listener is for an emulator on this machine alone.
+            if urllib.parse.urlsplit(document["SubscribeURL"]).hostname in ("127.0.0.1", "localhost"):
+                opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
                 opener.open(document["SubscribeURL"], timeout=10).read()
-            self.confirmed.set()
+                self.confirmed.set()
         elif document.get("Type") == "Notification":
             self.messages.append(document)
 
     def stop(self):
         self.server.shutdown()
+        self.server.server_close()
