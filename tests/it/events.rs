@@ -104,7 +104,7 @@ fn every_sample_is_answered() {
         check-triggers/wake-up
             done {"recorded":["triggers_checked"],"waiting_on":{"kind":"next_check"}}
         evaluate-candidate/executing
-            done {"waiting_on":{"arn":"arn:aws:sagemaker:us-east-1:000000000000:pipeline/flight-time-retrain/execution/d595f24bcfba","kind":"execution"}}
+            done {"waiting_on":{"arn":"arn:aws:sagemaker:us-east-1:000000000000:pipeline/flight-time-retrain/execution/22781cdfebff","kind":"execution"}}
         evaluate-candidate/executing-late
             done {"recorded":["run_trained","candidate_evaluated"],"waiting_on":{"kind":"nothing"}}
         evaluate-candidate/failed
@@ -112,7 +112,7 @@ fn every_sample_is_answered() {
         evaluate-candidate/foreign-execution
             ignored: its execution is not the one of the run
         evaluate-candidate/status-unknown
-            done {"waiting_on":{"arn":"arn:aws:sagemaker:us-east-1:000000000000:pipeline/flight-time-retrain/execution/d595f24bcfba","kind":"execution"}}
+            done {"waiting_on":{"arn":"arn:aws:sagemaker:us-east-1:000000000000:pipeline/flight-time-retrain/execution/22781cdfebff","kind":"execution"}}
         evaluate-candidate/succeeded
             done {"recorded":["run_trained","candidate_evaluated"],"waiting_on":{"kind":"nothing"}}
         evaluate-candidate/succeeded-again

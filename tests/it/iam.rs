@@ -20,6 +20,7 @@ const UNPLAYED: &[(&str, &str, &str)] = &[
     ("check-triggers objects head", "a file whose event was lost is taken in by the check", "record_window::lost"),
     ("check-triggers objects remove", "outputs of old runs are removed", "clean_outputs"),
     ("check-triggers publisher alert", "a lost file is refused, a damaged model parked", "park"),
+    ("start-retraining pipelines observe", "a slot is held by a run that is over", "dispatch::running"),
     ("start-retraining pipelines stop", "an execution whose attempt had ended meanwhile", "perform::stop_orphan"),
     ("start-retraining publisher alert", "a damaged model is parked", "park"),
     ("evaluate-candidate objects put_new", "a decision too large for its item", "snapshots::keep"),

@@ -6,6 +6,7 @@ mod crash;
 mod decisions;
 mod events;
 mod executable;
+mod found;
 mod iam;
 mod invariants;
 mod layering;

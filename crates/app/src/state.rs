@@ -107,6 +107,8 @@ pub enum Scope {
 /// See [`AppError`].
 pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Option<Loaded>, AppError> {
     let mut reader = Reader { table, generations: BTreeMap::new() };
+    // Before HEAD: whoever records something in between sets it anew, so that it is not moved by what was true before.
+    let look_at = reader.item(&look_key(id)).await?.and_then(|it| it.due).map(|it| it.at);
     let Some(head) = reader.document::<Head>(&head_key(id)).await? else { return Ok(None) };
     if head.model != *id {
         let why = format!("its HEAD is that of {}", head.model);
@@ -125,7 +127,7 @@ pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Optio
     }
     let slots = Slots { schema: Slots::SCHEMA, holders: BTreeMap::new() };
     let queue = Queue { schema: Queue::SCHEMA, entries: BTreeMap::new() };
-    let mut loaded = Loaded { model, slots, queue, look_at: None, generations: BTreeMap::new() };
+    let mut loaded = Loaded { model, slots, queue, look_at, generations: BTreeMap::new() };
     match scope {
         Scope::Everything => versions.push(reader.load_run(&mut loaded).await?),
         Scope::Rollback => {}
@@ -133,7 +135,6 @@ pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Optio
     for version in versions.into_iter().flatten() {
         reader.load_package(&mut loaded.model, version).await?;
     }
-    loaded.look_at = reader.item(&look_key(id)).await?.and_then(|it| it.due).map(|it| it.at);
     loaded.generations = reader.generations;
     Ok(Some(loaded))
 }

@@ -3,7 +3,7 @@
 use refit_core::approval::Choice;
 use refit_core::audit::{AfterEvaluation, AuditEntry, CausesEffect, Fact};
 use refit_core::policy::Direction;
-use refit_core::run::{FailureClass, RunStatus, StopReason};
+use refit_core::run::{RunStatus, StopReason};
 use refit_core::trigger::{Cause, Judgment};
 use refit_local::replay::Document;
 use refit_local::world::Moment;
@@ -97,12 +97,7 @@ pub(crate) fn sentence(entry: &AuditEntry) -> String {
         },
         Fact::RunRetrying { run, attempt, failure, ready_at } => {
             let when = ready_at.strftime("%H:%M");
-            match failure.class {
-                FailureClass::Quota => format!("{run} waits until {when}: {}", failure.reason),
-                FailureClass::Transient | FailureClass::Permanent | FailureClass::Unknown => {
-                    format!("{run} is tried again from {when} on, attempt {attempt} failed: {}", failure.reason)
-                }
-            }
+            format!("{run} is tried again from {when} on, attempt {attempt} failed: {}", failure.reason)
         }
         Fact::RunSuperseded { run, by, causes, .. } => {
             format!("{by} requested in the place of {run}: {}", list(causes))

@@ -410,11 +410,10 @@ impl Model {
             }
             Fact::RunRetrying { run, failure, ready_at, .. } => {
                 let run = self.step(seq, run, RunEvent::Retry)?;
-                // Whoever had its turn waits anew; whoever could not even begin keeps its place.
-                if run.execution.take().is_some() {
-                    run.queued_at = Some(event.at);
-                    end_attempt(run, event.at, Some(failure.clone()));
-                }
+                // It had its turn and waits anew.
+                run.queued_at = Some(event.at);
+                end_attempt(run, event.at, Some(failure.clone()));
+                run.execution = None;
                 run.deadline = None;
                 run.starting_at = None;
                 run.ready_at = Some(*ready_at);
@@ -475,13 +474,8 @@ impl Model {
                     RunStatus::TimedOut => RunEvent::TimeOut,
                     _ => RunEvent::Fail,
                 };
-                // A version that was judged before keeps what it was: refusing its return is no new judgment.
-                if let Some(version) = self.run(seq, run)?.candidate
-                    && let Some(package) = self.packages.get_mut(&version).map(Arc::make_mut)
-                    && package.status == PackageStatus::Candidate
-                {
-                    package.status = PackageStatus::Rejected;
-                }
+                let candidate = self.run(seq, run)?.candidate;
+                self.refuse_candidate(candidate);
                 self.end_run(seq, run, run_event, outcome)?;
                 let failure = (outcome.code == OutcomeCode::ExecutionFailed)
                     .then(|| Failure { class: FailureClass::of(&outcome.reason), reason: outcome.reason.clone() });
@@ -672,11 +666,8 @@ impl Model {
         end_attempt(old, event.at, None);
         let mut people = vec![old.requested_by.clone()];
         people.extend(old.also_requested_by.iter().cloned());
-        if let Some(version) = old.candidate
-            && let Some(package) = self.packages.get_mut(&version).map(Arc::make_mut)
-        {
-            package.status = PackageStatus::Rejected;
-        }
+        let candidate = old.candidate;
+        self.refuse_candidate(candidate);
         self.end_run(seq, id, RunEvent::Cancel, outcome)?;
         self.request_run(event, by, causes)?;
         // Whoever asked for the old run asked for this one, too, and cannot approve it alone.
@@ -706,6 +697,15 @@ impl Model {
             self.head.setbacks = self.head.setbacks.saturating_add(1);
         }
         Ok(())
+    }
+
+    /// A version that was judged before keeps what it was, and may be champion by now: refusing its return is no new judgment.
+    fn refuse_candidate(&mut self, version: Option<u64>) {
+        if let Some(package) = version.and_then(|it| self.packages.get_mut(&it)).map(Arc::make_mut)
+            && package.status == PackageStatus::Candidate
+        {
+            package.status = PackageStatus::Rejected;
+        }
     }
 
     fn package(&mut self, seq: u64, version: u64) -> Result<&mut Package, Inconsistent> {

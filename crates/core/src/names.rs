@@ -105,7 +105,7 @@ pub fn is_name(text: &str) -> bool {
 }
 
 /// The id of a retraining run, `<model>-r<number>`: numbered by the model's HEAD, so that it is unique without
-/// randomness and doubles as the execution's display name.
+/// randomness and begins the execution's display name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(Arc<str>);
 text_newtype!(RunId);

@@ -42,7 +42,7 @@ pub(crate) fn woken_function(event: &Value) -> Option<&str> {
     text(event, &["detail", "function"])
 }
 
-/// The run that a pipeline execution's event concerns: its display name is the run's id, with the attempt's number.
+/// The run that a pipeline execution's event concerns: its display name says run and attempt.
 pub(crate) fn run_of_execution(event: &Value) -> Option<RunId> {
     Some(refit_core::run::run_of_display_name(text(event, &["detail", "pipelineExecutionDisplayName"])?)?.0)
 }

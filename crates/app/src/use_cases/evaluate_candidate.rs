@@ -73,8 +73,7 @@ async fn observe(context: &Context, run: &Run) -> Result<Option<Execution>, AppE
 async fn find_unknown(context: &Context, run: &Run) -> Result<Option<String>, AppError> {
     let is_unknown = matches!(run.status, RunStatus::Training | RunStatus::Stopping) && run.execution.is_none();
     let Some(request) = run.request.as_ref().filter(|_| is_unknown) else { return Ok(None) };
-    let since = run.starting_at.unwrap_or(run.requested_at);
-    perform::find(context, &request.pipeline, &run.display_name(), since).await
+    perform::find(context, &request.pipeline, &run.display_name()).await
 }
 
 /// Why an execution failed: the step's own words where there are some.

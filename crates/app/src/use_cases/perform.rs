@@ -4,8 +4,7 @@ use jiff::Timestamp;
 use refit_core::Guard;
 use refit_core::audit::Fact;
 use refit_core::plan::{POLL, Step, WaitingOn};
-use refit_core::policy::Span;
-use refit_core::run::{Failure, FailureClass, Outcome, OutcomeCode, RunStatus, TrainingRequest};
+use refit_core::run::{Outcome, OutcomeCode, RunStatus, TrainingRequest};
 use refit_core::{Digest, ObjectUri, RunId};
 
 use super::clean_outputs::remove_outputs;
@@ -14,9 +13,6 @@ use crate::error::AppError;
 use crate::ports::objects::ensure_object;
 use crate::ports::{ApprovalStatus, EndpointError, ObjectError, PackageError, PipelineError, StartRequest, Variant};
 use crate::state::Loaded;
-
-/// How far the service's clock and ours may differ.
-const MAX_SKEW: Span = Span::from_const_seconds(300);
 
 /// What performing a step led to.
 pub(super) enum Performed {
@@ -36,8 +32,8 @@ pub(super) async fn perform(
 ) -> Result<Performed, AppError> {
     match step {
         Step::WriteRequest { run, output, document } => write_request(context, run, output, document, now).await,
-        Step::StartExecution { run, attempt, display_name, since, request } => {
-            let start = Start { run, attempt: *attempt, display_name, since: *since, request };
+        Step::StartExecution { run, attempt: _, display_name, request } => {
+            let start = Start { run, display_name, request };
             start.perform(context, in_force, now).await
         }
         Step::StopExecution { execution } => {
@@ -110,9 +106,7 @@ fn not_startable(run: &RunId, reason: String, now: Timestamp) -> Performed {
 /// An attempt that is started.
 struct Start<'a> {
     run: &'a RunId,
-    attempt: u32,
     display_name: &'a str,
-    since: Timestamp,
     request: &'a TrainingRequest,
 }
 
@@ -124,11 +118,12 @@ impl Start<'_> {
     /// that the other does not: soon after a start the key, long after it the list.
     async fn perform(&self, context: &Context, in_force: &InForce, now: Timestamp) -> Result<Performed, AppError> {
         let training = |execution| {
-            let deadline = in_force.model.pipeline.timeout.after(now);
+            // From the answer on: this worker may have been paused since it planned the start.
+            let deadline = in_force.model.pipeline.timeout.after(context.now());
             Performed::Learned(Fact::RunTraining { run: self.run.clone(), execution, deadline })
         };
         if Guard::StartLooksFirst.is_kept()
-            && let Some(execution) = find(context, &self.request.pipeline, self.display_name, self.since).await?
+            && let Some(execution) = find(context, &self.request.pipeline, self.display_name).await?
         {
             return Ok(training(execution));
         }
@@ -152,11 +147,11 @@ impl Start<'_> {
         };
         match context.ports.pipelines.ensure_started(&key, &start).await {
             Ok(execution) => Ok(training(execution)),
-            // Nothing was started: the attempt does not count, and the slot is for whoever can be started.
+            // This call started nothing; an earlier one without an answer may have, and the list may lag: the slot is kept.
+            // The quota is the account's: nobody else could be started in its place.
             Err(error @ PipelineError::Quota) => {
-                let failure = Failure { class: FailureClass::Quota, reason: error.to_string() };
-                let (run, ready_at) = (self.run.clone(), POLL.after(now));
-                Ok(Performed::Learned(Fact::RunRetrying { run, attempt: self.attempt, failure, ready_at }))
+                tracing::warn!(run.id = %self.run, "an execution cannot be started now: {error}");
+                Ok(Performed::Wait { on: WaitingOn::Quota, until: POLL.after(now) })
             }
             Err(error @ (PipelineError::NotFound(_) | PipelineError::Invalid(_) | PipelineError::KeyReused)) => {
                 Ok(not_startable(self.run, format!("the execution cannot be started: {error}"), now))
@@ -166,24 +161,11 @@ impl Start<'_> {
     }
 }
 
-/// The execution with this display name that was started at or after `since`: an older one under the same name is
-/// somebody else's.
-pub(super) async fn find(
-    context: &Context,
-    pipeline: &str,
-    display_name: &str,
-    since: Timestamp,
-) -> Result<Option<String>, AppError> {
-    let pipelines = &*context.ports.pipelines;
-    let arn = match pipelines.find_by_display_name(pipeline, display_name).await {
-        Ok(Some(arn)) => arn,
-        Ok(None) | Err(PipelineError::NotFound(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    match pipelines.observe(&arn).await {
-        Ok(execution) => Ok((since <= MAX_SKEW.after(execution.started_at)).then_some(arn)),
-        // Listed and not yet described: it is there.
-        Err(PipelineError::NotFound(_)) => Ok(Some(arn)),
+/// The execution with this display name, which names one attempt of one run; the list may lag.
+pub(super) async fn find(context: &Context, pipeline: &str, display_name: &str) -> Result<Option<String>, AppError> {
+    match context.ports.pipelines.find_by_display_name(pipeline, display_name).await {
+        Ok(arn) => Ok(arn),
+        Err(PipelineError::NotFound(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

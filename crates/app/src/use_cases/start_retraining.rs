@@ -60,6 +60,10 @@ impl Planner for Start {
 pub async fn start_retraining(context: &Context, model: &ModelId) -> Result<Outcome, AppError> {
     // What is wrong with the woken model is no reason to let the others wait.
     let driven = drive(context, model, &Start).await;
+    // Nor is a wake-up for nobody one for the fleet.
+    if let Err(AppError::UnknownModel(_)) = &driven {
+        return driven;
+    }
     let dispatched = dispatch(context).await;
     let mut outcome = driven?;
     outcome.recorded.extend(dispatched?);

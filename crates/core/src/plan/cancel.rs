@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::promote::refuse_candidate;
 use super::{Decision, Plan, Record, Refusal, Step};
 use crate::actor::Actor;
 use crate::audit::Fact;
@@ -55,11 +56,8 @@ pub fn plan_cancel(model: &Model, request: &CancelRequest, now: Timestamp, perfo
         | RunStatus::AwaitingApproval
         | RunStatus::Announced => {
             // The registry learns it first: if this worker dies in between, the next one does both again.
-            if let Some(package) = run.candidate.and_then(|it| model.packages.get(&it)) {
-                let step = Step::SetApproval { package_arn: package.arn.clone(), is_approved: false };
-                if !performed.contains(&step) {
-                    return Plan::Perform(step);
-                }
+            if let Some(step) = refuse_candidate(model, run).filter(|it| !performed.contains(it)) {
+                return Plan::Perform(step);
             }
             let outcome = canceled(&request.actor, &request.reason, now);
             record(Fact::RunEnded { run: run.id.clone(), status: RunStatus::Canceled, outcome })

@@ -26,7 +26,7 @@ use crate::policy::Span;
 
 /// How long after a stop an execution may still come to light: a Lambda function lives 15 minutes at the most (Lambda quotas,
 /// function timeout), so that no worker is left that planned a start before.
-const START_GRACE: Span = Span::from_const_seconds(1_200);
+pub const START_GRACE: Span = Span::from_const_seconds(1_200);
 
 /// What the service says about the run's execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

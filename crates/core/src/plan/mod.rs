@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use cancel::{CancelRequest, RetryRequest, plan_cancel, plan_retry};
 pub use check::{CheckInputs, ManualRequest, Recent, Volume, budget_from, next_check, plan_check};
 pub use dispatch::{Dispatch, Fleet, Holder, Queue, QueueEntry, Slots, plan_dispatch};
-pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, plan_evaluate};
+pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, START_GRACE, plan_evaluate};
 pub use existing::{AdoptionRequest, PromotionRequest, plan_adopt, plan_promotion_request};
 pub use look::{next_idle_look, next_look};
 pub use promote::{PromoteInputs, VoteRequest, approval_basis, plan_promote};
@@ -118,8 +118,6 @@ pub enum Step {
         attempt: u32,
         /// The name by which the execution can be found again.
         display_name: String,
-        /// When the run took its slot: no execution of this attempt is older.
-        since: Timestamp,
         /// The attempt's frozen request.
         request: Box<TrainingRequest>,
     },

@@ -136,7 +136,7 @@ fn reject(inputs: &PromoteInputs<'_>, run: &Run, code: OutcomeCode, reason: Stri
 }
 
 /// What tells the registry that a run's candidate is refused. A version that was judged before keeps what it was.
-pub(super) fn refuse_candidate(model: &Model, run: &Run) -> Option<Step> {
+pub(in crate::plan) fn refuse_candidate(model: &Model, run: &Run) -> Option<Step> {
     let package = run.candidate.and_then(|it| model.packages.get(&it))?;
     (package.status == PackageStatus::Candidate)
         .then(|| Step::SetApproval { package_arn: package.arn.clone(), is_approved: false })

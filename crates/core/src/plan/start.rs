@@ -85,7 +85,6 @@ fn plan_starting(inputs: &StartInputs<'_>, run: &Run) -> Plan {
         run: run.id.clone(),
         attempt: run.attempt(),
         display_name: run.display_name(),
-        since: run.starting_at.unwrap_or(run.requested_at),
         request: Box::new(request),
     })
 }
@@ -148,7 +147,7 @@ fn plan_freeze(inputs: &StartInputs<'_>, run: &Run) -> Plan {
         pipeline: inputs.policy.pipeline_name(),
         definition_version: pipeline.version,
         definition_digest: pipeline.digest.clone(),
-        start_key: Digest::of_list(&["start", run.id.as_ref()]).hex().to_owned(),
+        start_key: TrainingRequest::first_key(&run.id, run.requested_at),
         parameters,
         train,
         holdout,

@@ -2,7 +2,7 @@
 //!
 //! What is trained stays frozen; the start key, the display name and the folder are pure functions of the run and the
 //! attempt's number. So each attempt is started once, and what an earlier one still does or says is not taken for a later
-//! one's. The first attempt has the run's own names.
+//! one's.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use crate::names::{Digest, RunId};
 
 /// The most attempts that a policy may allow.
 const MAX_ATTEMPTS: u32 = 10;
+/// How many hexadecimal digits of the start key a display name ends in.
+const FINGERPRINT: usize = 8;
 
 /// One execution of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,26 +39,48 @@ impl Run {
         if self.execution.is_some() { had.max(1) } else { had.saturating_add(1) }
     }
 
-    /// The display name of that attempt's execution: the run's id, then `<run>-a2`, `<run>-a3`.
+    /// The display name of that attempt's execution: `<run>-<fingerprint>`, then `<run>-a2-<fingerprint>`.
+    ///
+    /// The fingerprint is that of the attempt's start key, which a run of a model that was watched before under the same name
+    /// does not share. So an execution of this name is the attempt's, whenever it was started and by whatever clock. SageMaker
+    /// takes 82 characters: enough for a model's longest name, 9999 runs of it and ten attempts.
     #[must_use]
     pub fn display_name(&self) -> String {
-        match self.attempt() {
-            1 => self.id.to_string(),
-            number => format!("{}-a{number}", self.id),
+        let Some(request) = &self.request else { return self.id.to_string() };
+        let number = self.attempt();
+        let key = Digest::of_list(&["display name", &request.key_of(number)]);
+        let fingerprint = &key.hex()[..FINGERPRINT];
+        match number {
+            1 => format!("{}-{fingerprint}", self.id),
+            number => format!("{}-a{number}-{fingerprint}", self.id),
         }
     }
 
     /// What that attempt is started with; `None` before the request is frozen.
     #[must_use]
     pub fn attempt_request(&self) -> Option<TrainingRequest> {
-        Some(self.request.as_ref()?.attempt(&self.id, self.attempt()))
+        Some(self.request.as_ref()?.attempt(self.attempt()))
     }
 }
 
 impl TrainingRequest {
+    /// The key of the first attempt: a pure function of the run, which its id and the time of its request name.
+    #[must_use]
+    pub fn first_key(run: &RunId, requested_at: Timestamp) -> String {
+        Digest::of_list(&["start", run.as_ref(), &requested_at.to_string()]).hex().to_owned()
+    }
+
+    /// The key of attempt `number`.
+    fn key_of(&self, number: u32) -> String {
+        if number <= 1 {
+            return self.start_key.clone();
+        }
+        Digest::of_list(&["start", &self.start_key, "attempt", &number.to_string()]).hex().to_owned()
+    }
+
     /// The same request with the names of attempt `number`.
     #[must_use]
-    pub fn attempt(&self, run: &RunId, number: u32) -> TrainingRequest {
+    pub fn attempt(&self, number: u32) -> TrainingRequest {
         if number <= 1 {
             return self.clone();
         }
@@ -72,7 +96,7 @@ impl TrainingRequest {
                 *value = format!("{output}{rest}");
             }
         }
-        request.start_key = Digest::of_list(&["start", run.as_ref(), "attempt", &number.to_string()]).hex().to_owned();
+        request.start_key = self.key_of(number);
         request.output = output;
         request
     }
@@ -81,6 +105,11 @@ impl TrainingRequest {
 /// The run and the attempt that a display name belongs to; `None` for a name that Refit never gives.
 #[must_use]
 pub fn run_of_display_name(name: &str) -> Option<(RunId, u32)> {
+    let (name, fingerprint) = name.rsplit_once('-')?;
+    let is_digit = |it: u8| it.is_ascii_digit() || (b'a'..=b'f').contains(&it);
+    if fingerprint.len() != FINGERPRINT || !fingerprint.bytes().all(is_digit) {
+        return None;
+    }
     if let Ok(run) = name.parse() {
         return Some((run, 1));
     }
@@ -97,16 +126,25 @@ mod tests {
     #[test]
     fn display_names_say_run_and_attempt() {
         let cases = [
-            ("m-r0001", Some(("m-r0001", 1))),
-            ("m-r0001-a2", Some(("m-r0001", 2))),
-            ("m-a2-r0001", Some(("m-a2-r0001", 1))),
-            ("m-a2-r0001-a10", Some(("m-a2-r0001", 10))),
-            ("m-r0001-a1", None),
-            ("m-r0001-a02", None),
-            ("m-r0001-a11", None),
-            ("m-r0001-a", None),
-            ("m-r0001-a2-a2", None),
-            ("m-a2", None),
+            ("m-r0001-0123abcd", Some(("m-r0001", 1))),
+            ("m-r0001-a2-0123abcd", Some(("m-r0001", 2))),
+            ("m-a2-r0001-0123abcd", Some(("m-a2-r0001", 1))),
+            ("m-a2-r0001-a10-0123abcd", Some(("m-a2-r0001", 10))),
+            ("m-0123abcd-r0001-0123abcd", Some(("m-0123abcd-r0001", 1))),
+            ("m-r0001", None),
+            ("m-r0001-a2", None),
+            ("m-r0001-0123abc", None),
+            ("m-r0001-0123abcde", None),
+            ("m-r0001-0123ABCD", None),
+            ("m-r0001-0123abcx", None),
+            ("m-r0001-0123äbc", None),
+            ("m-r0001-a1-0123abcd", None),
+            ("m-r0001-a02-0123abcd", None),
+            ("m-r0001-a11-0123abcd", None),
+            ("m-r0001-a-0123abcd", None),
+            ("m-r0001-a2-a2-0123abcd", None),
+            ("m-a2-0123abcd", None),
+            ("-0123abcd", None),
             ("", None),
         ];
         for (name, expected) in cases {

@@ -12,8 +12,6 @@ use serde::{Deserialize, Serialize};
 pub enum FailureClass {
     /// The service's own, and it may pass: no machine, too many calls, an internal error.
     Transient,
-    /// The account takes no more executions now; nothing was started.
-    Quota,
     /// The pipeline's own: another attempt does the same again.
     Permanent,
     /// Words that are not known: treated as permanent.
@@ -80,7 +78,6 @@ impl FailureClass {
     pub fn name(self) -> &'static str {
         match self {
             FailureClass::Transient => "transient",
-            FailureClass::Quota => "quota",
             FailureClass::Permanent => "permanent",
             FailureClass::Unknown => "unknown",
         }

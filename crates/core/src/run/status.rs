@@ -51,7 +51,7 @@ pub enum RunEvent {
     ExecutionStarted,
     /// The execution ended well.
     ExecutionSucceeded,
-    /// The execution failed for a reason that may pass, or none could be started now.
+    /// The execution failed for a reason that may pass.
     Retry,
     /// Stopping was decided.
     Stop,
@@ -114,7 +114,7 @@ impl RunStatus {
             (S::Queued, E::TakeSlot) => Ok(S::Starting),
             (S::Starting, E::ExecutionStarted) => Ok(S::Training),
             (S::Training, E::ExecutionSucceeded) => Ok(S::Evaluating),
-            (S::Starting | S::Training, E::Retry) => Ok(S::Queued),
+            (S::Training, E::Retry) => Ok(S::Queued),
             (S::Starting | S::Training, E::Stop) => Ok(S::Stopping),
             // Whether there is an execution was not known when stopping was decided; now it is, and it is stopped.
             (S::Stopping, E::ExecutionStarted) => Ok(S::Stopping),

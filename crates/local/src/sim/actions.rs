@@ -307,7 +307,7 @@ impl Simulation {
             json!({ "source": "evil", "detail-type": "Wake Up", "detail": { "model": "m1" } }),
             json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "model": "nobody" } }),
             json!({ "source": "aws.sagemaker", "detail-type": "SageMaker Model Building Pipeline Execution Status Change",
-                    "detail": { "pipelineExecutionDisplayName": "m1-r0099", "currentPipelineExecutionStatus": "Succeeded" } }),
+                    "detail": { "pipelineExecutionDisplayName": "m1-r0099-0123abcd", "currentPipelineExecutionStatus": "Succeeded" } }),
             json!({ "source": "evil", "detail-type": "Wake Up",
                     "detail": { "model": "m1", "function": function.name() } }),
             json!({ "source": "refit", "detail-type": "Wake Up",

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use refit_app::ErrorClass;
-use refit_app::documents::{head_key, run_key, slots_key};
+use refit_app::documents::{head_key, queue_key, run_key, slots_key};
 use refit_app::ports::{AlertKind, Key, Table, Write};
 use refit_core::ModelId;
 use refit_core::model::Head;
-use refit_core::plan::Slots;
+use refit_core::plan::{Queue, Slots};
 use refit_core::run::{Run, RunStatus};
 use serde::de::DeserializeOwned;
 
@@ -120,7 +120,14 @@ impl AnyState {
             }
         }
         let restless = self.restless();
-        ensure!(restless.is_empty(), "X1", "after {MAX_SWEEPS} sweeps, and nobody was told: {restless:?}");
+        let slots = stored::<Slots>(&self.world, &slots_key()).unwrap_or_default();
+        let queue = stored::<Queue>(&self.world, &queue_key()).unwrap_or_default();
+        let (holders, waiting): (Vec<_>, Vec<_>) = (slots.holders.keys().collect(), queue.entries.keys().collect());
+        ensure!(
+            restless.is_empty(),
+            "X1",
+            "after {MAX_SWEEPS} sweeps, and nobody was told: {restless:?}; slots of {holders:?}, queue {waiting:?}"
+        );
         Ok(())
     }
 

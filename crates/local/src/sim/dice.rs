@@ -174,6 +174,8 @@ pub struct SkewedClock {
     truth: ManualClock,
     since: Timestamp,
     skew: Arc<Mutex<Skew>>,
+    /// The latest time that it showed before it jumped back.
+    shown: Arc<Mutex<Timestamp>>,
 }
 
 /// How wrong a clock is.
@@ -189,7 +191,8 @@ impl SkewedClock {
     /// A clock that is wrong by `skew`; it was set at `since`.
     #[must_use]
     pub fn new(truth: &ManualClock, since: Timestamp, skew: Skew) -> SkewedClock {
-        SkewedClock { truth: truth.clone(), since, skew: Arc::new(Mutex::new(skew)) }
+        let (skew, shown) = (Arc::new(Mutex::new(skew)), Arc::new(Mutex::new(since)));
+        SkewedClock { truth: truth.clone(), since, skew, shown }
     }
 
     /// Sets the clock right.
@@ -199,6 +202,8 @@ impl SkewedClock {
 
     /// Makes the clock jump.
     pub fn jump(&self, seconds: i64) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = self.now().max(*shown);
         self.skew.lock().unwrap_or_else(PoisonError::into_inner).offset += seconds;
     }
 
@@ -208,6 +213,15 @@ impl SkewedClock {
         let skew = *self.skew.lock().unwrap_or_else(PoisonError::into_inner);
         let hours = self.truth.now().duration_since(self.since).as_secs() / 3600;
         SignedDuration::from_secs(skew.offset.saturating_add(skew.rate.saturating_mul(hours)))
+    }
+}
+
+impl SkewedClock {
+    /// How far the latest time that it ever showed is ahead of the true clock.
+    #[must_use]
+    pub fn has_shown(&self) -> SignedDuration {
+        let shown = *self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        self.now().max(shown).duration_since(self.truth.now())
     }
 }
 

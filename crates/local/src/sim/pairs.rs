@@ -39,11 +39,9 @@ pub struct Injection {
 }
 
 impl Injection {
-    /// Every fault that can happen at a call. [`Fault::Pause`] is none where one function runs at a time; after
-    /// [`Fault::QuotaHit`] the log says more than without it, so that the ends are not to be compared.
+    /// Every fault that can happen at a call. [`Fault::Pause`] is none where one function runs at a time.
     pub fn all(call: &Call) -> impl Iterator<Item = Injection> {
-        let is_left_out = |it: &Fault| matches!(it, Fault::Pause | Fault::QuotaHit);
-        let faults = Fault::ALL.into_iter().filter(move |it| !is_left_out(it) && it.applies_to(call));
+        let faults = Fault::ALL.into_iter().filter(move |it| *it != Fault::Pause && it.applies_to(call));
         let index = call.index;
         faults.flat_map(move |fault| {
             let kinds: &[Redelivery] = match fault {

@@ -423,9 +423,9 @@ impl Simulation {
         }
     }
 
-    /// The greatest time by which a worker's clock is ahead.
+    /// The greatest time by which a worker's clock is ahead, or was when it wrote something down.
     pub(super) fn greatest_skew(&self) -> SignedDuration {
-        self.machines.iter().map(SkewedClock::ahead).max().unwrap_or_default().max(SignedDuration::ZERO)
+        self.machines.iter().map(SkewedClock::has_shown).max().unwrap_or_default().max(SignedDuration::ZERO)
     }
 }
 

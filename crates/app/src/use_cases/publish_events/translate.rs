@@ -1,7 +1,6 @@
 //! What the world hears of each fact: one event type a fact (FORMATS 2.9), and an alert where people have to know.
 
 use refit_core::audit::{AfterEvaluation, AuditEntry, AuditEvent, CausesEffect, Fact};
-use refit_core::run::FailureClass;
 use refit_core::run::RunStatus;
 use refit_core::trigger::{Cause, CauseKind, FindingOutcome, WindowVerdict};
 use serde_json::{Value, json};
@@ -150,10 +149,6 @@ pub fn alert_of(event: &AuditEvent) -> Option<Alert> {
             (AlertKind::Drift, format!("{model}: retraining as {by}"), body)
         }
         Fact::RunRetrying { run, attempt, failure, ready_at } => {
-            // Being asked to wait is no failure.
-            if failure.class == FailureClass::Quota {
-                return None;
-            }
             let body = format!("Attempt {attempt} failed: {}\nThe next may start at {ready_at}.", failure.reason);
             (AlertKind::Failure, format!("{model}: run {run} is tried again"), body)
         }

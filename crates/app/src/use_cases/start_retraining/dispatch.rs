@@ -5,7 +5,7 @@
 //! slots of runs that are over are freed once the service says that nothing of theirs runs. Each tells people.
 
 use jiff::Timestamp;
-use refit_core::plan::{Dispatch, Fleet, Holder, POLL, Queue, QueueEntry, Slots, plan_dispatch};
+use refit_core::plan::{Dispatch, Fleet, Holder, POLL, Queue, QueueEntry, START_GRACE, Slots, plan_dispatch};
 use refit_core::policy::{Fleet as FleetPolicy, Span};
 use refit_core::run::{Run, RunStatus};
 use refit_core::{Digest, Guard, RunId};
@@ -188,8 +188,13 @@ async fn reclaim(context: &Context, read: &Read) -> Result<bool, AppError> {
         let item = context.ports.table.get(&run_key(id)).await?;
         let run: Option<Run> = item.as_ref().map(parse).transpose().unwrap_or_default();
         let Some(stands) = wrongly_held(context, id, run.as_ref(), item.is_some()).await? else { continue };
-        if let Some(arn) = running(context, holder, run.as_ref()).await?.filter(|_| Guard::ReclaimAsks.is_kept()) {
-            tracing::warn!(run.id = %id, execution.arn = arn, "a slot is kept: the run {stands}, its execution runs");
+        let kept = match running(context, holder, run.as_ref()).await? {
+            Running::Yes(arn) => Some(format!("its execution {arn} runs")),
+            Running::Unknown => Some("an execution of it may not be listed yet".to_owned()),
+            Running::No => None,
+        };
+        if let Some(why) = kept.filter(|_| Guard::ReclaimAsks.is_kept()) {
+            tracing::warn!(run.id = %id, "a slot is kept: the run {stands}, and {why}");
             continue;
         }
         let mut slots = read.slots.clone();
@@ -226,8 +231,18 @@ async fn wrongly_held(
     }
 }
 
-/// The execution of a holder that is not over, by the service's word: found by what the run says, else by its name.
-async fn running(context: &Context, holder: &Holder, run: Option<&Run>) -> Result<Option<String>, AppError> {
+/// Whether something of a holder runs.
+enum Running {
+    /// This execution.
+    Yes(String),
+    /// Nothing, or what was started a short time ago is not listed yet.
+    Unknown,
+    /// Nothing.
+    No,
+}
+
+/// Whether an execution of a holder is not over, by the service's word: found by what the run says, else by its name.
+async fn running(context: &Context, holder: &Holder, run: Option<&Run>) -> Result<Running, AppError> {
     let pipelines = &*context.ports.pipelines;
     let arn = match run.and_then(|it| it.execution.clone()) {
         Some(arn) => Some(arn),
@@ -237,12 +252,18 @@ async fn running(context: &Context, holder: &Holder, run: Option<&Run>) -> Resul
             Err(error) => return Err(error.into()),
         },
     };
-    let Some(arn) = arn else { return Ok(None) };
-    match pipelines.observe(&arn).await {
-        Ok(execution) => Ok((!execution.status.is_terminal()).then_some(arn)),
-        Err(PipelineError::NotFound(_)) => Ok(None),
-        Err(error) => Err(error.into()),
+    if let Some(arn) = arn {
+        match pipelines.observe(&arn).await {
+            Ok(execution) if execution.status.is_terminal() => return Ok(Running::No),
+            Ok(_) => return Ok(Running::Yes(arn)),
+            Err(PipelineError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    let now = context.now();
+    // A time to come is not waited for: it is damage.
+    let taken = run.and_then(|it| it.starting_at).into_iter().chain([holder.since]).filter(|it| *it <= now).max();
+    Ok(if taken.is_some_and(|it| now < START_GRACE.after(it)) { Running::Unknown } else { Running::No })
 }
 
 fn put<T: Serialize>(key: Key, expect: Expect, document: &T) -> Write {

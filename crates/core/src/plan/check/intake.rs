@@ -7,7 +7,8 @@ use crate::actor::Actor;
 use crate::audit::{CausesEffect, Fact};
 use crate::guard::Guard;
 use crate::names::RunId;
-use crate::plan::{Plan, Record, Refusal, Step};
+use crate::plan::promote::refuse_candidate;
+use crate::plan::{Plan, Record, Refusal};
 use crate::policy::OnNewTrigger;
 use crate::run::{Outcome, OutcomeCode, Run, RunStatus};
 use crate::trigger::{Cause, Finding, Judgment};
@@ -101,11 +102,8 @@ pub(super) fn plan_intake(
         }
         Intake::End(run) => {
             // The registry learns it first: if this worker dies in between, the next one does both again.
-            if let Some(package) = run.candidate.and_then(|it| inputs.model.packages.get(&it)) {
-                let step = Step::SetApproval { package_arn: package.arn.clone(), is_approved: false };
-                if !inputs.performed.contains(&step) {
-                    return Plan::Perform(step);
-                }
+            if let Some(step) = refuse_candidate(inputs.model, run).filter(|it| !inputs.performed.contains(it)) {
+                return Plan::Perform(step);
             }
             let by = RunId::new(&inputs.model.head.model, inputs.model.head.run_count + 1);
             let outcome = superseded(&by, inputs.now);

@@ -399,7 +399,7 @@ impl Checker {
             let (run, number) = run_of_display_name(&request.display_name)
                 .ok_or_else(|| Violation::new("T2", format!("`{}` is no run's name", request.display_name)))?;
             let stored = self.models.get(&run.model()).and_then(|it| it.run(&run)).and_then(|it| it.request.as_ref());
-            let stored = stored.map(|it| it.attempt(&run, number)).ok_or_else(|| {
+            let stored = stored.map(|it| it.attempt(number)).ok_or_else(|| {
                 Violation::new("T2", format!("{} was started without a stored request", request.display_name))
             })?;
             ensure!(stored.start_key == *key, "T1", "{} was started under another key", request.display_name);

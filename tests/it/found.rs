@@ -1,0 +1,230 @@
+//! Histories that the simulator found, each played again as a script: a seed means another history once what is drawn
+//! changes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use jiff::SignedDuration;
+use refit_app::ports::{ApprovalStatus, Ports};
+use refit_app::{AppError, queries};
+use refit_core::ModelId;
+use refit_core::policy::OnNewTrigger;
+use refit_core::run::RunStatus;
+use refit_handlers::{Function, Response, handle};
+use refit_local::clock::ManualClock;
+use refit_local::memory::faults::{At, Call, Calm, Fault, FaultPlan, Faults};
+use refit_local::memory::{Delivered, Ending, MODEL, MemoryWorld, Promotion, policy, poll, scheduled_event};
+use refit_local::sim::{Checker, Recorder};
+use serde_json::{Value, json};
+
+use super::support::worlds::{Base, ask, beginning, finish, one_champion, rollback, trigger, two_champions};
+
+/// A history and the checker that watches it.
+struct History {
+    world: MemoryWorld,
+    recorder: Arc<Recorder>,
+    checker: Checker,
+}
+
+impl History {
+    fn from(base: &Base) -> History {
+        let mut world = MemoryWorld::at(&base.world);
+        let recorder = Recorder::watch(&mut world);
+        History { world, recorder, checker: base.checker.clone() }
+    }
+
+    #[track_caller]
+    fn check(&mut self) {
+        self.checker.check(&self.world, &self.recorder.take()).unwrap_or_else(|violation| panic!("{violation}"));
+    }
+
+    /// Sweeps six minutes apart; every invariant is checked after each.
+    #[track_caller]
+    fn sweep(&mut self, times: usize) {
+        for _ in 0..times {
+            self.world.sweep_after(SignedDuration::from_mins(6));
+            self.check();
+        }
+    }
+
+    fn last_status(&self) -> RunStatus {
+        let model: ModelId = MODEL.parse().expect("a constant name");
+        let runs = poll(queries::list_runs(&self.world.table, &model)).unwrap_done().expect("runs");
+        runs.last().expect("a run").status
+    }
+
+    /// Executions that were started after the base.
+    fn started(&self) -> usize {
+        self.world.pipelines.executions().len() - 1
+    }
+}
+
+/// Fails calls of one method, one after another.
+struct Answers {
+    method: &'static str,
+    faults: std::sync::Mutex<Vec<Fault>>,
+}
+
+impl FaultPlan for Answers {
+    fn decide(&self, call: &Call) -> Option<Fault> {
+        let mut faults = self.faults.lock().expect("nobody panics");
+        (call.method == self.method && !faults.is_empty()).then(|| faults.remove(0))
+    }
+}
+
+fn answers(method: &'static str, faults: &[Fault]) -> Faults {
+    Faults::new(Answers { method, faults: std::sync::Mutex::new(faults.to_vec()) })
+}
+
+/// A function that is frozen in the middle of its work.
+struct Worker(Pin<Box<dyn Future<Output = Result<Response, AppError>> + Send>>);
+
+impl Worker {
+    /// By a clock that is ahead of the world's.
+    fn start(world: &MemoryWorld, ahead: SignedDuration, function: Function, event: Value) -> Worker {
+        let now = world.context().now() + ahead;
+        let ports = Ports { clock: Arc::new(ManualClock::new(now)), ..world.context().ports };
+        let context = refit_app::Context { ports, ..world.context() };
+        Worker(Box::pin(async move { handle(function, &context, &event).await }))
+    }
+
+    /// Goes on; whether it is done.
+    fn go_on(&mut self) -> bool {
+        matches!(self.0.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(_))
+    }
+}
+
+fn wake_up(model: &str, function: Function) -> Value {
+    json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "model": model, "function": function.name() } })
+}
+
+/// The number of hours by which a clock is ahead.
+const AHEAD: SignedDuration = SignedDuration::from_hours(5);
+
+/// A worker whose clock is hours ahead starts a run's execution and dies before it can record that. The service has forgotten
+/// the key since.
+fn started_by_a_clock_ahead() -> History {
+    let mut history = History::from(one_champion());
+    history.world.lose(|_| true);
+    ask(&mut history.world, Function::CheckTriggers, &trigger("t"));
+    history.world.set_faults(answers("ensure_started", &[Fault::CrashAfter]));
+    let event = wake_up(MODEL, Function::StartRetraining);
+    assert!(!Worker::start(&history.world, AHEAD, Function::StartRetraining, event).go_on(), "it dies");
+    history.world.set_faults(Faults::new(Calm));
+    history.world.lose(|_| false);
+    history.world.pipelines.forget_keys();
+    history.check();
+    assert_eq!((history.started(), history.last_status()), (1, RunStatus::Starting));
+    history
+}
+
+#[test]
+fn t1_an_execution_that_a_clock_ahead_started_is_found() {
+    let mut history = started_by_a_clock_ahead();
+    // What the clock ahead wrote down is waited for.
+    history.world.clock.advance(AHEAD);
+    history.sweep(3);
+    assert_eq!((history.started(), history.last_status()), (1, RunStatus::Training));
+}
+
+#[test]
+fn l4_an_execution_that_a_clock_ahead_started_is_stopped_before_its_slot_is_freed() {
+    let mut history = started_by_a_clock_ahead();
+    let cancel = json!({ "kind": "cancel", "id": "c", "actor": "dan", "reason": "not now", "run": "m-r0002" });
+    ask(&mut history.world, Function::EvaluateCandidate, &cancel);
+    history.world.clock.advance(AHEAD);
+    history.sweep(6);
+    assert_eq!(history.last_status(), RunStatus::Stopping);
+    finish(&mut history.world, &Ending::Stopped);
+    history.sweep(1);
+    assert_eq!((history.started(), history.last_status()), (1, RunStatus::Canceled));
+}
+
+#[test]
+fn l4_a_slot_is_kept_at_a_quota_because_an_earlier_start_may_have_worked() {
+    let mut history = History::from(one_champion());
+    history.world.pipelines.set_lag(SignedDuration::from_mins(20));
+    let mut faults = vec![Fault::QuotaHit; 20];
+    faults[0] = Fault::UnavailableAfter;
+    history.world.set_faults(answers("ensure_started", &faults));
+    ask(&mut history.world, Function::CheckTriggers, &trigger("t"));
+    history.check();
+    assert_eq!((history.started(), history.last_status()), (1, RunStatus::Starting));
+    history.sweep(5);
+    assert_eq!((history.started(), history.last_status()), (1, RunStatus::Training));
+}
+
+#[test]
+fn l3_a_run_that_met_a_quota_starts_when_it_is_over() {
+    let mut history = History::from(one_champion());
+    history.world.pipelines.set_quota(Some(0));
+    ask(&mut history.world, Function::CheckTriggers, &trigger("t"));
+    history.sweep(10);
+    assert_eq!((history.started(), history.last_status()), (0, RunStatus::Starting));
+    history.world.pipelines.set_quota(None);
+    history.sweep(2);
+    assert_eq!((history.started(), history.last_status()), (1, RunStatus::Training));
+}
+
+#[test]
+fn p1_a_run_that_ends_does_not_refuse_the_version_that_a_rollback_made_champion() {
+    let mut history = History::from(two_champions());
+    let mut changed = policy(Promotion::Manual);
+    changed.models[0].triggers.on_new_trigger = OnNewTrigger::Supersede;
+    history.checker.learn(&changed);
+    history.world.apply_policy(&changed, beginning()).unwrap_done().expect("it applies");
+    let again = json!({ "kind": "promote", "id": "p", "model": MODEL, "actor": "bob", "reason": "it was better", "version": 1 });
+    ask(&mut history.world, Function::PromoteModel, &again);
+    history.check();
+    assert_eq!(history.last_status(), RunStatus::AwaitingApproval);
+    // The rollback makes the version champion that the run is to promote; the next to come are causes that end the run.
+    history.world.lose(|_| true);
+    ask(&mut history.world, Function::PromoteModel, &rollback("b"));
+    ask(&mut history.world, Function::CheckTriggers, &trigger("t"));
+    history.check();
+    history.world.lose(|_| false);
+    history.sweep(3);
+    assert_eq!(history.last_status(), RunStatus::Training);
+    let served = history.world.packages.list().into_iter().next().expect("a package");
+    assert_eq!(served.approval, ApprovalStatus::Approved, "the registry was not told otherwise");
+}
+
+#[test]
+fn e4_a_paused_sweep_does_not_put_off_what_was_recorded_meanwhile() {
+    for index in 1.. {
+        let mut history = History::from(one_champion());
+        history.world.lose(|_| true);
+        history.world.set_faults(Faults::new(At { index, fault: Fault::Pause }));
+        let mut frozen = Worker::start(&history.world, SignedDuration::ZERO, Function::Sweep, scheduled_event());
+        if frozen.go_on() {
+            assert!(10 < index, "the sweep looked at the model");
+            return;
+        }
+        history.world.set_faults(Faults::new(Calm));
+        ask(&mut history.world, Function::CheckTriggers, &trigger("t"));
+        assert!(frozen.go_on());
+        history.world.lose(|_| false);
+        history.sweep(3);
+        assert_eq!(history.last_status(), RunStatus::Training, "paused before call {index}");
+    }
+}
+
+#[test]
+fn e5_a_wake_up_for_nobody_does_not_move_the_fleet() {
+    let mut history = History::from(one_champion());
+    history.world.lose(|_| true);
+    ask(&mut history.world, Function::CheckTriggers, &trigger("t"));
+    history.world.set_faults(answers("transact", &[Fault::CrashAfter]));
+    let event = wake_up(MODEL, Function::StartRetraining);
+    assert!(matches!(history.world.call(Function::StartRetraining, &event), Delivered::Killed));
+    history.world.set_faults(Faults::new(Calm));
+    history.check();
+    assert_eq!(history.last_status(), RunStatus::Queued);
+    let event = wake_up("nobody", Function::StartRetraining);
+    assert!(matches!(history.world.call(Function::StartRetraining, &event), Delivered::Answered(_)));
+    assert_eq!(history.recorder.take().len(), 0, "an event that concerns nobody changed the table");
+    history.world.lose(|_| false);
+    history.sweep(2);
+    assert_eq!(history.last_status(), RunStatus::Training);
+}
