@@ -173,7 +173,12 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
         return Ok(());
     }
     let in_force = policy::in_force(context, &loaded.model.head).await?;
-    let published = published_up_to(context, id).await?;
+    // A model whose cursor cannot be read goes on, too: its run may hold a slot that others wait for.
+    let (published, unread) = match published_up_to(context, id).await {
+        Ok(published) => (published, None),
+        Err(error) if error.class() == ErrorClass::Bug => (loaded.model.head.audit_seq, Some(error)),
+        Err(error) => return Err(error),
+    };
     if published < loaded.model.head.audit_seq {
         refuse_damaged(id, find_lost_entry(context, &loaded.model).await?)?;
     }
@@ -186,6 +191,9 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
     }
     for function in &functions {
         send(context, id, function, swept).await?;
+    }
+    if let Some(error) = unread {
+        return Err(error);
     }
     // Whoever was woken sets the clock anew. If nobody does, because the work fails, the next try is not at once.
     let idle = next_idle_look(&loaded.model.head, &in_force.model, now);

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use refit_app::ports::{ExecutionStatus, Pipelines as _};
+use refit_core::run::run_of_display_name;
 
 use super::{Moment, Observer, World, WorldError};
 use crate::pipeline::status_event;
@@ -48,9 +49,13 @@ impl World {
                 continue;
             }
             let observed = self.block_on(self.pipelines.observe(&arn))?;
-            let name = observed.display_name.clone();
+            // Run and attempt; the fingerprint is for the service.
+            let name = match run_of_display_name(&observed.display_name) {
+                Some(_) => observed.display_name.rsplit_once('-').map_or("", |it| it.0),
+                None => &observed.display_name,
+            };
             let mut on_step = |step: &refit_app::ports::StepState| {
-                observer(Moment::Step { run: &name, step: &step.name, status: &step.status });
+                observer(Moment::Step { run: name, step: &step.name, status: &step.status });
             };
             let execution = self.pipelines.run_to_end(&arn, &mut on_step)?;
             let event = status_event(&execution, Some(ExecutionStatus::Executing), execution.status, self.now());

@@ -11,13 +11,14 @@ use refit_core::run::{Run, RunStatus};
 use refit_core::{Digest, Guard, RunId};
 use serde::Serialize;
 
+use super::super::park::is_whole;
 use super::super::{Context, InForce, drive, policy};
 use super::Start;
 use crate::documents::{Document, head_key, parse, queue_key, run_key, slots_key, to_body};
 use crate::error::{AppError, ErrorClass, chain};
 use crate::ports::{Alert, AlertKind, Expect, Failure, Item, Key, PipelineError, PublishError, Write};
 use crate::queries::get_head;
-use crate::state::{Loaded, transaction_token};
+use crate::state::{Loaded, Scope, load, transaction_token};
 
 /// Most runs that one wake-up starts: far more than come free at once. The sweep goes on with the rest.
 const MAX_ROUNDS: u32 = 100;
@@ -25,6 +26,8 @@ const MAX_ROUNDS: u32 = 100;
 const MAX_TRIES: u32 = 3;
 /// How long a run is passed over that could not be started though its turn had come: people are told each time.
 const RETRY: Span = Span::from_const_seconds(6 * 3_600);
+/// After how long it is asked whether the model of a holder can be looked at.
+const LONG: Span = Span::from_const_seconds(3_600);
 
 /// Slots and queue as they were read.
 struct Read {
@@ -187,7 +190,7 @@ async fn reclaim(context: &Context, read: &Read) -> Result<bool, AppError> {
     for (id, holder) in &read.slots.holders {
         let item = context.ports.table.get(&run_key(id)).await?;
         let run: Option<Run> = item.as_ref().map(parse).transpose().unwrap_or_default();
-        let Some(stands) = wrongly_held(context, id, run.as_ref(), item.is_some()).await? else { continue };
+        let Some(stands) = wrongly_held(context, id, holder, run.as_ref(), item.is_some()).await? else { continue };
         let kept = match running(context, holder, run.as_ref()).await? {
             Running::Yes(arn) => Some(format!("its execution {arn} runs")),
             Running::Unknown => Some("an execution of it may not be listed yet".to_owned()),
@@ -212,6 +215,7 @@ async fn reclaim(context: &Context, read: &Read) -> Result<bool, AppError> {
 async fn wrongly_held(
     context: &Context,
     id: &RunId,
+    holder: &Holder,
     run: Option<&Run>,
     is_there: bool,
 ) -> Result<Option<String>, AppError> {
@@ -222,12 +226,32 @@ async fn wrongly_held(
         return Ok(Some(format!("is {}", run.status)));
     }
     match get_head(&*context.ports.table, &id.model()).await {
-        Ok(head) if head.active_run.as_ref() == Some(id) => Ok(None),
+        // It may just have been taken; damage is looked for when it was held for long.
+        Ok(head) if head.active_run.as_ref() == Some(id) => {
+            let is_new = context.now() < LONG.after(holder.since);
+            if is_new { Ok(None) } else { find_damage(context, id).await }
+        }
         Ok(_) => Ok(Some("is not its model's run under way".to_owned())),
         Err(AppError::Corrupt { .. } | AppError::UnknownModel(_)) => {
             Ok(Some("belongs to a model that cannot be read".to_owned()))
         }
         Err(error) => Err(error),
+    }
+}
+
+/// What is wrong with the model of a holder, if something is: whoever cannot be looked at never leaves its slot.
+async fn find_damage(context: &Context, id: &RunId) -> Result<Option<String>, AppError> {
+    let damage = match load(&*context.ports.table, &id.model(), Scope::Everything).await {
+        Ok(Some(loaded)) => is_whole(context, &loaded.model).await.map(|_| ()),
+        Ok(None) => return Ok(None),
+        Err(error) => Err(error),
+    };
+    match damage {
+        Err(error @ (AppError::Corrupt { .. } | AppError::Damaged { .. })) => {
+            Ok(Some(format!("belongs to a model that cannot be looked at ({})", chain(&error))))
+        }
+        Err(error) => Err(error),
+        Ok(()) => Ok(None),
     }
 }
 
