@@ -131,7 +131,7 @@ def executions(cases):
     cloud, handler = cases.cloud, direct(cases.cloud, "evaluate-candidate")
     [arn] = cloud.status()["open"]
     run = [it["event"]["fact"]["run"] for it in cloud.facts() if it["event"]["fact"]["kind"] == "run_training"][-1]
-    event = changed(sample("evaluate-candidate/succeeded"), pipelineExecutionArn=arn, pipelineArn=arn.split("/execution/")[0], pipelineExecutionDisplayName=run)
+    event = changed(sample("evaluate-candidate/succeeded"), pipelineExecutionArn=arn, pipelineArn=arn.split("/execution/")[0], pipelineExecutionDisplayName=run + "-0123abcd")
     event["resources"] = [event["detail"]["pipelineArn"], arn]
     cases.check("64 Succeeded while it still trains, three times", times(3, cloud.put, event), most=3)
     status = lambda it: changed(event, currentPipelineExecutionStatus=it)
