@@ -228,3 +228,27 @@ fn e5_a_wake_up_for_nobody_does_not_move_the_fleet() {
     history.sweep(2);
     assert_eq!(history.last_status(), RunStatus::Training);
 }
+
+#[test]
+fn l4_a_run_that_cannot_be_started_keeps_its_slot_until_it_is_certain_that_nothing_runs() {
+    let mut history = History::from(one_champion());
+    history.world.pipelines.set_lag(SignedDuration::from_mins(10));
+    history.world.set_faults(answers("ensure_started", &[Fault::CrashAfter]));
+    history.world.lose(|event| event["detail-type"] == "Retraining Requested");
+    ask(&mut history.world, Function::CheckTriggers, &trigger("t"));
+    let event = wake_up(MODEL, Function::StartRetraining);
+    assert!(matches!(history.world.call(Function::StartRetraining, &event), Delivered::Killed));
+    history.world.set_faults(Faults::new(Calm));
+    history.world.lose(|_| false);
+    history.check();
+    // Somebody puts another request where the run has its own; its execution is not listed yet.
+    let request = "s3://state/runs/m-r0002/request.json".parse().expect("an address");
+    history.world.objects.overwrite(&request, b"another").expect("it is a file");
+    history.sweep(1);
+    assert_eq!((history.started(), history.last_status()), (1, RunStatus::Stopping));
+    history.sweep(3);
+    assert_eq!(history.last_status(), RunStatus::Stopping, "it was found and is being stopped");
+    finish(&mut history.world, &Ending::Stopped);
+    history.sweep(1);
+    assert_eq!(history.last_status(), RunStatus::Failed);
+}

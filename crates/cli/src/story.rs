@@ -90,6 +90,7 @@ pub(crate) fn sentence(entry: &AuditEntry) -> String {
             StopReason::Canceled { by, reason } => format!("{by} cancels {run}, which is being stopped: {reason}"),
             StopReason::Released => format!("{run} is being stopped: its model left the policy"),
             StopReason::Superseded => format!("{run} is being stopped for a newer run"),
+            StopReason::NotStartable { reason } => format!("{run} cannot be started and is being stopped: {reason}"),
         },
         Fact::RunCausesAdded { run, causes, effect, .. } => match effect {
             CausesEffect::Coalesced => format!("{run}, which waits, retrains for these, too: {}", list(causes)),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use refit_core::Guard;
 use refit_core::audit::Fact;
 use refit_core::plan::{POLL, Step, WaitingOn};
-use refit_core::run::{Outcome, OutcomeCode, RunStatus, TrainingRequest};
+use refit_core::run::{StopReason, TrainingRequest};
 use refit_core::{Digest, ObjectUri, RunId};
 
 use super::clean_outputs::remove_outputs;
@@ -31,7 +31,7 @@ pub(super) async fn perform(
     now: Timestamp,
 ) -> Result<Performed, AppError> {
     match step {
-        Step::WriteRequest { run, output, document } => write_request(context, run, output, document, now).await,
+        Step::WriteRequest { run, output, document } => write_request(context, run, output, document).await,
         Step::StartExecution { run, attempt: _, display_name, request } => {
             let start = Start { run, display_name, request };
             start.perform(context, in_force, now).await
@@ -72,7 +72,6 @@ async fn write_request(
     run: &RunId,
     output: &ObjectUri,
     document: &str,
-    now: Timestamp,
 ) -> Result<Performed, AppError> {
     let objects = &*context.ports.objects;
     let below = |name: &str| output.join(name).map_err(|error| AppError::Invalid(error.to_string()));
@@ -82,7 +81,7 @@ async fn write_request(
         if name == "request.json" && !is_unchanged(context, &uri, text).await? {
             let reason =
                 format!("`{uri}` holds another request; remove it, or clear the folder of earlier runs, and try again");
-            return Ok(not_startable(run, reason, now));
+            return Ok(not_startable(run, reason));
         }
     }
     Ok(Performed::Done)
@@ -97,10 +96,9 @@ async fn is_unchanged(context: &Context, uri: &ObjectUri, text: &str) -> Result<
     }
 }
 
-/// The run ends, and with it its slot.
-fn not_startable(run: &RunId, reason: String, now: Timestamp) -> Performed {
-    let outcome = Outcome { at: now, code: OutcomeCode::NotStartable, reason };
-    Performed::Learned(Fact::RunEnded { run: run.clone(), status: RunStatus::Failed, outcome })
+/// The run ends, and with it its slot, once it is certain that no earlier call started it.
+fn not_startable(run: &RunId, reason: String) -> Performed {
+    Performed::Learned(Fact::RunStopping { run: run.clone(), because: StopReason::NotStartable { reason } })
 }
 
 /// An attempt that is started.
@@ -154,7 +152,7 @@ impl Start<'_> {
                 Ok(Performed::Wait { on: WaitingOn::Quota, until: POLL.after(now) })
             }
             Err(error @ (PipelineError::NotFound(_) | PipelineError::Invalid(_) | PipelineError::KeyReused)) => {
-                Ok(not_startable(self.run, format!("the execution cannot be started: {error}"), now))
+                Ok(not_startable(self.run, format!("the execution cannot be started: {error}")))
             }
             Err(error @ (PipelineError::Unavailable(_) | PipelineError::Denied(_))) => Err(error.into()),
         }

@@ -166,6 +166,9 @@ fn end_stopped(inputs: &EvaluateInputs<'_>, run: &Run, unknown: Option<String>) 
         Some(StopReason::Released) => {
             end(run, now, RunStatus::Canceled, OutcomeCode::Released, "the model left the policy".to_owned())
         }
+        Some(StopReason::NotStartable { reason }) => {
+            end(run, now, RunStatus::Failed, OutcomeCode::NotStartable, reason.clone())
+        }
         Some(StopReason::Canceled { by, reason }) => {
             let outcome = canceled(by, reason, now);
             Record::carried_out(Fact::RunEnded { run: run.id.clone(), status: RunStatus::Canceled, outcome })

@@ -103,6 +103,11 @@ pub enum StopReason {
     },
     /// A newer cause came, and the policy lets it end the run.
     Superseded,
+    /// Its execution cannot be started. An earlier call without an answer may have started it all the same.
+    NotStartable {
+        /// Why not.
+        reason: String,
+    },
 }
 
 /// How a run ended.

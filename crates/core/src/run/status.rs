@@ -131,6 +131,7 @@ impl RunStatus {
             }
             (S::Training | S::Stopping, E::Cancel) => Ok(S::Canceled),
             (S::Stopping, E::TimeOut) => Ok(S::TimedOut),
+            (S::Stopping, E::Fail) => Ok(S::Failed),
             (status, event) => Err(IllegalTransition { status, event }),
         }
     }
