@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use refit_app::ports::Objects;
 use refit_app::queries::list_judgments;
-use refit_core::ModelId;
 use refit_core::policy::{ModelPolicy, Span};
 use refit_core::trigger::{Judgment, JudgmentKind};
+use refit_core::{ModelId, ObjectUri};
 use refit_data::{CaptureLine, Label, write_capture_line, write_ground_truth_line};
 use refit_local::memory::{MODEL, MemoryWorld, Promotion, policy, poll};
 
@@ -308,4 +308,54 @@ fn a_day_that_is_over_is_one_object() {
     world.queue.retain(|it| !it.event.to_string().contains("a.jsonl"));
     go_to(&mut world, 28);
     expect(&world, JudgmentKind::Drift, &["05r1 19/19", "05r2 20/20"]);
+}
+
+/// The objects that hold the captured rows of the first day, or their profiles.
+fn stored(world: &MemoryWorld, ending: &str) -> Vec<ObjectUri> {
+    let prefix = format!("s3://state/windows/{MODEL}/2026-01-05/capture/").parse().expect("an address");
+    let page = poll(world.objects.list(&prefix, None)).unwrap_done().expect("no fault");
+    page.items.into_iter().map(|it| it.uri).filter(|it| it.key().ends_with(ending)).collect()
+}
+
+#[test]
+fn drift_is_measured_from_profiles_without_reading_rows() {
+    let mut world = world(|it| it.triggers.performance = None);
+    world.upload(&format!("{CAPTURE}/05/05/a.jsonl"), &capture(5..24));
+    for uri in stored(&world, ".parquet") {
+        world.objects.overwrite(&uri, b"{").expect("it has a name");
+    }
+    go_to(&mut world, 27);
+    expect(&world, JudgmentKind::Drift, &["05r1 19/19"]);
+}
+
+#[test]
+fn rows_make_up_for_profiles_that_are_missing_or_damaged() {
+    let judge = |damage: &dyn Fn(&MemoryWorld, &ObjectUri)| {
+        let mut world = world(|_| {});
+        world.upload(&format!("{CAPTURE}/05/05/a.jsonl"), &capture(5..24));
+        let found = stored(&world, ".day.profiles");
+        assert_eq!(found.len(), 1);
+        damage(&world, &found[0]);
+        go_to(&mut world, 27);
+        judged(&world, JudgmentKind::Drift).into_iter().map(|it| (it.source, it.features)).collect::<Vec<_>>()
+    };
+    let whole = judge(&|_, _| {});
+    assert_eq!(judge(&|world, uri| drop(poll(world.objects.remove(uri)))), whole);
+    assert_eq!(judge(&|world, uri| drop(world.objects.overwrite(uri, b"RFWS????"))), whole);
+}
+
+#[test]
+fn windows_of_hours_are_sums_of_profiles_of_hours() {
+    let half_days = |it: &mut ModelPolicy| {
+        it.triggers.performance = None;
+        (it.window.size, it.window.hop) = (Span::hours(12), Span::hours(12));
+    };
+    let mut world = world(half_days);
+    world.upload(&format!("{CAPTURE}/05/05/a.jsonl"), &capture(5..24));
+    assert_eq!(stored(&world, ".hour.profiles").len(), 1);
+    for uri in stored(&world, ".parquet") {
+        world.objects.overwrite(&uri, b"{").expect("it has a name");
+    }
+    go_to(&mut world, 27);
+    expect(&world, JudgmentKind::Drift, &["05r1 7/7", "05r1 12/12"]);
 }

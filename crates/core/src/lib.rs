@@ -18,6 +18,7 @@ pub mod package;
 pub mod plan;
 pub mod policy;
 pub mod proposal;
+mod rows_digest;
 pub mod run;
 pub mod snapshot;
 pub mod tenure;
@@ -29,4 +30,5 @@ pub use guard::Guard;
 #[cfg(feature = "planted-bugs")]
 pub use guard::plant;
 pub use names::{Digest, ModelId, NameError, ObjectUri, RunId, is_name};
+pub use rows_digest::RowsDigest;
 pub use window::Window;

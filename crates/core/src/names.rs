@@ -196,6 +196,12 @@ impl Digest {
         u64::from_str_radix(&self.hex()[..16], 16).expect("invariant: a digest is hexadecimal")
     }
 
+    /// The first sixteen bytes as two numbers.
+    pub(crate) fn seeds(&self) -> (u64, u64) {
+        let second = u64::from_str_radix(&self.hex()[16..32], 16).expect("invariant: a digest is hexadecimal");
+        (self.seed(), second)
+    }
+
     fn finish(hasher: Sha256) -> Digest {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = [0; 64];

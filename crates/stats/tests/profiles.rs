@@ -4,12 +4,12 @@
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use refit_stats::distance::{CategoryCounts, NumericColumn, Sample};
+use refit_stats::distance::{CategoryCounts, NumericColumn, Sample, homogeneity};
 use refit_stats::profile::{
     CategoryProfile, MAX_FEATURE_BYTES, NumericProfile, NumericSum, ProfileError, compare_categories, compare_numeric,
 };
 use refit_stats::scores::{BinnedScores, categorical_scores, numeric_scores};
-use refit_stats::verdict::Score;
+use refit_stats::verdict::{Score, counts_p_value};
 
 /// Kinds of data that summaries find hard, each in its own way.
 const KINDS: [&str; 14] = [
@@ -388,5 +388,42 @@ proptest! {
             let _ = read.merged(&profile(&values)).to_bytes();
             let _ = read.rank_error();
         }
+    }
+}
+
+#[test]
+fn profiles_that_hold_every_value_give_the_scores_of_all_rows() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for (n, m) in [(150, 90), (400, 300)] {
+        let (reference, current) = (values("normal", n, 0.0, rng.next_u64()), values("normal", m, 0.3, rng.next_u64()));
+        let exact = numeric_scores(
+            &Sample::from_finite(reference.clone()).unwrap(),
+            &Sample::from_finite(current.clone()).unwrap(),
+        );
+        let half = reference.len() / 2;
+        let both = profile(&reference[..half]).merged(&profile(&reference[half..]));
+        let found = compare_numeric(&both, &profile(&current)).unwrap();
+        assert!(both.is_exact());
+        assert_eq!((found.ks, found.ks_p_value, found.linf_robust), (exact.ks, exact.ks_p_value, exact.linf_robust));
+        assert_eq!((found.q10, found.w20), (exact.q10, exact.w20));
+    }
+}
+
+#[test]
+fn the_p_value_of_bounded_counts_is_at_least_that_of_all_rows() {
+    for (kind, shift) in [("normal", 0.0), ("normal", 0.05), ("lognormal", 0.1), ("uniform", 0.02)] {
+        let (reference, current) = (values(kind, 20_000, 0.0, 8), values(kind, 15_000, shift, 9));
+        let exact = numeric_scores(
+            &Sample::from_finite(reference.clone()).unwrap(),
+            &Sample::from_finite(current.clone()).unwrap(),
+        );
+        let found = compare_numeric(&profile(&reference), &profile(&current)).unwrap();
+        let p_value = counts_p_value(&exact.q10.reference, &exact.q10.current).unwrap();
+        let test = found.q10.bounded_test.unwrap();
+        let at_most = test.p_value_at_most.unwrap();
+        assert!(p_value <= at_most * (1.0 + 1e-9), "{kind} {shift}: {p_value} {at_most}");
+        let v = homogeneity(&exact.q10.reference, &exact.q10.current).unwrap().cramers_v;
+        check_score(&format!("{kind} {shift}: cramers_v"), test.cramers_v, v, 1e-12);
+        assert!(test.cramers_v.error_bound < 0.05, "{kind} {shift}: {test:?}");
     }
 }

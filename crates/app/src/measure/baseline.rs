@@ -3,18 +3,16 @@
 //! Content-addressed by the files it was made from: when the reference changes, so does the baseline, and a window is
 //! judged against the new one from then on.
 
-use std::collections::BTreeMap;
-
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use refit_core::policy::{DriftMetric, DriftPolicy, FeatureDriftPolicy, ModelPolicy};
 use refit_core::trigger::FeatureEvidence;
 use refit_core::{Digest, ObjectUri};
-use refit_data::{Column, Frame, ReadOptions, Values};
-use refit_stats::distance::{Bins, CategoryCounts, CategoryTable, NumericColumn, Sample};
-use refit_stats::verdict::Evidence;
-use serde::{Deserialize, Serialize};
+use refit_data::drift::{FeatureProfile, FeatureScores, Profile, Profiler, compare_feature};
+use refit_data::report::evidence_of;
+use refit_data::{Kind, ReadOptions};
 
+use super::profiles::WindowProfile;
 use super::verdicts::{measured, statistic};
 use super::{MAX_FILE_BYTES, feature_columns};
 use crate::documents::state_uri;
@@ -22,36 +20,10 @@ use crate::error::AppError;
 use crate::ports::objects::ensure_object;
 use crate::ports::{BoxError, ObjectError, ObjectInfo, Objects};
 
-/// Most values of one feature that a baseline keeps for KS; above it, evenly spaced order statistics stand in.
-const MAX_VALUES: usize = 20_000;
-
-/// The frozen summary of one feature.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum FeatureBaseline {
-    /// A number.
-    Numeric {
-        /// Its finite values in rising order, thinned to at most 20,000.
-        values: Vec<f64>,
-        /// How many finite values there were.
-        count: u64,
-    },
-    /// A text.
-    Categorical {
-        /// Rows by category.
-        counts: BTreeMap<String, u64>,
-    },
-}
-
 /// The frozen summary of the reference data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Baseline {
-    /// Document version.
-    pub schema: u16,
-    /// How many rows the reference had.
-    pub rows: u64,
-    /// By feature.
-    pub features: BTreeMap<String, FeatureBaseline>,
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Baseline {
+    profile: Profile,
 }
 
 /// Why there is no baseline.
@@ -91,31 +63,28 @@ pub(super) async fn ensure_baseline(
     names.extend(policy.data.features.iter().map(|(name, kind)| format!("{name}:{kind:?}")));
     let parts: Vec<&str> = names.iter().map(String::as_str).collect();
     let digest = Digest::of_list(&parts);
-    let uri = state_uri(bucket, &["baselines", policy.id.as_ref(), &format!("{}.json", digest.hex())]);
+    let uri = state_uri(bucket, &["baselines", policy.id.as_ref(), &format!("{}.profile", digest.hex())]);
     match objects.get(&uri, MAX_FILE_BYTES).await {
         Ok(object) => {
-            let baseline = serde_json::from_slice(&object.bytes)
+            let profile = Profile::from_bytes(&object.bytes)
                 .map_err(|error| BaselineError::damaged(&uri, &object.etag, error.into()))?;
-            return Ok(Some(baseline));
+            return Ok(Some(Baseline { profile }));
         }
         Err(ObjectError::NotFound(_)) => {}
         Err(error) => return Err(AppError::from(error).into()),
     }
     let columns = feature_columns(&policy.data);
+    let mut profiler = Profiler::new(&columns);
     let options = ReadOptions { columns: Some(columns) };
-    let mut frames = Vec::new();
     for file in &files {
         let object = objects.get(&file.uri, MAX_FILE_BYTES).await.map_err(AppError::from)?;
         let frame = refit_data::read(&object.bytes, &options)
             .map_err(|error| BaselineError::damaged(&file.uri, &object.etag, error.into()))?;
-        frames.push(frame);
+        profiler.add(&frame);
     }
-    let frame = Frame::concat(&frames)
-        .map_err(|error| BaselineError::damaged(&policy.data.reference, digest.hex(), error.into()))?;
-    let baseline = Baseline::of(&frame);
-    let body = serde_json::to_vec(&baseline).expect("invariant: own documents serialize");
-    ensure_object(objects, &uri, &body).await.map_err(AppError::from)?;
-    Ok(Some(baseline))
+    let profile = profiler.finish();
+    ensure_object(objects, &uri, &profile.to_bytes()).await.map_err(AppError::from)?;
+    Ok(Some(Baseline { profile }))
 }
 
 /// Every object below a prefix, without empty ones and hidden ones.
@@ -137,104 +106,37 @@ pub(super) async fn list_all(objects: &dyn Objects, prefix: &ObjectUri) -> Resul
 }
 
 impl Baseline {
-    /// Summarizes the reference.
-    #[must_use]
-    pub fn of(reference: &Frame) -> Baseline {
-        let features =
-            reference.columns().iter().filter_map(|column| Some((column.name.clone(), summarize(column)?))).collect();
-        Baseline { schema: 1, rows: reference.rows() as u64, features }
-    }
-
     /// The distances of a window's features from the reference, by the policy's metric.
-    #[must_use]
-    pub fn score(&self, window: &Frame, policy: &DriftPolicy) -> Vec<FeatureEvidence> {
-        let columns = window.columns().iter();
-        let policy_of = |name: &str| policy.of(name);
-        columns.filter_map(|it| Some(score(self.features.get(&it.name)?, it, policy_of(&it.name)))).collect()
+    pub(super) fn score(&self, window: &WindowProfile, policy: &DriftPolicy) -> Vec<FeatureEvidence> {
+        let of = |(name, current): (&String, &FeatureProfile)| {
+            Some(distance(name, self.profile.features.get(name)?, current, policy.of(name)))
+        };
+        window.features.iter().filter_map(of).collect()
     }
 }
 
-/// The distance between two columns.
-pub(super) fn distance(reference: &Column, current: &Column, policy: FeatureDriftPolicy) -> FeatureEvidence {
-    match summarize(reference) {
-        Some(baseline) => score(&baseline, current, policy),
-        None => FeatureEvidence::unmeasured(current.name.clone(), policy.metric),
-    }
-}
-
-fn summarize(column: &Column) -> Option<FeatureBaseline> {
-    match &column.values {
-        Values::Numeric(values) => {
-            let sample = NumericColumn::new(values).sample();
-            let sorted = sample.as_ref().map_or(&[][..], Sample::values);
-            Some(FeatureBaseline::Numeric { values: thin(sorted), count: sorted.len() as u64 })
-        }
-        Values::Categorical(values) => {
-            let mut counts = BTreeMap::new();
-            for row in 0..values.codes.len() {
-                if let Some(text) = values.get(row) {
-                    *counts.entry(text.to_owned()).or_insert(0) += 1;
-                }
-            }
-            Some(FeatureBaseline::Categorical { counts })
-        }
-        Values::Time(_) => None,
-    }
-}
-
-/// At most [`MAX_VALUES`] of the sorted values, evenly spaced by rank, ends included.
-fn thin(sorted: &[f64]) -> Vec<f64> {
-    if sorted.len() <= MAX_VALUES {
-        return sorted.to_vec();
-    }
-    (0..MAX_VALUES).map(|index| sorted[index * (sorted.len() - 1) / (MAX_VALUES - 1)]).collect()
-}
-
-fn score(baseline: &FeatureBaseline, column: &Column, policy: FeatureDriftPolicy) -> FeatureEvidence {
-    let (name, FeatureDriftPolicy { metric, threshold }) = (&column.name, policy);
-    match (baseline, &column.values) {
-        (FeatureBaseline::Numeric { values, .. }, Values::Numeric(current)) => {
-            let column = NumericColumn::new(current);
-            let Some((reference, current)) = Sample::from_finite(values.clone()).zip(column.sample()) else {
-                return FeatureEvidence::unmeasured(name.clone(), metric);
-            };
-            let by = statistic(metric);
-            match metric {
-                DriftMetric::Ks | DriftMetric::Wasserstein => {
-                    measured(name, metric, &Evidence::of_samples(by, threshold, &reference, &current))
-                }
-                DriftMetric::Psi | DriftMetric::Js | DriftMetric::CramersV => {
-                    let bins = Bins::deciles(&reference);
-                    let counts = (bins.counts(reference.values()), bins.counts(current.values()));
-                    measured(name, metric, &of_counts(name, policy, &counts.0, &counts.1))
-                }
-            }
-        }
-        (FeatureBaseline::Categorical { counts }, Values::Categorical(current)) => {
-            // There is no order to take a KS or a Wasserstein distance over.
-            let metric = match metric {
-                DriftMetric::Ks | DriftMetric::Wasserstein => DriftMetric::Psi,
-                DriftMetric::Psi | DriftMetric::Js | DriftMetric::CramersV => metric,
-            };
-            let mut reference = CategoryCounts::default();
-            for (category, rows) in counts {
-                reference.add(Some(category), *rows);
-            }
-            let texts: Vec<Option<&str>> = (0..current.codes.len()).map(|row| current.get(row)).collect();
-            let table = CategoryTable::new(&reference, &CategoryCounts::new(&texts));
-            let policy = FeatureDriftPolicy { metric, threshold };
-            measured(name, metric, &of_counts(name, policy, &table.reference, &table.current))
-        }
-        // A column of another kind was refused when the file was read.
-        (FeatureBaseline::Numeric { .. } | FeatureBaseline::Categorical { .. }, _) => {
-            FeatureEvidence::unmeasured(name.clone(), metric)
-        }
-    }
-}
-
-/// A distance over counts, its draws seeded by what is compared.
-fn of_counts(name: &str, policy: FeatureDriftPolicy, reference: &[u64], current: &[u64]) -> Evidence {
-    let seed = Digest::of_json(&(name, reference, current)).seed();
+/// The distance between two profiles of a feature.
+pub(super) fn distance(
+    name: &str,
+    reference: &FeatureProfile,
+    current: &FeatureProfile,
+    FeatureDriftPolicy { metric, threshold }: FeatureDriftPolicy,
+) -> FeatureEvidence {
+    let metric = match (current.kind(), metric) {
+        // There is no order to take a KS or a Wasserstein distance over.
+        (Kind::Categorical, DriftMetric::Ks | DriftMetric::Wasserstein) => DriftMetric::Psi,
+        (Kind::Categorical | Kind::Numeric | Kind::Time, _) => metric,
+    };
+    let unmeasured = || FeatureEvidence::unmeasured(name.to_owned(), metric);
+    // A column of another kind was refused when the file was read.
+    let Some(comparison) = compare_feature(name, reference, current) else { return unmeasured() };
+    let counts = match &comparison.scores {
+        FeatureScores::Undefined => return unmeasured(),
+        FeatureScores::Numeric(it) => &it.q10,
+        FeatureScores::Categorical(it) => &it.counts,
+    };
+    // Chance is drawn by a seed of what is compared.
+    let seed = Digest::of_json(&(name, &counts.reference, &counts.current)).seed();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    Evidence::of_counts(statistic(policy.metric), policy.threshold, reference, current, &mut rng)
+    measured(name, metric, &evidence_of(&comparison, statistic(metric), threshold, &mut rng))
 }

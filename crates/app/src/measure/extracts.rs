@@ -19,11 +19,12 @@ use refit_core::{Digest, ModelId, ObjectUri, Window};
 use refit_data::{Answers, Categories, Column, Frame, Kind, Label, MISSING, ReadOptions, Values, write_parquet};
 use serde::{Deserialize, Serialize};
 
+use super::profiles::{Grain, Slice, WindowProfile, profiled_columns, slices, slices_from_bytes, slices_to_bytes};
 use super::{MAX_FILE_BYTES, answers, feature_columns};
 use crate::documents::{extracts_key, parse, state_uri, to_body};
 use crate::error::AppError;
 use crate::ports::objects::ensure_object;
-use crate::ports::{Expect, Failure, Item, Write};
+use crate::ports::{Expect, Failure, Item, ObjectError, Write};
 use crate::state::transaction_token;
 use crate::use_cases::Context;
 use crate::use_cases::record_window::FileKind;
@@ -117,10 +118,14 @@ fn numbers<'a>(frame: &'a Frame, name: &str) -> &'a [Option<f64>] {
     frame.find_column(name).and_then(|it| it.values.as_numeric()).unwrap_or_default()
 }
 
-/// The hours that rows of one day stand in.
-fn hours(frame: &Frame) -> u32 {
-    let hour = |time: i64| u32::try_from(time.div_euclid(MICROS_OF_HOUR).rem_euclid(24)).unwrap_or(0);
-    times(frame).iter().flatten().fold(0, |mask, time| mask | 1 << hour(*time))
+/// The hours that rows of one day stand in, as bits.
+pub(super) fn hours(frame: &Frame) -> u32 {
+    times(frame).iter().flatten().fold(0, |mask, time| mask | 1 << hour_of(*time))
+}
+
+/// The hour of its day that a time in microseconds is in.
+pub(super) fn hour_of(time: i64) -> u32 {
+    u32::try_from(time.div_euclid(MICROS_OF_HOUR).rem_euclid(24)).unwrap_or(0)
 }
 
 /// The hours of a day that a window reaches into.
@@ -135,17 +140,30 @@ fn object_uri(context: &Context, model: &ModelId, kind: FileKind, day: Timestamp
     state_uri(&context.settings.bucket, &["windows", model.as_ref(), &day, kind.name(), &name])
 }
 
-/// Writes rows of one day as an object; nothing lists it yet.
+/// Where the profiles of an object of captured rows are.
+fn slices_uri(context: &Context, model: &ModelId, day: Timestamp, object: &Digest, grain: Grain) -> ObjectUri {
+    let day = day.strftime("%Y-%m-%d").to_string();
+    let name = format!("{}.{}.profiles", object.hex(), grain.name());
+    state_uri(&context.settings.bucket, &["windows", model.as_ref(), &day, FileKind::Capture.name(), &name])
+}
+
+/// Writes rows of one day as an object, and of captured ones their profiles beside it; nothing lists it yet.
 pub(crate) async fn write_extract(
     context: &Context,
-    model: &ModelId,
+    policy: &ModelPolicy,
     kind: FileKind,
     day: Timestamp,
     rows: &Frame,
 ) -> Result<Extract, AppError> {
+    let (objects, model) = (&*context.ports.objects, &policy.id);
     let bytes = write_parquet(rows);
     let object = Digest::of(&bytes);
-    ensure_object(&*context.ports.objects, &object_uri(context, model, kind, day, &object), &bytes).await?;
+    if let (FileKind::Capture, Some(grain)) = (kind, Grain::of(&policy.window)) {
+        let rows = first_of_each(&in_order(&conform(rows, &columns(policy, kind))));
+        let bytes = slices_to_bytes(&slices(&rows, &profiled_columns(policy), grain));
+        ensure_object(objects, &slices_uri(context, model, day, &object, grain), &bytes).await?;
+    }
+    ensure_object(objects, &object_uri(context, model, kind, day, &object), &bytes).await?;
     Ok(Extract { object, rows: rows.rows() as u64, hours: hours(rows) })
 }
 
@@ -173,15 +191,7 @@ pub(crate) async fn roll_up(
     let key = extracts_key(&policy.id, kind.name(), day);
     let Some(item) = context.ports.table.get(&key).await? else { return Ok(()) };
     let mut extracts: Extracts = parse(&item)?;
-    let mut groups: Vec<Vec<Extract>> = Vec::new();
-    for extract in extracts.list.drain(..) {
-        match groups.last_mut() {
-            Some(group) if group.iter().map(|it| it.rows).sum::<u64>() + extract.rows <= MAX_OBJECT_ROWS => {
-                group.push(extract);
-            }
-            _ => groups.push(vec![extract]),
-        }
-    }
+    let groups = groups(extracts.list.drain(..));
     if extracts.dropped.is_empty() && groups.iter().all(|it| it.len() == 1) {
         return Ok(());
     }
@@ -198,7 +208,7 @@ pub(crate) async fn roll_up(
         }
         let rows = in_order(&concat(&frames)?);
         if 0 < rows.rows() {
-            extracts.list.push(write_extract(context, &policy.id, kind, day, &rows).await?);
+            extracts.list.push(write_extract(context, policy, kind, day, &rows).await?);
         }
     }
     extracts.dropped.clear();
@@ -209,6 +219,20 @@ pub(crate) async fn roll_up(
         Err(error) if error.failure() != Failure::Conflict => Err(error.into()),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Extracts that go into one object.
+fn groups(extracts: impl Iterator<Item = Extract>) -> Vec<Vec<Extract>> {
+    let mut groups: Vec<Vec<Extract>> = Vec::new();
+    for extract in extracts {
+        match groups.last_mut() {
+            Some(group) if group.iter().map(|it| it.rows).sum::<u64>() + extract.rows <= MAX_OBJECT_ROWS => {
+                group.push(extract);
+            }
+            _ => groups.push(vec![extract]),
+        }
+    }
+    groups
 }
 
 /// The columns of an extract.
@@ -285,11 +309,66 @@ pub(crate) struct Reader<'a> {
     lists: BTreeMap<(FileKind, Timestamp), Extracts>,
     cache: BTreeMap<Digest, Arc<Frame>>,
     cached_rows: u64,
+    /// Of the window that was asked for last.
+    profile: Option<(Window, Arc<WindowProfile>)>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(context: &'a Context, policy: &'a ModelPolicy, now: Timestamp) -> Reader<'a> {
-        Reader { context, policy, now, lists: BTreeMap::new(), cache: BTreeMap::new(), cached_rows: 0 }
+        let (lists, cache, cached_rows, profile) = (BTreeMap::new(), BTreeMap::new(), 0, None);
+        Reader { context, policy, now, lists, cache, cached_rows, profile }
+    }
+
+    /// What is known of the rows captured in a window: from profiles where they say it, else from the rows.
+    pub(super) async fn profile(&mut self, window: &Window) -> Result<Arc<WindowProfile>, AppError> {
+        if let Some((of, profile)) = &self.profile
+            && of == window
+        {
+            return Ok(Arc::clone(profile));
+        }
+        let columns = profiled_columns(self.policy);
+        let profile = match self.slices(window).await? {
+            Some(slices) => WindowProfile::sum(slices.iter().map(|it| (it.0, &it.1)), &columns),
+            None => WindowProfile::of(self.captured(window).await?.as_ref(), &columns),
+        };
+        let profile = Arc::new(profile);
+        self.profile = Some((*window, Arc::clone(&profile)));
+        Ok(profile)
+    }
+
+    /// The slices that a window is made of, each with its day; `None` where rows have to be read.
+    async fn slices(&mut self, window: &Window) -> Result<Option<Vec<(Timestamp, Slice)>>, AppError> {
+        let Some(grain) = Grain::of(&self.policy.window) else { return Ok(None) };
+        let mut found = Vec::new();
+        for day in days(window.start, window.end) {
+            let extracts = self.list(FileKind::Capture, day).await?;
+            let hours = hours_within(day, window);
+            let reached: Vec<&Extract> = extracts.list.iter().filter(|it| it.hours & hours != 0).collect();
+            // Files that were not put together may hold one row twice, or rows that do not count any more.
+            let is_whole = reached.len() < 2 || groups(extracts.list.iter().cloned()).iter().all(|it| it.len() == 1);
+            if !is_whole || (!reached.is_empty() && !extracts.dropped.is_empty()) {
+                return Ok(None);
+            }
+            for extract in reached {
+                let uri = slices_uri(self.context, &self.policy.id, day, &extract.object, grain);
+                let object = match self.context.ports.objects.get(&uri, MAX_FILE_BYTES).await {
+                    Ok(object) => object,
+                    Err(ObjectError::NotFound(_)) => return Ok(None),
+                    Err(error) => return Err(error.into()),
+                };
+                let Some(slices) = slices_from_bytes(&object.bytes) else {
+                    tracing::warn!(model.id = %self.policy.id, object.uri = %uri, "read rows, for their profiles are damaged");
+                    return Ok(None);
+                };
+                for slice in slices.into_iter().filter(|it| it.hours & hours != 0) {
+                    if slice.hours & !hours != 0 {
+                        return Ok(None);
+                    }
+                    found.push((day, slice));
+                }
+            }
+        }
+        Ok(Some(found))
     }
 
     /// The rows captured in a window, by time, each id once; `None` without any.
@@ -432,12 +511,7 @@ fn label(frame: &Frame, row: usize) -> Option<Label> {
     number.or_else(|| texts(frame, CLASS)?.get(row).map(|it| Label::Text(it.to_owned())))
 }
 
-/// The columns of captured rows that say what was asked and answered, and not where that was read.
-pub(crate) fn content(frame: &Frame) -> Vec<&Values> {
-    frame.columns().iter().filter(|it| ![FILE, ROW, VARIANT].contains(&it.name.as_str())).map(|it| &it.values).collect()
-}
-
-/// Names the rows of a window, or of predictions with their labels: other values, another name.
+/// Names predictions with their labels: other values, another name.
 fn fingerprint(columns: &[&Values]) -> Digest {
     let digests: Vec<Digest> = columns
         .iter()

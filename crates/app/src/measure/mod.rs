@@ -11,13 +11,13 @@ mod joined;
 mod late;
 mod outputs;
 mod predictions;
+mod profiles;
 mod quality;
 mod segments;
 mod streams;
 pub(crate) mod verdicts;
 mod windows;
 
-pub use baseline::{Baseline, FeatureBaseline};
 pub use classes::{ClassRow, classes_of, score_classes};
 pub use outputs::{CLASSES, measure_outputs, read_outputs};
 pub use predictions::{Predictions, Wanted};

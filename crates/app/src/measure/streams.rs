@@ -9,6 +9,7 @@ use refit_core::package::Package;
 use refit_core::plan::Recent;
 use refit_core::policy::{DetectorPolicy, ModelPolicy, PredictionDriftPolicy, Task};
 use refit_core::trigger::{FeatureEvidence, Judgment, JudgmentKind, WindowEvidence};
+use refit_data::drift::{FeatureProfile, Profiler};
 use refit_data::{ClassAnswer, Column, Frame, Values};
 use refit_stats::sequential::{Adwin, Ddm, PageHinkley};
 use serde::{Deserialize, Serialize};
@@ -20,15 +21,13 @@ use super::estimates::collect_estimates;
 use super::extracts::Reader;
 use super::joined::join;
 use super::predictions::{Predictions, Wanted};
+use super::profiles::{PREDICTION, WindowProfile, source_of};
 use super::verdicts::of_predictions;
-use super::windows::{labels_known, newest_closed, source_of};
+use super::windows::{labels_known, newest_closed};
 use crate::error::AppError;
 use crate::ports::ObjectError;
 use crate::state::find_run;
 use crate::use_cases::Context;
-
-/// What evidence calls the predictions.
-const PREDICTION: &str = "prediction";
 
 /// What watches errors, as it is stored in a judgment: with its settings, so that changed ones begin anew.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,10 +102,9 @@ pub(super) async fn collect_streams(
     let closed_until = policy.window.lateness.before(now);
     if triggers.upstream.is_some() {
         for window in newest_closed(policy, head.judged_until(JudgmentKind::Upstream), closed_until) {
-            let capture = reader.captured(&window).await?;
-            let source = source_of(capture.as_ref());
-            let rows = capture.as_ref().map_or(0, |it| it.rows() as u64);
-            let null_rates = capture.map(|it| null_rates(&it, policy)).unwrap_or_default();
+            let profile = reader.profile(&window).await?;
+            let (source, rows) = (profile.source(), profile.rows);
+            let null_rates = if rows == 0 { BTreeMap::new() } else { null_rates(&profile, policy) };
             windows.push(WindowEvidence::Upstream { window, source, rows, null_rates });
         }
     }
@@ -120,12 +118,20 @@ pub(super) async fn collect_streams(
         let closed = newest_closed(policy, head.judged_until(JudgmentKind::Predictions), closed_until);
         let classes = classes_of(champion);
         let holdout = if closed.is_empty() { None } else { find_holdout(context, policy, champion, &classes).await? };
-        let reference = holdout.map(|it| predictions_of(&it, policy.task, &classes));
+        let reference = holdout.and_then(|it| profile_of(predictions_of(&it, policy.task, &classes)));
         for window in closed {
-            let capture = reader.captured(&window).await?;
-            let source = source_of(capture.as_ref());
-            let served = capture.and_then(|it| predictions_since(&it, since, policy.task, &classes));
-            let rows = served.as_ref().map_or(0, known);
+            let profile = reader.profile(&window).await?;
+            let source = profile.source();
+            let known = profile.features.get(PREDICTION).filter(|_| since <= window.start).cloned();
+            let served = match known {
+                Some(served) => Some(served),
+                // Classes are named by the champion, and a part of the window may have been answered by an earlier one.
+                None => {
+                    let capture = reader.captured(&window).await?;
+                    capture.and_then(|it| predictions_since(&it, since, policy.task, &classes)).and_then(profile_of)
+                }
+            };
+            let rows = served.as_ref().map_or(0, |it| it.counts().count - it.counts().missing);
             let distance = compare_predictions(reference.as_ref(), served.as_ref(), drift);
             windows.push(WindowEvidence::Predictions { window, source, rows, distance });
         }
@@ -161,14 +167,13 @@ pub(super) async fn collect_streams(
     Ok(windows)
 }
 
-/// The share of rows without a value, for each input of the model.
-fn null_rates(capture: &Frame, policy: &ModelPolicy) -> BTreeMap<String, f64> {
-    let rows = capture.rows().max(1) as f64;
-    let nulls = |name: &str| match capture.find_column(name).map(|it| &it.values) {
-        Some(Values::Numeric(values)) => values.iter().filter(|it| it.is_none_or(f64::is_nan)).count(),
-        Some(Values::Time(values)) => values.iter().filter(|it| it.is_none()).count(),
-        Some(Values::Categorical(values)) => (0..values.codes.len()).filter(|row| values.get(*row).is_none()).count(),
-        None => capture.rows(),
+/// The share of rows without a value, NaN among them, for each input of the model.
+fn null_rates(profile: &WindowProfile, policy: &ModelPolicy) -> BTreeMap<String, f64> {
+    let rows = profile.rows.max(1) as f64;
+    let nulls = |name: &str| match profile.features.get(name) {
+        Some(FeatureProfile::Numeric(it)) => it.n_null + it.n_nan,
+        Some(FeatureProfile::Categorical(it)) => it.n_null,
+        None => profile.rows,
     };
     policy.data.features.keys().map(|name| (name.clone(), nulls(name) as f64 / rows)).collect()
 }
@@ -206,23 +211,20 @@ fn predictions_of(holdout: &Predictions, task: Task, classes: &[String]) -> Colu
     Column { name: PREDICTION.to_owned(), values }
 }
 
-/// How many rows have a value.
-fn known(column: &Column) -> u64 {
-    let rows = match &column.values {
-        Values::Numeric(values) => values.iter().flatten().count(),
-        Values::Categorical(values) => (0..values.codes.len()).filter(|row| values.get(*row).is_some()).count(),
-        Values::Time(values) => values.iter().flatten().count(),
-    };
-    rows as u64
+/// The profile of a column by itself.
+fn profile_of(column: Column) -> Option<FeatureProfile> {
+    let mut profiler = Profiler::new(&[(column.name.clone(), column.values.kind())]);
+    profiler.add(&Frame::new(vec![column]).ok()?);
+    profiler.finish().features.into_values().next()
 }
 
 fn compare_predictions(
-    reference: Option<&Column>,
-    served: Option<&Column>,
+    reference: Option<&FeatureProfile>,
+    served: Option<&FeatureProfile>,
     policy: &PredictionDriftPolicy,
 ) -> FeatureEvidence {
     match (reference, served) {
-        (Some(reference), Some(served)) => distance(reference, served, of_predictions(policy)),
+        (Some(reference), Some(served)) => distance(PREDICTION, reference, served, of_predictions(policy)),
         (None, _) | (_, None) => FeatureEvidence::unmeasured(PREDICTION.to_owned(), policy.metric),
     }
 }

@@ -7,11 +7,10 @@ use refit_core::package::Package;
 use refit_core::plan::Recent;
 use refit_core::policy::{DriftPolicy, ModelPolicy, PerformancePolicy, Span};
 use refit_core::trigger::{JudgmentKind, QualityEvidence, Source, WindowEvidence, WindowVerdict};
-use refit_data::Frame;
 
 use super::baseline::{Baseline, BaselineError, ensure_baseline};
 use super::estimates::estimated;
-use super::extracts::{Reader, content, source};
+use super::extracts::Reader;
 use super::joined::{Joined, join};
 use super::late::{Late, late_captures, late_labels, list_arrivals};
 use super::streams::collect_streams;
@@ -84,10 +83,10 @@ impl Check<'_> {
         }
         let Some(baseline) = find_baseline(self.context, self.policy).await? else { return Ok(evidence) };
         for (window, late) in in_turn(late, closed) {
-            let captured = self.reader.captured(&window).await?;
-            let Some(source) = revision(late.as_ref(), source_of(captured.as_ref())) else { continue };
-            let features = captured.as_ref().map(|it| baseline.score(it, drift)).unwrap_or_default();
-            let rows = captured.map_or(0, |it| it.rows() as u64);
+            let profile = self.reader.profile(&window).await?;
+            let Some(source) = revision(late.as_ref(), profile.source()) else { continue };
+            let rows = profile.rows;
+            let features = if rows == 0 { Vec::new() } else { baseline.score(&profile, drift) };
             let verdict = WindowVerdict::Inconclusive;
             evidence.push(WindowEvidence::Drift { window, source, rows, features, verdict });
         }
@@ -159,11 +158,6 @@ fn revision(late: Option<&Late>, source: Source) -> Option<Source> {
 /// Windows that end at or before this time have their labels.
 pub(super) fn labels_known(policy: &ModelPolicy, now: Timestamp) -> Timestamp {
     policy.data.label_maturity.before(policy.data.label_delay.before(policy.window.lateness.before(now)))
-}
-
-/// Names the captured rows of a window that is judged for the first time.
-pub(super) fn source_of(captured: Option<&Frame>) -> Source {
-    source(&captured.map(content).unwrap_or_default())
 }
 
 /// How many windows of a kind are judged anew in one check, of the features that one check may judge a quarter.

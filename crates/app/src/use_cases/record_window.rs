@@ -333,7 +333,7 @@ impl File<'_> {
         }
         let mut extracts = BTreeMap::new();
         for (day, part) in &parts {
-            extracts.insert(*day, write_extract(context, &self.model.id, self.kind, *day, part).await?);
+            extracts.insert(*day, write_extract(context, self.model, self.kind, *day, part).await?);
         }
         let table = &*context.ports.table;
         let model = self.model.id.clone();

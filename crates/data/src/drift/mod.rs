@@ -13,6 +13,7 @@
 mod categories;
 mod exact;
 mod profile;
+mod profiler;
 mod workers;
 
 use std::fmt;
@@ -26,7 +27,11 @@ use crate::frame::Kind;
 use crate::table::Table;
 
 pub use exact::{ExactOptions, compare_exact};
-pub use profile::{FeatureProfile, MAX_PROFILE_BYTES, Profile, ProfileFileError, compare_profiles, profile_tables};
+pub use profile::{
+    FeatureProfile, MAX_PROFILE_BYTES, Profile, ProfileFileError, ProfileSum, compare_feature, compare_profiles,
+    profile_tables,
+};
+pub use profiler::Profiler;
 pub use workers::{OneWorker, Workers};
 
 /// One of the two things that are compared.

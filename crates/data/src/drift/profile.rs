@@ -7,10 +7,9 @@ use refit_stats::profile::{
     compare_numeric,
 };
 
-use super::categories::CategoryCounter;
+use super::profiler::Builder;
 use super::workers::{Workers, collect};
 use super::{DriftError, FeatureComparison, FeatureScores, Side, SideColumns, SideCounts, groups, kinds};
-use crate::block::{Block, BlockValues};
 use crate::frame::Kind;
 use crate::table::Table;
 
@@ -19,11 +18,6 @@ pub const MAX_PROFILE_BYTES: u64 = 10_000 * (MAX_FEATURE_BYTES as u64 + 1024);
 
 const MAGIC: &[u8; 4] = b"RFPR";
 const VERSION: u8 = 1;
-
-/// Texts that are counted apart before the rare ones are left out: what keeps the memory of a column of unique texts fixed.
-const MAX_COUNTED_BYTES: u64 = 4 << 20;
-/// What is kept of them then; all that matters for a profile of 8 KB, many times over.
-const KEPT_BYTES: usize = 1 << 19;
 
 /// The profile of one feature.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +111,17 @@ impl FeatureSum {
             | (FeatureSum::Categorical(_), FeatureProfile::Numeric(_)) => return None,
         }
         Some(())
+    }
+
+    fn add_missing(&mut self, rows: u64) {
+        match self {
+            FeatureSum::Numeric(sum) => {
+                let mut missing = NumericBuilder::new();
+                missing.add_missing(rows);
+                sum.add(&missing.finish());
+            }
+            FeatureSum::Categorical(sum) => sum.add(None, rows),
+        }
     }
 
     fn finish(self) -> FeatureProfile {
@@ -332,59 +337,67 @@ pub fn profile_tables(tables: &[Table<'_>], features: &[&str], workers: &dyn Wor
     Ok(Profile { features: profiles.into_iter().flatten().collect() })
 }
 
-/// The profile of a feature while its column is streamed.
-enum Builder {
-    Numeric(Box<NumericBuilder>),
-    Categorical { profile: CategoryProfile, counter: CategoryCounter },
+/// The sum of profiles of rows that need not have been read with the same columns: where one lacks a column, its rows have no value of it.
+///
+/// ```
+/// use refit_data::Kind;
+/// use refit_data::drift::{Profile, ProfileSum};
+/// let mut sum = ProfileSum::new(&[("x".to_owned(), Kind::Numeric)]);
+/// sum.add(&Profile::default(), 3);
+/// assert_eq!(sum.finish().features["x"].counts().missing, 3);
+/// ```
+pub struct ProfileSum {
+    features: Vec<(String, FeatureSum)>,
 }
 
-impl Builder {
-    fn new(kind: Kind) -> Builder {
-        match kind {
-            Kind::Numeric => Builder::Numeric(Box::default()),
-            // Times were refused before anything was read.
-            Kind::Categorical | Kind::Time => {
-                Builder::Categorical { profile: CategoryProfile::default(), counter: CategoryCounter::default() }
+impl ProfileSum {
+    /// The sum of nothing, over these columns. Times are left out: they have no profile.
+    #[must_use]
+    pub fn new(columns: &[(String, Kind)]) -> ProfileSum {
+        let sum = |(name, kind): &(String, Kind)| match kind {
+            Kind::Numeric => Some((name.clone(), FeatureSum::Numeric(Box::default()))),
+            Kind::Categorical => Some((name.clone(), FeatureSum::Categorical(CategoryProfile::default()))),
+            Kind::Time => None,
+        };
+        ProfileSum { features: columns.iter().filter_map(sum).collect() }
+    }
+
+    /// Adds the profile of so many rows.
+    pub fn add(&mut self, profile: &Profile, rows: u64) {
+        for (name, sum) in &mut self.features {
+            if profile.features.get(name.as_str()).and_then(|it| sum.add(it)).is_none() {
+                sum.add_missing(rows);
             }
         }
     }
 
-    fn add(&mut self, block: &Block) {
-        match self {
-            Builder::Numeric(builder) => {
-                builder.add_missing(block.missing() as u64);
-                if let BlockValues::Numbers(values) = block.values() {
-                    builder.add(values);
-                }
-            }
-            Builder::Categorical { profile, counter } => {
-                profile.add(None, block.missing() as u64);
-                if let BlockValues::Categories { codes, dictionary } = block.values() {
-                    counter.add(codes, dictionary);
-                }
-                if MAX_COUNTED_BYTES < counter.bytes() {
-                    add_counts(profile, std::mem::take(counter));
-                    *profile = profile.compact(KEPT_BYTES);
-                }
-            }
-        }
-    }
-
-    fn finish(self) -> FeatureProfile {
-        match self {
-            Builder::Numeric(builder) => FeatureProfile::Numeric(builder.finish()),
-            Builder::Categorical { mut profile, counter } => {
-                add_counts(&mut profile, counter);
-                FeatureProfile::Categorical(profile.compact(MAX_FEATURE_BYTES))
-            }
-        }
+    /// The sum.
+    #[must_use]
+    pub fn finish(self) -> Profile {
+        Profile { features: self.features.into_iter().map(|(name, it)| (name, it.finish())).collect() }
     }
 }
 
-fn add_counts(profile: &mut CategoryProfile, counter: CategoryCounter) {
-    for (text, count) in counter.finish() {
-        profile.add(Some(&text), count);
-    }
+/// Compares one feature of two profiles; `None` when it is of different kinds.
+#[must_use]
+pub fn compare_feature(name: &str, reference: &FeatureProfile, current: &FeatureProfile) -> Option<FeatureComparison> {
+    let scores = match (reference, current) {
+        (FeatureProfile::Numeric(a), FeatureProfile::Numeric(b)) => {
+            compare_numeric(a, b).map(|it| FeatureScores::Numeric(Box::new(it)))
+        }
+        (FeatureProfile::Categorical(a), FeatureProfile::Categorical(b)) => {
+            compare_categories(a, b).map(|it| FeatureScores::Categorical(Box::new(it)))
+        }
+        (FeatureProfile::Numeric(_), FeatureProfile::Categorical(_))
+        | (FeatureProfile::Categorical(_), FeatureProfile::Numeric(_)) => return None,
+    };
+    Some(FeatureComparison {
+        name: name.to_owned(),
+        kind: reference.kind(),
+        reference: reference.counts(),
+        current: current.counts(),
+        scores: scores.unwrap_or(FeatureScores::Undefined),
+    })
 }
 
 /// Compares these features of two profiles.
@@ -401,23 +414,7 @@ pub fn compare_profiles(
         let baseline = reference.features.get(*name).ok_or_else(|| missing(Side::Reference, Kind::Numeric))?;
         let kind = baseline.kind();
         let found = current.features.get(*name).ok_or_else(|| missing(Side::Current, kind))?;
-        let scores = match (baseline, found) {
-            (FeatureProfile::Numeric(a), FeatureProfile::Numeric(b)) => {
-                compare_numeric(a, b).map(|it| FeatureScores::Numeric(Box::new(it)))
-            }
-            (FeatureProfile::Categorical(a), FeatureProfile::Categorical(b)) => {
-                compare_categories(a, b).map(|it| FeatureScores::Categorical(Box::new(it)))
-            }
-            (FeatureProfile::Numeric(_), FeatureProfile::Categorical(_))
-            | (FeatureProfile::Categorical(_), FeatureProfile::Numeric(_)) => return Err(missing(Side::Current, kind)),
-        };
-        Ok(FeatureComparison {
-            name: (*name).to_owned(),
-            kind,
-            reference: baseline.counts(),
-            current: found.counts(),
-            scores: scores.unwrap_or(FeatureScores::Undefined),
-        })
+        compare_feature(name, baseline, found).ok_or_else(|| missing(Side::Current, kind))
     };
     features.iter().map(compare).collect()
 }

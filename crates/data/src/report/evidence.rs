@@ -1,7 +1,7 @@
 //! From the scores of a feature to what its verdict rests on.
 
 use refit_stats::Rng;
-use refit_stats::scores::{BinnedScores, CategoricalScores, NumericScores};
+use refit_stats::scores::{BinnedScores, NumericScores};
 use refit_stats::verdict::{Evidence, Score, Statistic};
 
 use crate::drift::{FeatureComparison, FeatureScores};
@@ -23,9 +23,11 @@ pub fn evidence_of(comparison: &FeatureComparison, by: Statistic, threshold: f64
         return sampled(comparison, by, threshold, None, None);
     };
     let exact = Evidence::of_counts(by, threshold, &counts.reference, &counts.current, rng);
-    let bounded = score_of(counts, by).or_else(|| cramers_v(comparison, by));
+    let test = counts.bounded_test;
+    let bounded = score_of(counts, by).or_else(|| cramers_v(counts, by));
     Evidence {
         score: bounded.or(exact.score),
+        p_value: test.map_or(exact.p_value, |it| it.p_value_at_most),
         reference_rows: comparison.reference.used(),
         current_rows: comparison.current.used(),
         ..exact
@@ -107,12 +109,7 @@ fn score_of(counts: &BinnedScores, by: Statistic) -> Option<Score> {
     }
 }
 
-fn cramers_v(comparison: &FeatureComparison, by: Statistic) -> Option<Score> {
-    match (&comparison.scores, by) {
-        (FeatureScores::Categorical(scores), Statistic::CramersV) => {
-            let CategoricalScores { cramers_v, .. } = scores.as_ref();
-            *cramers_v
-        }
-        (FeatureScores::Categorical(_) | FeatureScores::Numeric(_) | FeatureScores::Undefined, _) => None,
-    }
+/// The effect size of counts that are not exact; those that are give it themselves.
+fn cramers_v(counts: &BinnedScores, by: Statistic) -> Option<Score> {
+    counts.bounded_test.filter(|_| by == Statistic::CramersV).map(|it| it.cramers_v)
 }

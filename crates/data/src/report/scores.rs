@@ -104,14 +104,15 @@ impl Scores {
 
     /// The scores over deciles, with the test of their counts where these are exact.
     fn tested_deciles(it: &NumericScores) -> Scores {
-        let is_exact = it.ks.error_bound <= 0.0;
+        let is_exact = it.q10.bounded_test.is_none();
         let test = is_exact.then(|| homogeneity(&it.q10.reference, &it.q10.current)).flatten();
         let chi2 = test.map(|test| ScoreReport {
             p_value: Some(test.chi2_p),
             degrees_of_freedom: Some(test.degrees_of_freedom),
             ..Score::exact(test.chi2).into()
         });
-        let cramers_v = test.map(|test| Score::exact(test.cramers_v).into());
+        let exact = test.map(|test| Score::exact(test.cramers_v));
+        let cramers_v = report(it.q10.bounded_test.map(|it| it.cramers_v).or(exact));
         Scores { chi2, cramers_v, ..Scores::binned(&it.q10) }
     }
 

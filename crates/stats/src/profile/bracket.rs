@@ -3,9 +3,9 @@
 //! Every score here is a sum (or the largest) of terms `f(p, q)` that are 0 for equal proportions and grow as these part, so the least and the
 //! most of a term lie at corners of what the proportions can be.
 
-use crate::distance::{CountPair, PROPORTION_FLOOR};
-use crate::scores::BinnedScores;
-use crate::verdict::Score;
+use crate::distance::{CountPair, PROPORTION_FLOOR, chi_square_tail, homogeneity};
+use crate::scores::{BinnedScores, BoundedTest};
+use crate::verdict::{MIN_EXPECTED, Score};
 
 /// Bounds of the proportion of each side in one bin.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,6 +26,12 @@ impl Shares {
             0.0
         };
         (least, term(p_low, q_high).max(term(p_high, q_low)))
+    }
+
+    /// Both bins as one.
+    fn and(self, other: Shares) -> Shares {
+        let add = |a: (f64, f64), b: (f64, f64)| (a.0 + b.0, (a.1 + b.1).min(1.0));
+        Shares { reference: add(self.reference, other.reference), current: add(self.current, other.current) }
     }
 
     fn floored(self) -> Shares {
@@ -101,10 +107,69 @@ pub(super) fn binned(
         hellinger: score(pair.hellinger(), h_least.sqrt(), (h_most + unknown.most(|it| it / 2.0)).sqrt().min(1.0)),
         tvd: score(pair.tvd(), t_least.min(t_most), t_most),
         l_infinity: score(pair.l_infinity(), l_least, l_most),
+        bounded_test: Some(bounded_test(&reference, &current, shares, unknown)),
         edges,
         reference,
         current,
     })
+}
+
+fn bounded_test(reference: &[u64], current: &[u64], shares: &[Shares], unknown: Unknown) -> BoundedTest {
+    let (n, m): (u64, u64) = (reference.iter().sum(), current.iter().sum());
+    let likely = homogeneity(reference, current).map_or(0.0, |it| it.chi2);
+    let chi2 = chi2_score(likely, shares, unknown, (n as f64, m as f64));
+    BoundedTest { cramers_v: cramers_v(chi2, n + m), p_value_at_most: p_value_at_most(shares, unknown, (n, m)) }
+}
+
+/// The effect size of a chi-square statistic of so many rows.
+pub(super) fn cramers_v(chi2: Score, rows: u64) -> Score {
+    let of = |chi2: f64| (chi2 / rows as f64).sqrt();
+    score(of(chi2.value), of(chi2.low()), of(chi2.high()).min(1.0))
+}
+
+/// Chi-square over two rows is `n m` times the sum of `(p - q)^2 / (n p + m q)` over categories, whose terms grow as p and q part.
+pub(super) fn chi2_score(likely: f64, shares: &[Shares], unknown: Unknown, (n, m): (f64, f64)) -> Score {
+    let (mut least, mut most) = (0.0, 0.0);
+    for it in shares {
+        let bounds = it.bounds(&|p, q| chi2_term(p, q, n, m));
+        least += bounds.0;
+        most += bounds.1;
+    }
+    // A category on one side alone adds in proportion to its rows: m of the reference's share, n of the current one's.
+    let most = (most + m * unknown.reference.0 + n * unknown.current.0).min(n + m);
+    score(likely.max(least), least, most.max(least))
+}
+
+/// The most that the p-value of the two-sample chi-square test can be: that of the least its statistic can be. Cells that expect too few rows are pooled as
+/// [`counts_p_value`](crate::verdict::counts_p_value) pools them, by the middle of what their totals can be; rows that were left out are one cell more, which
+/// may add nothing.
+fn p_value_at_most(shares: &[Shares], unknown: Unknown, (n, m): (u64, u64)) -> Option<f64> {
+    let (n, m) = (n as f64, m as f64);
+    let total =
+        |it: &Shares| n * f64::midpoint(it.reference.0, it.reference.1) + m * f64::midpoint(it.current.0, it.current.1);
+    let is_small = |it: &Shares| total(it) * n.min(m) / (n + m) < MIN_EXPECTED;
+    let mut cells: Vec<Shares> = shares.iter().copied().filter(|it| 0.0 < total(it)).collect();
+    cells.sort_by(|a, b| total(a).total_cmp(&total(b)));
+    let mut n_pooled = cells.partition_point(is_small);
+    let nothing = Shares { reference: (0.0, 0.0), current: (0.0, 0.0) };
+    let mut pool = cells[..n_pooled].iter().fold(nothing, |sum, it| sum.and(*it));
+    if 0 < n_pooled && is_small(&pool) {
+        pool = pool.and(*cells.get(n_pooled)?);
+        n_pooled += 1;
+    }
+    cells.drain(..n_pooled);
+    if 0 < n_pooled {
+        cells.push(pool);
+    }
+    let least: f64 = cells.iter().map(|it| it.bounds(&|p, q| chi2_term(p, q, n, m)).0).sum();
+    let n_cells = cells.len() as u64 + u64::from(!unknown.is_none());
+    (2 <= n_cells).then(|| chi_square_tail(least, n_cells - 1))
+}
+
+/// A cell's part of the two-sample chi-square statistic, which grows as its proportions part.
+fn chi2_term(p: f64, q: f64, n: f64, m: f64) -> f64 {
+    let whole = n * p + m * q;
+    if whole <= 0.0 { 0.0 } else { n * m * (p - q) * (p - q) / whole }
 }
 
 fn psi(pair: &CountPair, shares: &[Shares], unknown: Unknown) -> Score {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::bracket::{Shares, Unknown, binned, score};
+use super::bracket::{Shares, Unknown, binned, chi2_score, cramers_v, score};
 use super::category::CategoryProfile;
 use super::cell::{Cell, LINEAR_LEVEL, PARTS, Range};
 use super::numeric::{NumericProfile, center_value};
-use super::ranks::{Ranks, largest_gap};
-use crate::distance::{Bins, homogeneity, ks_p_asymptotic, linf_robust};
+use super::ranks::{Ranks, exact_gap, largest_gap};
+use crate::distance::{Bins, chi_square_tail, homogeneity, ks_p_asymptotic, linf_robust};
 use crate::key::{key_of, value_of};
 use crate::scores::{BinnedScores, CategoricalScores, NumericScores, unit};
 use crate::sum::pairwise;
@@ -18,6 +18,7 @@ use crate::verdict::Score;
 pub struct PreparedProfile<'a> {
     profile: &'a NumericProfile,
     ranks: Ranks,
+    is_exact: bool,
     /// Rows at their mean positions, rising.
     centers: Vec<(f64, u64)>,
     /// The Wasserstein distance of the rows from their mean positions is at most this.
@@ -38,7 +39,8 @@ impl<'a> PreparedProfile<'a> {
         let transports: Vec<f64> =
             profile.cells.iter().map(|it| it.count as f64 / n * displacement(it, range)).collect();
         let transport = pairwise(&transports);
-        Some(PreparedProfile { profile, ranks: Ranks::new(&profile.cells, range), centers, transport })
+        let ranks = Ranks::new(&profile.cells, range);
+        Some(PreparedProfile { profile, ranks, is_exact: profile.is_exact(), centers, transport })
     }
 
     fn n(&self) -> u64 {
@@ -86,9 +88,14 @@ pub fn compare_numeric(reference: &NumericProfile, current: &NumericProfile) -> 
 /// The same for profiles that were made ready before; `None` never for profiles that [`NumericBuilder`](super::NumericBuilder) made.
 pub fn compare_prepared(reference: &PreparedProfile<'_>, current: &PreparedProfile<'_>) -> Option<NumericScores> {
     let (n, m) = (reference.n(), current.n());
-    let (least, likely, most) = largest_gap(&reference.ranks, &current.ranks);
-    let ks = score(likely, least, most.min(1.0));
     let robust = |d: f64| linf_robust(d.clamp(0.0, 1.0), n, m);
+    let (ks, robust) = if reference.is_exact && current.is_exact {
+        let gap = exact_gap(&reference.ranks, &current.ranks);
+        (Score::exact(gap), Score::exact(robust(gap)?))
+    } else {
+        let (least, likely, most) = largest_gap(&reference.ranks, &current.ranks);
+        (score(likely, least, most.min(1.0)), score(robust(likely)?, robust(least)?, robust(most)?))
+    };
     let distance = wasserstein(reference, current);
     let over = |std: f64| {
         let value = distance.value / std;
@@ -97,7 +104,7 @@ pub fn compare_prepared(reference: &PreparedProfile<'_>, current: &PreparedProfi
     Some(NumericScores {
         ks,
         ks_p_value: ks_p_asymptotic(ks.low(), n as usize, m as usize),
-        linf_robust: score(robust(likely)?, robust(least)?, robust(most)?),
+        linf_robust: robust,
         wasserstein1: distance,
         wasserstein1_over_ref_std: reference.profile.std().and_then(unit).map(over),
         q10: deciles(reference, current)?,
@@ -233,8 +240,12 @@ fn bins(reference: &PreparedProfile<'_>, current: &PreparedProfile<'_>, edges: &
         before = *edge;
     }
     // The best guess takes each edge at its upper end, where most often a cell ends and the rows are known.
+    let is_exact = reference.is_exact && current.is_exact;
     let mut distinct: Vec<Edge> = edges.to_vec();
-    distinct.dedup_by_key(|it| it.high);
+    // Exact edges are those of all rows: of equal widths too small for doubles some are the same.
+    if !is_exact {
+        distinct.dedup_by_key(|it| it.high);
+    }
     let guess = |side: &PreparedProfile<'_>| {
         let mut below = 0;
         let ends = distinct.iter().map(|it| {
@@ -244,7 +255,11 @@ fn bins(reference: &PreparedProfile<'_>, current: &PreparedProfile<'_>, edges: &
         ends.chain([side.n()]).map(|end| end - std::mem::replace(&mut below, end)).collect::<Vec<u64>>()
     };
     let counts = (guess(reference), guess(current));
-    binned(distinct.iter().map(|it| value_of(it.high)).collect(), counts, &shares, Unknown::default())
+    let ends = distinct.iter().map(|it| value_of(it.high)).collect();
+    if is_exact {
+        return BinnedScores::exact(ends, counts.0, counts.1);
+    }
+    binned(ends, counts, &shares, Unknown::default())
 }
 
 /// Compares two categorical profiles; `None` if one has no value.
@@ -295,36 +310,16 @@ pub fn compare_categories(reference: &CategoryProfile, current: &CategoryProfile
     let test = homogeneity(&of_reference, &of_current);
     let chi2 = test.map(|it| chi2_score(it.chi2, &shares, unknown, (n as f64, m as f64)));
     let new_share = new as f64 / m as f64;
-    let cramers_v = chi2.map(|it| {
-        let rows = (n + m) as f64;
-        score((it.value / rows).sqrt(), (it.low() / rows).sqrt(), (it.high() / rows).sqrt().min(1.0))
-    });
+    let cramers_v = chi2.map(|it| cramers_v(it, n + m));
     // A category that only the current window kept is new unless the reference left it out; one that was left out may be new.
     let least_new = if reference.is_exact() { new_share } else { 0.0 };
     Some(CategoricalScores {
         counts: binned(Vec::new(), (of_reference, of_current), &shares, unknown)?,
         categories,
         chi2,
-        chi2_p_value: test.map(|it| it.chi2_p),
+        chi2_p_value: test.zip(chi2).map(|(it, chi2)| chi_square_tail(chi2.low(), it.degrees_of_freedom)),
         degrees_of_freedom: test.map(|it| it.degrees_of_freedom),
         cramers_v,
         new_category_rate: score(new_share, least_new, (new_share + unknown.current.0).min(1.0)),
     })
-}
-
-/// Chi-square over two rows is `n m` times the sum of `(p - q)^2 / (n p + m q)` over categories, whose terms grow as p and q part.
-fn chi2_score(likely: f64, shares: &[Shares], unknown: Unknown, (n, m): (f64, f64)) -> Score {
-    let term = |p: f64, q: f64| {
-        let whole = n * p + m * q;
-        if whole <= 0.0 { 0.0 } else { n * m * (p - q) * (p - q) / whole }
-    };
-    let (mut least, mut most) = (0.0, 0.0);
-    for it in shares {
-        let bounds = it.bounds(&term);
-        least += bounds.0;
-        most += bounds.1;
-    }
-    // A category on one side alone adds in proportion to its rows: m of the reference's share, n of the current one's.
-    let most = (most + m * unknown.reference.0 + n * unknown.current.0).min(n + m);
-    score(likely.max(least), least, most.max(least))
 }

@@ -11,8 +11,8 @@ const MOST_CELLS: usize = 1350;
 
 /// Different values that are counted exactly before the trie takes over: ages, counts, grades and hours stay exact.
 const MOST_DISTINCT: usize = 4096;
-/// Slots of the table of different values: a power of two, at most half of them in use.
-const SLOT_BITS: u32 = 13;
+/// Slots that the table of different values begins with: a profile of few rows costs little. A power of two, at most half of them in use.
+const FIRST_SLOTS: usize = 64;
 
 /// A share of the rows that makes a value frequent when the table overflows.
 const FREQUENT: u64 = 8;
@@ -101,6 +101,11 @@ impl NumericProfile {
             most = most.max(rows);
         }
         most as f64 / self.moments.n.max(1) as f64
+    }
+
+    /// Whether each finite value is kept: then scores are those of all rows.
+    pub fn is_exact(&self) -> bool {
+        self.cells.iter().all(|it| it.level == 64)
     }
 
     /// How many cells it has.
@@ -257,25 +262,23 @@ struct Distinct {
 
 impl Default for Distinct {
     fn default() -> Self {
-        Distinct { slots: vec![(0, 0); 1 << SLOT_BITS], n_used: 0 }
+        Distinct { slots: vec![(0, 0); FIRST_SLOTS], n_used: 0 }
     }
 }
 
 impl Distinct {
     /// Counts values; returns those from the first one on for which there is no room.
     fn add<'a>(&mut self, values: &'a [f64]) -> &'a [f64] {
-        // Knuth's multiplier: the golden ratio in 64 bits, which spreads keys that differ in few bits.
-        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mask = self.slots.len() - 1;
         for (at, value) in values.iter().enumerate() {
             let key = key_of(*value);
-            let mut slot = (key.wrapping_mul(MULTIPLIER) >> (u64::BITS - SLOT_BITS)) as usize;
-            while self.slots[slot].0 != key && self.slots[slot].0 != 0 {
-                slot = (slot + 1) & mask;
-            }
+            let mut slot = self.find(key);
             if self.slots[slot].0 == 0 {
                 if self.n_used == MOST_DISTINCT {
                     return &values[at..];
+                }
+                if self.slots.len() < 2 * (self.n_used + 1) {
+                    self.grow();
+                    slot = self.find(key);
                 }
                 self.n_used += 1;
                 self.slots[slot].0 = key;
@@ -283,6 +286,30 @@ impl Distinct {
             self.slots[slot].1 += 1;
         }
         &[]
+    }
+
+    /// The slot of a key, or the empty one where it belongs.
+    #[inline]
+    fn find(&self, key: u64) -> usize {
+        // Knuth's multiplier: the golden ratio in 64 bits, which spreads keys that differ in few bits.
+        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mask = self.slots.len() - 1;
+        let mut slot = (key.wrapping_mul(MULTIPLIER) >> (u64::BITS - self.slots.len().trailing_zeros())) as usize;
+        while self.slots[slot].0 != key && self.slots[slot].0 != 0 {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let larger = vec![(0, 0); self.slots.len() * 4];
+        for (key, rows) in std::mem::replace(&mut self.slots, larger) {
+            if key != 0 {
+                let slot = self.find(key);
+                self.slots[slot] = (key, rows);
+            }
+        }
     }
 
     fn rows(&self) -> Vec<(u64, u64)> {

@@ -100,6 +100,22 @@ pub(super) fn largest_gap(reference: &Ranks, current: &Ranks) -> (f64, f64, f64)
     }
 }
 
+/// The largest difference of two distribution functions of which each step is known, as all rows give it.
+pub(super) fn exact_gap(reference: &Ranks, current: &Ranks) -> f64 {
+    let (n, m) = (u128::from(reference.rows), u128::from(current.rows));
+    let (mut ours, mut theirs) = (Walk::new(reference), Walk::new(current));
+    let mut most = 0;
+    loop {
+        let next = ours.next().min(theirs.next());
+        if next == u64::MAX {
+            return most as f64 / (n as f64 * m as f64);
+        }
+        ours.pass(next);
+        theirs.pass(next);
+        most = most.max((u128::from(ours.high) * m).abs_diff(u128::from(theirs.high) * n));
+    }
+}
+
 /// Where a walk over the bounds of one side is.
 struct Walk<'a> {
     ranks: &'a Ranks,

@@ -34,6 +34,18 @@ pub struct BinnedScores {
     pub tvd: Score,
     /// Largest difference of a proportion.
     pub l_infinity: Score,
+    /// The test of counts that are known between two numbers each; `None` where they are exact and give it themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounded_test: Option<BoundedTest>,
+}
+
+/// What can be said of the two-sample chi-square test where counts are known between two numbers each.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BoundedTest {
+    /// Its effect size.
+    pub cramers_v: Score,
+    /// The most that [`counts_p_value`](crate::verdict::counts_p_value) can be: that of the least statistic; `None` with fewer than two cells.
+    pub p_value_at_most: Option<f64>,
 }
 
 /// Scores of a numeric feature.
@@ -64,7 +76,7 @@ pub struct CategoricalScores {
     pub counts: BinnedScores,
     /// Pearson's statistic of the two-sample test; `None` with fewer than two categories.
     pub chi2: Option<Score>,
-    /// Its p-value; of the test with the left-out categories as one, if there are any.
+    /// Its p-value; with left-out categories that of the least that the statistic can be, of the test that takes them as one.
     pub chi2_p_value: Option<f64>,
     /// Its degrees of freedom.
     pub degrees_of_freedom: Option<u64>,
@@ -89,6 +101,7 @@ impl BinnedScores {
             edges,
             reference,
             current,
+            bounded_test: None,
         })
     }
 }

@@ -19,7 +19,7 @@ const LIMIT_LAW_FROM: f64 = 50.0;
 
 /// Expected counts below which cells are pooled before a chi-square test: Cochran's five, less a half, so that fifty rows in
 /// deciles do not lie on the border, where the window itself would decide which cells are pooled.
-const MIN_EXPECTED: f64 = 4.5;
+pub(crate) const MIN_EXPECTED: f64 = 4.5;
 
 /// Tables of more cells than this are summed up by mean and deviation of fewer draws: their index is a sum of many terms.
 const MANY_CELLS: usize = 100;

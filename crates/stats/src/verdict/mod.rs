@@ -23,6 +23,7 @@ mod evidence;
 mod rule;
 mod statistic;
 
+pub(crate) use evidence::MIN_EXPECTED;
 pub use evidence::{CHANCE_LEVEL, CHANCE_REPLICATES, Evidence, counts_p_value, psi_chance, samples_p_value};
 pub use rule::{DatasetVerdict, FeatureVerdict, Rules, Verdict, judge, judge_dataset, judge_features};
 pub use statistic::{Score, Side, Statistic};
