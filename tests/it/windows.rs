@@ -317,13 +317,21 @@ fn stored(world: &MemoryWorld, ending: &str) -> Vec<ObjectUri> {
     page.items.into_iter().map(|it| it.uri).filter(|it| it.key().ends_with(ending)).collect()
 }
 
+/// Makes the captured rows unreadable.
+fn damage_rows(world: &MemoryWorld) {
+    let found = stored(world, ".parquet");
+    assert_eq!(found.len(), 1);
+    for uri in found {
+        world.objects.overwrite(&uri, b"{").expect("it has a name");
+    }
+}
+
 #[test]
 fn drift_is_measured_from_profiles_without_reading_rows() {
     let mut world = world(|it| it.triggers.performance = None);
     world.upload(&format!("{CAPTURE}/05/05/a.jsonl"), &capture(5..24));
-    for uri in stored(&world, ".parquet") {
-        world.objects.overwrite(&uri, b"{").expect("it has a name");
-    }
+    world.drain();
+    damage_rows(&world);
     go_to(&mut world, 27);
     expect(&world, JudgmentKind::Drift, &["05r1 19/19"]);
 }
@@ -333,6 +341,7 @@ fn rows_make_up_for_profiles_that_are_missing_or_damaged() {
     let judge = |damage: &dyn Fn(&MemoryWorld, &ObjectUri)| {
         let mut world = world(|_| {});
         world.upload(&format!("{CAPTURE}/05/05/a.jsonl"), &capture(5..24));
+        world.drain();
         let found = stored(&world, ".day.profiles");
         assert_eq!(found.len(), 1);
         damage(&world, &found[0]);
@@ -352,10 +361,9 @@ fn windows_of_hours_are_sums_of_profiles_of_hours() {
     };
     let mut world = world(half_days);
     world.upload(&format!("{CAPTURE}/05/05/a.jsonl"), &capture(5..24));
+    world.drain();
     assert_eq!(stored(&world, ".hour.profiles").len(), 1);
-    for uri in stored(&world, ".parquet") {
-        world.objects.overwrite(&uri, b"{").expect("it has a name");
-    }
+    damage_rows(&world);
     go_to(&mut world, 27);
     expect(&world, JudgmentKind::Drift, &["05r1 7/7", "05r1 12/12"]);
 }

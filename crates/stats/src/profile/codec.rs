@@ -139,12 +139,17 @@ pub(super) fn numeric_bytes(profile: &NumericProfile) -> Vec<u8> {
         bytes.extend(double.to_le_bytes());
     }
     push_number(&mut bytes, profile.cells.len() as u64);
+    bytes.extend(profile.cells.iter().map(|it| it.level));
+    let lengths = bytes.len();
+    bytes.resize(lengths + profile.cells.len(), 0);
     let (mut low, mut level) = (0, 0);
-    for cell in &profile.cells {
-        bytes.push(cell.level);
+    for (at, cell) in profile.cells.iter().enumerate() {
         // Both ends are multiples of what the finer level leaves free.
-        push_number(&mut bytes, (cell.low - low).checked_shr(64 - u32::from(level.max(cell.level))).unwrap_or(0));
-        push_number(&mut bytes, cell.count);
+        let distance = (cell.low - low).checked_shr(64 - u32::from(level.max(cell.level))).unwrap_or(0);
+        let (length, count_length) = (length(distance), length(cell.count));
+        bytes[lengths + at] = length | count_length << 4;
+        bytes.extend(&distance.to_le_bytes()[..usize::from(length)]);
+        bytes.extend(&cell.count.to_le_bytes()[..usize::from(count_length)]);
         if cell.level < 64 {
             let (position, blur) = cell.steps();
             bytes.extend([position, blur]);
@@ -170,18 +175,7 @@ impl NumericProfile {
         if !is_range || (bytes.bytes.len() as u64) < n_cells {
             return Err(bytes.damaged());
         }
-        let mut cells: Vec<Cell> = Vec::with_capacity(n_cells as usize);
-        let mut rows = 0;
-        for _ in 0..n_cells {
-            let cell = cell(&mut bytes, cells.last())?;
-            rows += cell.count;
-            cells.push(cell);
-            // Each row is within the range and within its cell.
-            if n < rows || cell.high() < key_of(min) || key_of(max) < cell.low {
-                return Err(bytes.damaged());
-            }
-        }
-        bytes.end()?;
+        let (cells, rows) = cells(&mut bytes, n_cells as usize, (key_of(min), key_of(max)))?;
         if rows != n {
             return Err(bytes.damaged());
         }
@@ -190,27 +184,62 @@ impl NumericProfile {
     }
 }
 
-#[inline]
-fn cell(bytes: &mut Bytes<'_>, before: Option<&Cell>) -> Result<Cell, ProfileError> {
-    let level = bytes.byte()?;
-    if 64 < level {
-        return Err(bytes.damaged());
+/// The lowest bytes of a word.
+const LOWEST: [u64; 9] =
+    [0, 0xff, 0xffff, 0x00ff_ffff, 0xffff_ffff, 0x00ff_ffff_ffff, 0xffff_ffff_ffff, 0x00ff_ffff_ffff_ffff, u64::MAX];
+
+/// How many bytes a number takes without its leading zeros.
+fn length(number: u64) -> u8 {
+    (u64::BITS - number.leading_zeros()).div_ceil(8) as u8
+}
+
+/// Reads the cells; their lengths stand apart from their numbers, so that one need not be read to find the next.
+fn cells(bytes: &mut Bytes<'_>, n: usize, (least, greatest): (u64, u64)) -> Result<(Vec<Cell>, u64), ProfileError> {
+    let (levels, lengths) = (bytes.take(n)?, bytes.take(n)?);
+    let start = bytes.at;
+    let numbers = bytes.take(bytes.bytes.len() - start)?;
+    // A word can be read behind the end: no number is believed that does not end within.
+    let mut padded = Vec::with_capacity(numbers.len() + 32);
+    padded.extend_from_slice(numbers);
+    padded.extend_from_slice(&[0; 32]);
+    let word = |at: usize| padded.get(at..).and_then(|it| it.first_chunk()).map_or(0, |it| u64::from_le_bytes(*it));
+    let mut cells: Vec<Cell> = Vec::with_capacity(n);
+    let (mut at, mut rows, mut last_low, mut last_level) = (0, 0_u64, 0_u64, None);
+    for (level, lengths) in levels.iter().copied().zip(lengths.iter().copied()) {
+        let (length, count_length) = (usize::from(lengths & 15), usize::from(lengths >> 4));
+        let damaged = ProfileError::Damaged { at: start + at };
+        if 64 < level || 8 < length || 8 < count_length {
+            return Err(damaged);
+        }
+        let distance = word(at) & LOWEST[length];
+        let count = word(at + length) & LOWEST[count_length];
+        at += length + count_length;
+        let free = 64 - u32::from(level.max(last_level.unwrap_or(0)));
+        let shifted = distance.checked_shl(free).unwrap_or(0);
+        let (low, has_wrapped) = last_low.overflowing_add(shifted);
+        let inner = u64::MAX.checked_shr(level.into()).unwrap_or(0);
+        rows = rows.saturating_add(count);
+        let is_sound = shifted.checked_shr(free).unwrap_or(0) == distance
+            && !has_wrapped
+            && low & inner == 0
+            && last_level.is_none_or(|it| 0 < shifted || it < level)
+            && count.wrapping_sub(1) < MAX_ROWS
+            // Each row is within the range and within its cell.
+            && least <= low | inner
+            && low <= greatest;
+        if !is_sound {
+            return Err(damaged);
+        }
+        if level == 64 {
+            cells.push(Cell::somewhere(low, level, count));
+        } else {
+            let [position, blur, ..] = word(at).to_le_bytes();
+            cells.push(Cell::of_steps(low, level, count, position, blur));
+            at += 2;
+        }
+        (last_low, last_level) = (low, Some(level));
     }
-    let finer = level.max(before.map_or(0, |it| it.level));
-    let distance = bytes.number()?;
-    let shifted = distance.checked_shl(64 - u32::from(finer)).unwrap_or(0);
-    let is_whole = shifted.checked_shr(64 - u32::from(finer)).unwrap_or(0) == distance;
-    let low = before.map_or(0, |it| it.low).checked_add(shifted).filter(|_| is_whole).ok_or(bytes.damaged())?;
-    let is_aligned = low & u64::MAX.checked_shr(level.into()).unwrap_or(0) == 0;
-    let is_next = before.is_none_or(|it| (it.low, it.level) < (low, level));
-    let count = bytes.rows()?;
-    if !is_aligned || !is_next || count == 0 {
-        return Err(bytes.damaged());
-    }
-    if level == 64 {
-        return Ok(Cell::somewhere(low, level, count));
-    }
-    Ok(Cell::of_steps(low, level, count, bytes.byte()?, bytes.byte()?))
+    if at == numbers.len() { Ok((cells, rows)) } else { Err(bytes.damaged()) }
 }
 
 /// The bytes of a profile, whatever their number.

@@ -34,11 +34,11 @@ impl<'a> PreparedProfile<'a> {
     pub fn new(profile: &'a NumericProfile) -> Option<PreparedProfile<'a>> {
         let range = profile.range()?;
         let mut centers: Vec<(f64, u64)> = profile.cells.iter().map(|it| (center_value(it, range), it.count)).collect();
-        centers.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let n = profile.moments.n as f64;
-        let transports: Vec<f64> =
-            profile.cells.iter().map(|it| it.count as f64 / n * displacement(it, range)).collect();
+        let share = |it: &Cell, center: f64| it.count as f64 / n * displacement(it, center, range);
+        let transports: Vec<f64> = profile.cells.iter().zip(&centers).map(|(it, center)| share(it, center.0)).collect();
         let transport = pairwise(&transports);
+        centers.sort_by(|a, b| a.0.total_cmp(&b.0));
         let ranks = Ranks::new(&profile.cells, range);
         Some(PreparedProfile { profile, ranks, is_exact: profile.is_exact(), centers, transport })
     }
@@ -62,13 +62,12 @@ impl<'a> PreparedProfile<'a> {
 ///
 /// Of all distributions on an interval of length w with its mean at share u, two points have the largest mean distance from it, `2 u (1 - u) w`. A mean
 /// that is wrong by b adds three times b: once itself, twice by the slope of that.
-fn displacement(cell: &Cell, range: Range) -> f64 {
+fn displacement(cell: &Cell, center: f64, range: Range) -> f64 {
     if cell.level == 64 {
         return 0.0;
     }
     let (low, high) = (cell.low.clamp(range.low, range.high), cell.high().clamp(range.low, range.high));
     let (low, high) = (value_of(low), value_of(high));
-    let center = center_value(cell, range);
     let farthest = (center - low).max(high - center);
     if cell.level < LINEAR_LEVEL || high <= low {
         return farthest.max(0.0);
