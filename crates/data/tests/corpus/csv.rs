@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use refit_data::drift::{ExactOptions, FeatureScores, OneWorker, compare_exact};
+use refit_data::drift::{ExactOptions, FeatureScores, OneWorker, Profiler, compare_exact};
 use refit_data::{Kind, RangeRead, ReadOptions, Table, Values, read, write_csv, write_csv_for_spreadsheet};
+use refit_stats::verdict::{Evidence, Rules, Score, Statistic, Verdict, judge_features};
 
 use super::{Outcome, Row, Scale, all, frame, numeric, refused, refused_as, rows};
 
@@ -132,7 +133,19 @@ fn many_categories(scale: Scale) -> Outcome {
     (0..n).for_each(|it| text.push_str(&format!("level-{it}\n")));
     let frame = frame(text.as_bytes())?;
     let levels = frame.columns()[0].values.as_categorical().map(|it| it.dictionary.len());
-    if levels == Some(n) { Ok(format!("{n} levels are kept")) } else { Err(format!("{levels:?}")) }
+    if levels != Some(n) {
+        return Err(format!("{levels:?}"));
+    }
+    // A table has all of its levels: a comparison of all rows needs them. A profile keeps what fits and counts the others as one.
+    let mut profiler = Profiler::new(&[("a".to_owned(), Kind::Categorical)]);
+    profiler.add(&frame);
+    let profile = profiler.finish();
+    match profile.features["a"].as_categorical() {
+        Some(it) if it.rows() == n as u64 && profile.to_bytes().len() <= 8_300 => {
+            Ok(format!("{n} levels are kept; in a profile {} rows are `other`", it.left_out()))
+        }
+        other => Err(format!("{other:?}")),
+    }
 }
 
 fn unseen() -> Outcome {
@@ -180,9 +193,20 @@ fn grows() -> Outcome {
 
 fn few() -> Outcome {
     all([b"a\n1\n".as_slice(), b"a\n1\n2\n"].map(|bytes| match compare(bytes, b"a\n3\n", "a")? {
-        FeatureScores::Numeric(it) if it.ks.value == 1.0 => Ok("compared; too few for a verdict".to_owned()),
+        FeatureScores::Numeric(it) if it.ks.value == 1.0 => refuse_few(it.ks),
         other => Err(format!("{other:?}")),
     }))
+}
+
+/// No verdict rests on a row or two, and it says why.
+fn refuse_few(ks: Score) -> Outcome {
+    let (p_value, by) = (Some(0.0), Statistic::Ks);
+    let rows = (2, 1);
+    let few = Evidence { score: Some(ks), p_value, ..Evidence::problem(by, 0.1, String::new()) };
+    let few = Evidence { problem: None, reference_rows: rows.0, current_rows: rows.1, ..few };
+    let verdict = judge_features(&[few], &Rules::DEFAULT).swap_remove(0);
+    let reason = verdict.reasons.join("; ");
+    if verdict.verdict == Verdict::Inconclusive && reason.contains("are needed") { Ok(reason) } else { Err(reason) }
 }
 
 fn formulas() -> Outcome {

@@ -2,6 +2,7 @@
 //!
 //! Each is refused in one line that names the place, or read as stated; never a panic. Some are sets of thousands of variants.
 
+mod bad_data;
 mod csv;
 mod json;
 mod parquet;

@@ -27,6 +27,7 @@ pub(super) const CASES: &[Row] = &[
     (34, "footer lengths that lie", |_| {
         all([17, u32::MAX, 0x8000_0000].map(|it| refused(&with_footer_length(it), &["footer"])))
     }),
+    (35, "the damages of `bad_data`", |_| super::bad_data::cases()),
     (36, "cut off at 64 places", |_| cut()),
     (37, "one bit flipped at each place", flipped),
     (38, "encrypted", |_| refused(&[b"PARE".as_slice(), &[0; 8], b"PARE"].concat(), &["encrypted"])),
