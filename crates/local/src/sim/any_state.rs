@@ -7,10 +7,10 @@ use jiff::SignedDuration;
 use refit_app::ErrorClass;
 use refit_app::documents::{head_key, queue_key, run_key, slots_key};
 use refit_app::ports::{AlertKind, Key, Table, Write};
-use refit_core::ModelId;
 use refit_core::model::Head;
 use refit_core::plan::{Queue, Slots};
 use refit_core::run::{Run, RunStatus};
+use refit_core::{ModelId, RunId};
 use serde::de::DeserializeOwned;
 
 use super::checks::{Checked, Violation, ensure};
@@ -161,6 +161,7 @@ impl AnyState {
     /// L1: whatever stands there, no further slot is taken than there are.
     fn verify(&mut self) -> Result<usize, Violation> {
         let mut changed = 0;
+        let mut freed = BTreeMap::new();
         for transaction in self.recorder.take() {
             self.transactions += 1;
             for write in &*transaction.writes {
@@ -168,7 +169,7 @@ impl AnyState {
                 self.hash.add_bytes(body.as_bytes());
                 changed += usize::from(key.partition.starts_with("MODEL#"));
                 if *key == slots_key() {
-                    self.check_freed(&transaction, body)?;
+                    self.note_freed(&transaction, body, &mut freed);
                     let holders = serde_json::from_str::<Slots>(body).map_or(0, |it| it.holders.len());
                     let limit = self.slots.max(self.holders);
                     ensure!(holders <= limit, "L1", "{holders} of {} slots are held", self.slots);
@@ -176,22 +177,24 @@ impl AnyState {
                 }
             }
         }
+        // L4: a slot that is not a run's own any more is freed only when nothing of that name is under way.
+        let open = self.world.pipelines.open_names();
+        for (run, name) in freed {
+            ensure!(!open.contains(&name), "L4", "the slot of {run} is freed, its execution is under way");
+        }
         Ok(changed)
     }
 
-    /// L4: a slot that is not a run's own any more is freed only when nothing of that name is under way.
-    fn check_freed(&mut self, transaction: &Transaction, body: &str) -> Checked {
+    /// Slots that were freed, with what their executions are called. Whoever takes its slot anew in the same call may start one.
+    fn note_freed(&mut self, transaction: &Transaction, body: &str, freed: &mut BTreeMap<RunId, String>) {
         let after = serde_json::from_str::<Slots>(body).unwrap_or_default();
         let before = std::mem::replace(&mut self.held, after);
+        freed.retain(|run, _| !self.held.holders.contains_key(run));
         // What a run's own record frees has been looked after by the run.
-        let is_reclaimed = transaction.writes.iter().all(|it| !it.key().partition.starts_with("AUDIT#"));
-        let open = self.world.pipelines.open_names();
-        let freed = before.holders.iter().filter(|it| is_reclaimed && !self.held.holders.contains_key(it.0));
-        for (run, holder) in freed {
-            let is_open = open.contains(&holder.display_name);
-            ensure!(!is_open, "L4", "the slot of {run} is freed, its execution is under way");
+        if transaction.writes.iter().all(|it| !it.key().partition.starts_with("AUDIT#")) {
+            let lost = before.holders.into_iter().filter(|it| !self.held.holders.contains_key(&it.0));
+            freed.extend(lost.map(|(run, holder)| (run, holder.display_name)));
         }
-        Ok(())
     }
 
     /// Models that people were told about.

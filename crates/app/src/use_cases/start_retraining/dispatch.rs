@@ -265,20 +265,20 @@ enum Running {
     No,
 }
 
-/// Whether an execution of a holder is not over, by the service's word: found by what the run says, else by its name.
+/// Whether an execution of a holder is not over, by the service's word: what the run says, and what has the holder's name. A run
+/// that is damaged may still name an execution of an earlier attempt.
 async fn running(context: &Context, holder: &Holder, run: Option<&Run>) -> Result<Running, AppError> {
     let pipelines = &*context.ports.pipelines;
-    let arn = match run.and_then(|it| it.execution.clone()) {
-        Some(arn) => Some(arn),
-        None => match pipelines.find_by_display_name(&holder.pipeline, &holder.display_name).await {
-            Ok(arn) => arn,
-            Err(PipelineError::NotFound(_)) => None,
-            Err(error) => return Err(error.into()),
-        },
+    let named = match pipelines.find_by_display_name(&holder.pipeline, &holder.display_name).await {
+        Ok(arn) => arn,
+        Err(PipelineError::NotFound(_)) => None,
+        Err(error) => return Err(error.into()),
     };
-    if let Some(arn) = arn {
+    let is_listed = named.is_some();
+    let told = run.and_then(|it| it.execution.clone()).filter(|it| Some(it) != named.as_ref());
+    for arn in named.into_iter().chain(told) {
         match pipelines.observe(&arn).await {
-            Ok(execution) if execution.status.is_terminal() => return Ok(Running::No),
+            Ok(execution) if execution.status.is_terminal() => {}
             Ok(_) => return Ok(Running::Yes(arn)),
             Err(PipelineError::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
@@ -287,7 +287,8 @@ async fn running(context: &Context, holder: &Holder, run: Option<&Run>) -> Resul
     let now = context.now();
     // A time to come is not waited for: it is damage.
     let taken = run.and_then(|it| it.starting_at).into_iter().chain([holder.since]).filter(|it| *it <= now).max();
-    Ok(if taken.is_some_and(|it| now < START_GRACE.after(it)) { Running::Unknown } else { Running::No })
+    let may_come = !is_listed && taken.is_some_and(|it| now < START_GRACE.after(it));
+    Ok(if may_come { Running::Unknown } else { Running::No })
 }
 
 fn put<T: Serialize>(key: Key, expect: Expect, document: &T) -> Write {
