@@ -42,7 +42,7 @@ pub use route::{Method, Operation, ROUTES, Route};
 use answer::Asked;
 
 /// Most bytes of a request's body.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
+pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// What requests are answered with.
 struct Api {

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 
 use expect_test::expect_file;
-use refit_api::{Method, ROUTES, Role, Roles, answer_event, document, recording, router};
+use refit_api::{MAX_BODY_BYTES, Method, ROUTES, Role, Roles, answer_event, document, recording, router};
 use refit_local::world::{Access, World, WorldOptions};
 use serde_json::{Value, json};
 
@@ -162,7 +162,7 @@ fn events_that_are_not_requests_are_refused() {
     post["body"] = "%%%".into();
     assert_eq!(desk.event(&post).0, 400);
     post["isBase64Encoded"] = false.into();
-    post["body"] = "x".repeat(300_000).into();
+    post["body"] = "x".repeat(MAX_BODY_BYTES + 1).into();
     assert_eq!(desk.event(&post).0, 413);
     post["body"] = "{}".into();
     post["headers"]["content-type"] = "text/plain".into();

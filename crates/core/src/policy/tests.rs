@@ -126,6 +126,15 @@ fn check_text(texts: &[&str], expected: Expect) {
 }
 
 #[test]
+fn the_largest_fleet_fits() {
+    let (fleet, model) = FULL.split_once("models:\n").expect("models");
+    let of =
+        |it: u32| model.replace("flight", &format!("flight-{it}")).replace("s3://refit/", &format!("s3://refit-{it}/"));
+    let models: String = (0..1_000).map(of).collect();
+    assert_eq!(accepted(&format!("{fleet}models:\n{models}")).models.len(), 1_000);
+}
+
+#[test]
 fn the_example_is_a_policy() {
     let policy = accepted(EXAMPLE);
     assert_eq!(policy.models.len(), 1);
@@ -423,7 +432,7 @@ fn a_policy_means_the_same_however_it_is_written() {
 #[test]
 fn yaml_that_surprises_is_refused() {
     let deep = format!("schema: {}1{}\n", "[".repeat(40), "]".repeat(40));
-    let long = format!("schema: 1\n# {}\n", "x".repeat(300_000));
+    let long = format!("schema: 1\n# {}\n", "x".repeat(5_000_000));
     check_text(
         &[
             "",
@@ -493,7 +502,7 @@ fn yaml_that_surprises_is_refused() {
             2:8: fleet: the text holds the control character U+0000; remove it
             1:10: control character U+001B; remove it
             1:40: schema[0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0]: nested deeper than 32 levels
-            1:1: the text has 300013 bytes; at most 262144 are read
+            1:1: the text has 5000013 bytes; at most 4194304 are read
         "#]],
     );
 }

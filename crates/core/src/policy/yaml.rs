@@ -11,8 +11,8 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
 use super::read::Problem;
 
-/// The largest text that is read; a policy of 1,000 models fits.
-const MAX_BYTES: usize = 256 * 1024;
+/// The largest text that is read: 1,000 models of 4 KB each.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// The deepest nesting that is read; the schema needs seven.
 const MAX_DEPTH: usize = 32;
