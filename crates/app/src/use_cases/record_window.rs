@@ -5,79 +5,37 @@
 //! judged without these rows. It touches neither HEAD nor the alarm clock: taking in data does not contend with control. The
 //! same file (address and content) again changes nothing; other content at the same address replaces what was there.
 
+mod damaged;
 pub(crate) mod lost;
+mod marker;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use refit_core::policy::{ModelPolicy, Policy, Span};
+use refit_core::policy::{ModelPolicy, Policy};
 use refit_core::{Digest, Guard, ModelId, ObjectUri};
 use refit_data::{CaptureOptions, Categories, Column, Frame, Label, Values, read_capture_with, read_ground_truth};
 use serde::{Deserialize, Serialize};
 
+use self::damaged::alert_damaged;
+pub(crate) use self::damaged::tell_damaged;
+pub(crate) use self::marker::count_rows;
+pub use self::marker::{FileKind, FileMarker};
+use self::marker::{StoredMarker, file_key, find_marker, time_of_path, variant_of_path};
 use super::{Context, policy};
-use crate::documents::{
-    arrival_sort, arrivals_partition, extracts_key, parse, to_body, told_key, undated_partition, window_partition,
-};
+use crate::documents::{arrival_sort, arrivals_partition, extracts_key, to_body};
 use crate::error::{AppError, chain};
 use crate::measure::extracts::{
-    CLASS, Extract, Extracts, FILE, LABEL, MAX_EXTRACTS, ROW, VARIANT, by_day, days, roll_up, write_extract,
+    CLASS, Extract, Extracts, FILE, LABEL, MAX_EXTRACTS, ROW, VARIANT, by_day, roll_up, write_extract,
 };
 use crate::measure::{MAX_FILE_BYTES, answers, feature_columns};
-use crate::ports::{
-    Alert, AlertKind, Body, Expect, Failure, Generation, Key, ObjectError, Order, PublishError, Query, Table, Write,
-};
+use crate::ports::{Body, Expect, Failure, Generation, Key, ObjectError, Write};
 use crate::state::transaction_token;
 
 /// Most days that one file may have events on, with those of the content that it replaces: so that one transaction suffices.
 const MAX_DAYS: usize = 90;
 /// How often the lists are read anew after somebody else appended first.
 const MAX_CONFLICTS: u32 = 8;
-
-/// What a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FileKind {
-    /// Captured predictions.
-    Capture,
-    /// Labels.
-    Labels,
-}
-
-impl FileKind {
-    /// The word in keys.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            FileKind::Capture => "capture",
-            FileKind::Labels => "labels",
-        }
-    }
-}
-
-/// What is known about a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileMarker {
-    /// Document version.
-    pub schema: u16,
-    /// What it holds.
-    pub kind: FileKind,
-    /// Where it is.
-    pub uri: ObjectUri,
-    /// Which content was looked at last.
-    pub etag: String,
-    /// What is wrong with that content; people were told.
-    pub refused: Option<String>,
-    /// Which content counts: the address and a digest; `None` when none ever did.
-    pub version: Option<String>,
-    /// How many rows it has.
-    pub rows: u64,
-    /// When its first row happened, or its labels arrived.
-    pub from: Timestamp,
-    /// The days that it has rows on, with the hours as bits.
-    pub days: BTreeMap<Timestamp, u32>,
-}
 
 /// A file that was taken in: what the next check looks at again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,85 +129,6 @@ fn owner<'a>(fleet: &'a Policy, uri: &ObjectUri) -> Option<(&'a ModelPolicy, Fil
             None
         }
     })
-}
-
-/// The marker of a file: below the day that its address names.
-fn file_key(model: &ModelId, kind: FileKind, uri: &ObjectUri) -> Key {
-    let partition = time_of_path(uri.key()).map_or_else(|| undated_partition(model), |it| window_partition(model, it));
-    Key::new(&partition, &format!("{}{}", file_prefix(kind), Digest::of(uri.to_string().as_bytes()).hex()))
-}
-
-fn file_prefix(kind: FileKind) -> String {
-    format!("FILE#{}#", kind.name())
-}
-
-/// How many rows the files of a kind have that begin in `[from, until)`, by their markers.
-///
-/// # Errors
-/// See [`AppError`].
-pub(crate) async fn count_rows(
-    table: &dyn Table,
-    policy: &ModelPolicy,
-    from: Timestamp,
-    until: Timestamp,
-    kind: FileKind,
-) -> Result<u64, AppError> {
-    // A file may lie in the folder of the day before or after its first row.
-    let day = Span::days(1);
-    let mut partitions: Vec<String> =
-        days(day.before(from), day.after(until)).map(|it| window_partition(&policy.id, it)).collect();
-    partitions.push(undated_partition(&policy.id));
-    let mut count = 0;
-    for partition in partitions {
-        let markers = list_markers(table, &partition, kind).await?;
-        let counts = |it: &&FileMarker| it.version.is_some() && from <= it.from && it.from < until;
-        count += markers.iter().filter(counts).map(|it| it.rows).sum::<u64>();
-    }
-    Ok(count)
-}
-
-/// The markers of one kind in a partition.
-async fn list_markers(table: &dyn Table, partition: &str, kind: FileKind) -> Result<Vec<FileMarker>, AppError> {
-    let mut markers = Vec::new();
-    let mut after = None;
-    loop {
-        let query = Query {
-            partition: partition.to_owned(),
-            prefix: file_prefix(kind),
-            after: after.take(),
-            order: Order::Ascending,
-            limit: 1_000,
-        };
-        let page = table.query(&query).await?;
-        for item in &page.items {
-            markers.push(parse(item)?);
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(markers),
-        }
-    }
-}
-
-struct StoredMarker {
-    marker: FileMarker,
-    generation: Generation,
-}
-
-async fn find_marker(table: &dyn Table, key: &Key) -> Result<Option<StoredMarker>, AppError> {
-    let Some(item) = table.get(key).await? else { return Ok(None) };
-    Ok(Some(StoredMarker { marker: parse(&item)?, generation: item.generation }))
-}
-
-impl FileMarker {
-    /// What is to be said about content that was looked at before.
-    fn answer(&self, model: &ModelId, etag: &str) -> Option<Recorded> {
-        let model = model.clone();
-        (self.etag == etag).then(|| match &self.refused {
-            Some(reason) => Recorded::Refused { model, reason: reason.clone() },
-            None => Recorded::Known { model },
-        })
-    }
 }
 
 /// A file that is being taken in.
@@ -459,92 +338,4 @@ fn put(key: Key, generation: Option<Generation>, body: Body) -> Write {
 
 fn text_column<'a>(name: &str, texts: impl Iterator<Item = Option<&'a str>>) -> Column {
     Column { name: name.to_owned(), values: Values::Categorical(texts.collect::<Categories>()) }
-}
-
-/// The hour that a key's folders `yyyy/mm/dd/hh` name.
-fn time_of_path(key: &str) -> Option<Timestamp> {
-    let parts: Vec<&str> = key.split('/').collect();
-    parts.windows(4).rev().find_map(|part| {
-        let [year, month, day, hour] = part else { return None };
-        let is_time = year.len() == 4 && [month, day, hour].iter().all(|it| it.len() == 2);
-        if is_time { format!("{year}-{month}-{day}T{hour}:00:00Z").parse().ok() } else { None }
-    })
-}
-
-/// The folder before the date: SageMaker captures to `<endpoint>/<variant>/yyyy/mm/dd/hh/`.
-fn variant_of_path(key: &str) -> Option<&str> {
-    let parts: Vec<&str> = key.split('/').collect();
-    let date = (0..parts.len()).rev().find(|&at| time_of_path(&parts[at..].join("/")).is_some())?;
-    (1 < date).then(|| parts[date - 1])
-}
-
-/// Tells people about a damaged file that is no capture or label file, once for each content.
-pub(crate) async fn tell_damaged(
-    context: &Context,
-    model: &ModelPolicy,
-    uri: &str,
-    etag: &str,
-    reason: &str,
-) -> Result<(), AppError> {
-    let table = &*context.ports.table;
-    let key = told_key(&model.id, uri, etag);
-    if table.get(&key).await?.is_some() {
-        return Ok(());
-    }
-    alert_damaged(context, model, uri, etag, reason).await?;
-    let writes = [put(key, None, to_body(&serde_json::json!({ "schema": 1, "uri": uri, "etag": etag })))];
-    match table.transact(&transaction_token(&writes), &writes).await {
-        Err(error) if error.failure() != Failure::Conflict => Err(error.into()),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-async fn alert_damaged(
-    context: &Context,
-    model: &ModelPolicy,
-    uri: &str,
-    etag: &str,
-    reason: &str,
-) -> Result<(), AppError> {
-    tracing::warn!(model.id = %model.id, object.uri = uri, "left out a data file: {reason}");
-    let alert = Alert {
-        dedupe_id: format!("file-{}", Digest::of_list(&[uri, etag]).short()),
-        time: context.now(),
-        kind: AlertKind::Failure,
-        model: model.id.to_string(),
-        subject: format!("Refit: a data file of {} is damaged", model.id),
-        body: format!("{uri} is left out: {reason}\nRepair it and upload it again; nothing else is needed."),
-    };
-    match context.ports.publisher.alert(&alert).await {
-        // What cannot be told for good must not stop the check of all other files.
-        Ok(()) | Err(PublishError::Refused { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn capture_folders_name_their_variant() {
-        for (key, expected) in [
-            ("capture/m/champion/2013/01/02/03/part.jsonl", Some("champion")),
-            ("2013/01/02/03/part.jsonl", None),
-            ("capture/part.jsonl", None),
-        ] {
-            assert_eq!(variant_of_path(key), expected, "{key}");
-        }
-    }
-
-    #[test]
-    fn label_folders_name_their_hour() {
-        for (key, expected) in [
-            ("labels/2013/01/02/03/part.jsonl", Some("2013-01-02T03:00:00Z")),
-            ("labels/part.jsonl", None),
-            ("labels/2013/13/02/03/part.jsonl", None),
-        ] {
-            assert_eq!(time_of_path(key).map(|it| it.to_string()).as_deref(), expected);
-        }
-    }
 }

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use refit_core::ObjectUri;
 use refit_core::policy::{ModelPolicy, Span};
 
-use super::{Context, FileKind, FileMarker, file_prefix, record_window, time_of_path};
+use super::marker::{FileKind, FileMarker, file_prefix, time_of_path};
+use super::{Context, record_window};
 use crate::documents::{parse, undated_partition, window_partition};
 use crate::error::AppError;
 use crate::measure::extracts::{day_of, days};
