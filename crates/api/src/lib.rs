@@ -2,7 +2,7 @@
 //!
 //! A request is one call of one use case, in the name of whoever the gateway or the local server says is calling. What it
 //! asks for is recorded before it is answered; what follows from that is done by the functions that the record wakes, so
-//! that this crate needs no right to train, to serve or to publish ([`recording`]).
+//! that this crate needs no right to train, to serve, to publish or to read data ([`recording`]).
 //!
 //! Invariants: who calls comes with the connection and never from body or header; each route names the right that it
 //! needs; every change names its request (`Idempotency-Key`), and the same name with another body is refused; what a

@@ -77,6 +77,10 @@ pub const FUNCTIONS: &[(&str, &str, &[&str])] = &[
     ("sweep", "table", &["get", "query", "transact", "list_due"]),
     ("sweep", "objects", &["get"]),
     ("sweep", "publisher", &["publish", "alert"]),
+    ("api", "table", &["get", "query", "transact"]),
+    ("api", "objects", &["get", "put_new"]),
+    ("api", "packages", &["set_approval"]),
+    ("api", "publisher", &["alert"]),
 ];
 
 /// The actions of a method's cloud adapter.
