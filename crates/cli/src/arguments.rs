@@ -1,15 +1,26 @@
 //! What can be typed.
 
+#[cfg(feature = "play")]
+mod cloud;
+mod config;
 mod drift;
+mod people;
+mod worlds;
 
 use std::path::PathBuf;
 
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use refit_core::policy::Span;
-use refit_local::sagemaker::HookUrl;
 
+#[cfg(feature = "play")]
+pub(crate) use cloud::{CloudCommand, CutArguments, PlayArguments};
+pub(crate) use config::{ApplyArguments, ConfigCommand, ConfigRollbackArguments};
 pub(crate) use drift::{DriftArguments, Method, ProfileCommand};
+pub(crate) use people::{
+    AdoptArguments, CancelArguments, PersonArguments, PromoteArguments, ResumeArguments, RetryArguments,
+    RollbackArguments, SuspendArguments, TriggerArguments, VoteArguments,
+};
+pub(crate) use worlds::{DemoArguments, ReplayArguments, SageMakerArguments, SageMakerCommand, ServeArguments};
 
 /// A text with something in it: no name and no reason is blank.
 fn filled() -> impl clap::builder::TypedValueParser<Value = String> {
@@ -17,21 +28,6 @@ fn filled() -> impl clap::builder::TypedValueParser<Value = String> {
         "" => Err("it is blank"),
         filled => Ok(filled.to_owned()),
     })
-}
-
-/// A package version.
-fn version(text: &str) -> Result<u64, &'static str> {
-    text.parse().map_err(|_| "a version is a whole number, for example 3")
-}
-
-/// The number of a configuration.
-fn number(text: &str) -> Result<u64, &'static str> {
-    text.parse().map_err(|_| "a configuration is a whole number, for example 3")
-}
-
-/// The generation of a request for approval.
-fn generation(text: &str) -> Result<u64, &'static str> {
-    text.parse().map_err(|_| "a generation is a whole number, for example 1")
 }
 
 /// Keeps machine-learning models fresh: watches, retrains, judges, promotes, takes back.
@@ -218,76 +214,6 @@ pub(crate) enum Command {
     Step(refit_steps::Program),
 }
 
-/// `refit cloud`.
-#[cfg(feature = "play")]
-#[derive(Debug, Subcommand)]
-pub(crate) enum CloudCommand {
-    /// Write the rows of a span of time as a Parquet file of their own.
-    Cut(CutArguments),
-    /// Play a file through the deployed functions, and write what was decided.
-    Play(PlayArguments),
-}
-
-/// `refit cloud cut`.
-#[cfg(feature = "play")]
-#[derive(Debug, Args)]
-pub(crate) struct CutArguments {
-    /// The rows.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) data: PathBuf,
-    /// The column of the event time.
-    #[arg(long, default_value = "ts", value_name = "COLUMN")]
-    pub(crate) time: String,
-    /// Rows from here on.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: jiff::Timestamp,
-    /// Rows before this.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: jiff::Timestamp,
-    /// The file that is written.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) to: PathBuf,
-}
-
-/// `refit cloud play`.
-#[cfg(feature = "play")]
-#[derive(Debug, Args)]
-pub(crate) struct PlayArguments {
-    /// The policy, with one model.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
-    /// The rows, sorted by time.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) data: PathBuf,
-    /// How long rows only train the first champion.
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) warmup: Option<Span>,
-    /// How long the approver takes.
-    #[arg(long, default_value = "4h", value_name = "DURATION")]
-    pub(crate) approve_after: Span,
-    /// The emulator.
-    #[arg(long, value_name = "URL")]
-    pub(crate) emulator: String,
-    /// Refit's SageMaker endpoint, whose clock is everybody's.
-    #[arg(long, value_name = "URL")]
-    pub(crate) sagemaker: String,
-    /// The deployed API.
-    #[arg(long, value_name = "URL")]
-    pub(crate) api: String,
-    /// The function that sweeps.
-    #[arg(long, default_value = "refit-sweep", value_name = "NAME")]
-    pub(crate) sweep: String,
-    /// The outputs of the stack, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) outputs: PathBuf,
-    /// Who asks and who approves, with their access keys, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) people: PathBuf,
-    /// Where what was decided is written.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) to: PathBuf,
-}
-
 /// `refit gate`.
 #[derive(Debug, Args)]
 pub(crate) struct GateArguments {
@@ -327,28 +253,6 @@ pub(crate) enum AuditCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// List every configuration: who applied it, when and why; and check that none was changed.
-    History {
-        #[command(flatten)]
-        state: StateArguments,
-    },
-    /// Show a configuration with every default and preset filled in.
-    Show {
-        /// Its number, as `refit config history` shows it; the current one by default.
-        #[arg(value_parser = number)]
-        number: Option<u64>,
-        /// Show the file as it was typed instead.
-        #[arg(long)]
-        source: bool,
-        #[command(flatten)]
-        state: StateArguments,
-    },
-    /// Bring an older configuration back, as a new entry; refused when it is not valid any more.
-    Rollback(ConfigRollbackArguments),
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum PipelineCommand {
     /// Check a SageMaker pipeline definition: every problem at once.
     Lint {
@@ -379,273 +283,8 @@ pub(crate) enum PipelineCommand {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ServeArguments {
-    /// The port; 0 takes a free one, which is printed.
-    #[arg(long, default_value_t = 8000)]
-    pub(crate) port: u16,
-    /// In whose name requests are made; the login name by default.
-    #[arg(long = "as", value_name = "NAME", value_parser = filled())]
-    pub(crate) name: Option<String>,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SageMakerCommand {
-    /// Serve it on 127.0.0.1 until the process is told to end.
-    Serve(SageMakerArguments),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SageMakerArguments {
-    /// The port; 0 takes a free one, which is printed.
-    #[arg(long, default_value_t = 5666)]
-    pub(crate) port: u16,
-    /// Where its database and the sandboxes of steps go.
-    #[arg(long, default_value = ".refit-sagemaker", value_name = "DIR")]
-    pub(crate) state: PathBuf,
-    /// Where `s3://bucket/key` lies: below this folder as `bucket/key`; `objects` in the state directory by default.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) objects: Option<PathBuf>,
-    /// Keep objects in S3 instead, at AWS_ENDPOINT_URL or where the AWS configuration says.
-    #[cfg(feature = "cloud")]
-    #[arg(long, conflicts_with = "objects")]
-    pub(crate) s3: bool,
-    /// Where SageMaker's events are posted, for example `http://127.0.0.1:4666/events`.
-    #[arg(long, value_name = "URL")]
-    pub(crate) events_to: Option<HookUrl>,
-    /// Lags, quotas and faults, as a JSON file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) behavior: Option<PathBuf>,
-    /// The first time of a virtual clock, which `PUT /clock` moves; the machine's clock by default.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) clock: Option<jiff::Timestamp>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DemoArguments {
-    /// Other data with the same columns: ts, carrier, origin, dest, distance, hour, weekday, air_time.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) data: Option<PathBuf>,
-    /// Where the state and the report go; a killed demo continues there. Without it every demo begins anew.
-    #[arg(long, env = "REFIT_STATE", hide_env_values = true, value_name = "DIR")]
-    pub(crate) state: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ApplyArguments {
-    /// The policy.
-    #[arg(default_value = "refit.yaml", value_name = "FILE")]
-    pub(crate) config: PathBuf,
-    /// Only show what would change.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Why; kept in the history.
-    #[arg(long, default_value = "")]
-    pub(crate) comment: String,
-    #[command(flatten)]
-    pub(crate) person: EditorArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ConfigRollbackArguments {
-    /// The configuration to bring back; the one before the current by default.
-    #[arg(value_parser = number)]
-    pub(crate) number: Option<u64>,
-    /// Why; kept in the history.
-    #[arg(long, default_value = "")]
-    pub(crate) comment: String,
-    #[command(flatten)]
-    pub(crate) person: EditorArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EditorArguments {
-    /// Who changes the configuration; the login name by default.
-    #[arg(long = "as", value_name = "NAME", value_parser = filled())]
-    pub(crate) name: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReplayArguments {
-    /// The policy, with one model; its pipeline definition is found relative to it.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
-    /// The rows: Parquet, CSV or JSON Lines, sorted by time.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) data: PathBuf,
-    /// The column of the event time: refused if the policy says another.
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) time: Option<String>,
-    /// How long rows only train the first champion, for example `31d`; the first tenth of the span by default.
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) warmup: Option<Span>,
-    /// Approve, in this name, every candidate that waits for approval.
-    #[arg(long, value_name = "NAME", value_parser = filled())]
-    pub(crate) approve_as: Option<String>,
-    /// How long that person takes.
-    #[arg(long, default_value = "4h", requires = "approve_as", value_name = "DURATION")]
-    pub(crate) approve_after: Span,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct StateArguments {
     /// The state directory.
     #[arg(long, env = "REFIT_STATE", hide_env_values = true, default_value = ".refit", value_name = "DIR")]
     pub(crate) state: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PersonArguments {
-    /// Who asks; the login name by default.
-    #[arg(long = "as", value_name = "NAME", value_parser = filled())]
-    pub(crate) name: Option<String>,
-    /// Names the request: repeated with the same id it counts once.
-    #[arg(long, value_name = "ID", value_parser = filled())]
-    pub(crate) request_id: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VoteArguments {
-    /// The run, for example `flight-time-r0003`.
-    pub(crate) run: String,
-    /// Why.
-    #[arg(long, default_value = "")]
-    pub(crate) comment: String,
-    /// The digest of what was shown, as in `refit status`; refused when something else is stored.
-    #[arg(long, value_name = "DIGEST")]
-    pub(crate) basis: Option<String>,
-    /// The generation of the request as it was shown; refused when somebody has voted since.
-    #[arg(long, value_name = "GENERATION", value_parser = generation)]
-    pub(crate) if_match: Option<u64>,
-    #[command(flatten)]
-    pub(crate) person: PersonArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TriggerArguments {
-    /// The model.
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    pub(crate) model: Option<String>,
-    /// Every model of the policy: each answers for itself.
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// Why; people will read it.
-    #[arg(long, value_parser = filled())]
-    pub(crate) reason: String,
-    /// Skip the cooldown, and nothing else.
-    #[arg(long)]
-    pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) person: PersonArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CancelArguments {
-    /// The run, for example `flight-time-r0003`.
-    pub(crate) run: String,
-    /// Why; people will read it.
-    #[arg(long, value_parser = filled())]
-    pub(crate) reason: String,
-    #[command(flatten)]
-    pub(crate) person: PersonArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RetryArguments {
-    /// The run, for example `flight-time-r0003`.
-    pub(crate) run: String,
-    #[command(flatten)]
-    pub(crate) person: PersonArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SuspendArguments {
-    /// The model.
-    pub(crate) model: String,
-    /// Why; people will read it.
-    #[arg(long, value_parser = filled())]
-    pub(crate) reason: String,
-    #[command(flatten)]
-    pub(crate) person: PersonArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ResumeArguments {
-    /// The model.
-    pub(crate) model: String,
-    /// Why.
-    #[arg(long, default_value = "")]
-    pub(crate) reason: String,
-    #[command(flatten)]
-    pub(crate) person: PersonArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PromoteArguments {
-    /// The model.
-    pub(crate) model: String,
-    /// The version, as `refit packages` lists it.
-    #[arg(value_parser = version)]
-    pub(crate) version: u64,
-    /// Why; people will read it.
-    #[arg(long, value_parser = filled())]
-    pub(crate) reason: String,
-    #[command(flatten)]
-    pub(crate) person: PersonArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AdoptArguments {
-    /// The model; the policy names it.
-    pub(crate) model: String,
-    /// The registered package; what the endpoint serves alone by default.
-    #[arg(long, value_name = "ARN", value_parser = filled())]
-    pub(crate) package_arn: Option<String>,
-    /// Its evaluation.json, on data that it has not seen; without one its quality is unknown and `max_drop` cannot fire.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) evaluation: Option<PathBuf>,
-    /// Why; people will read it.
-    #[arg(long, value_parser = filled())]
-    pub(crate) reason: String,
-    #[command(flatten)]
-    pub(crate) person: PersonArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RollbackArguments {
-    /// The model.
-    pub(crate) model: String,
-    /// Why; people will read it.
-    #[arg(long, value_parser = filled())]
-    pub(crate) reason: String,
-    /// The champion to take back; needed to go back further after a rollback.
-    #[arg(long, value_name = "VERSION", value_parser = version)]
-    pub(crate) from: Option<u64>,
-    #[command(flatten)]
-    pub(crate) person: PersonArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
 }
