@@ -85,7 +85,10 @@ impl Worker {
     fn start(world: &MemoryWorld, ahead: SignedDuration, function: Function, event: Value) -> Worker {
         let now = world.context().now() + ahead;
         let ports = Ports { clock: Arc::new(ManualClock::new(now)), ..world.context().ports };
-        let context = refit_app::Context { ports, ..world.context() };
+        Worker::of(refit_app::Context { ports, ..world.context() }, function, event)
+    }
+
+    fn of(context: refit_app::Context, function: Function, event: Value) -> Worker {
         Worker(Box::pin(async move { handle(function, &context, &event).await }))
     }
 
@@ -251,4 +254,40 @@ fn l4_a_run_that_cannot_be_started_keeps_its_slot_until_it_is_certain_that_nothi
     finish(&mut history.world, &Ending::Stopped);
     history.sweep(1);
     assert_eq!(history.last_status(), RunStatus::Failed);
+}
+
+#[test]
+fn l4_what_a_worker_starts_a_day_late_is_waited_for_although_it_is_not_listed_yet() {
+    let mut started = 0;
+    for index in 1.. {
+        let mut history = History::from(one_champion());
+        history.world.pipelines.set_lag(SignedDuration::from_mins(10));
+        history.world.lose(|_| true);
+        ask(&mut history.world, Function::CheckTriggers, &trigger("t"));
+        history.world.set_faults(Faults::new(At { index, fault: Fault::Pause }));
+        let event = wake_up(MODEL, Function::StartRetraining);
+        let mut frozen = Worker::of(history.world.context(), Function::StartRetraining, event);
+        if frozen.go_on() {
+            assert!(30 < index && 1 < started, "it was frozen at calls before and after the one that starts");
+            return;
+        }
+        history.world.set_faults(Faults::new(Calm));
+        let cancel = json!({ "kind": "cancel", "id": "c", "actor": "dan", "reason": "not now", "run": "m-r0002" });
+        ask(&mut history.world, Function::EvaluateCandidate, &cancel);
+        history.world.clock.advance(SignedDuration::from_hours(25));
+        assert!(frozen.go_on());
+        history.check();
+        started += history.started();
+        // Whoever looks now finds none of its name.
+        let event = wake_up(MODEL, Function::EvaluateCandidate);
+        assert!(matches!(history.world.call(Function::EvaluateCandidate, &event), Delivered::Answered(_)));
+        history.check();
+        history.world.lose(|_| false);
+        history.sweep(6);
+        if !history.world.pipelines.open().is_empty() {
+            finish(&mut history.world, &Ending::Stopped);
+            history.sweep(1);
+        }
+        assert_eq!(history.last_status(), RunStatus::Canceled, "frozen before call {index}");
+    }
 }

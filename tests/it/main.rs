@@ -7,6 +7,7 @@ mod decisions;
 mod events;
 mod executable;
 mod found;
+mod found_damage;
 mod iam;
 mod invariants;
 mod layering;

@@ -11,7 +11,8 @@ impl Model {
     /// What is wrong with the state, as far as it is loaded; `None` when nothing is.
     #[must_use]
     pub fn find_damage(&self) -> Option<String> {
-        self.find_damaged_rollback().or_else(|| self.find_damaged_champion()).or_else(|| self.find_damaged_run())
+        let rollback = self.find_damaged_rollback().or_else(|| self.find_misplaced());
+        rollback.or_else(|| self.find_damaged_champion()).or_else(|| self.find_damaged_run())
     }
 
     /// What stands in the way of the rollback that is under way.
@@ -22,6 +23,16 @@ impl Model {
             .into_iter()
             .find(|it| !self.packages.contains_key(it))
             .map(|it| format!("HEAD names a rollback of version {it}, which is not there"))
+    }
+
+    /// A document that says to be another than it was read as.
+    fn find_misplaced(&self) -> Option<String> {
+        let run = self.runs.iter().find(|(id, it)| it.id != **id);
+        let package = self.packages.iter().find(|(version, it)| it.version != **version);
+        let approval = self.approvals.iter().find(|(id, it)| it.run != **id);
+        run.map(|(id, it)| format!("run {id} is written down as {}", it.id))
+            .or_else(|| package.map(|(version, it)| format!("version {version} is written down as {}", it.version)))
+            .or_else(|| approval.map(|(id, it)| format!("the approval of {id} is written down as that of {}", it.run)))
     }
 
     fn find_damaged_champion(&self) -> Option<String> {

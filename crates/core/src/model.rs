@@ -285,6 +285,8 @@ impl Model {
                 });
                 run.execution = Some(execution.clone());
                 run.deadline = Some(*deadline);
+                // From now on the service has time to list it.
+                run.stopping_at = run.stopping_at.map(|it| it.max(event.at));
             }
             Fact::RunCausesAdded { run, causes, findings, judgments, effect } => {
                 self.note_causes(event, causes, findings, judgments);

@@ -42,7 +42,7 @@ pub(super) async fn clean_outputs(context: &Context, id: &ModelId, outcome: &mut
         let planned = match plan {
             Plan::Record(planned) => *planned,
             Plan::Perform(step) => {
-                super::perform::perform(context, &in_force, &step, now).await?;
+                super::perform::perform(context, &in_force, &step, (now, now)).await?;
                 performed.push(step);
                 continue;
             }

@@ -143,7 +143,7 @@ async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Res
     let mut outcome = Outcome::default();
     let mut performed: Vec<Step> = Vec::new();
     let mut conflicts = 0;
-    let mut refused: Option<Fact> = None;
+    let mut refused: Option<perform::Refused> = None;
     let mut request_id = planner.request_id();
     if let Some(request) = request_id
         && let Some(answer) = find_answer(table, id, request).await?
@@ -152,13 +152,15 @@ async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Res
         outcome.repeat(answer);
     }
     for _ in 0..MAX_ROUNDS {
+        let read_at = context.now();
         let loaded = load(table, id, Scope::Everything).await?.ok_or_else(|| AppError::UnknownModel(id.to_string()))?;
         if !park::is_whole(context, &loaded.model).await? {
             continue;
         }
-        if let Some(fact) = refused.take() {
-            perform::stop_orphan(context, &loaded, &fact).await?;
-        }
+        let learned = match refused.take() {
+            Some(refused) => perform::resolve_refused(context, &loaded, refused).await?,
+            None => None,
+        };
         let now = context.now();
         let in_force = policy::in_force(context, &loaded.model.head).await?;
         let situation = Situation {
@@ -168,22 +170,26 @@ async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Res
             now,
             is_request_open: request_id.is_some(),
         };
-        let adopted = policy::plan_adoption(context, &loaded.model, &performed, now).await?;
-        let (plan, question) = match adopted {
-            Some(plan) => (plan, Question::Nothing),
-            None => {
-                let question = planner.ask(context, &situation).await?;
-                (question.plan(&loaded.model, &in_force.model, now, &performed), question)
-            }
+        let mut attempt = learned.as_ref().and_then(|it| it.attempt);
+        let (plan, question) = match learned {
+            Some(learned) => (Record::carried_out(learned.fact), Question::Nothing),
+            None => plan_next(context, planner, &situation).await?,
         };
         let planned = match plan {
             Plan::Record(planned) => *planned,
-            Plan::Perform(step) => match perform::perform(context, &in_force, &step, now).await? {
+            Plan::Perform(step) => match perform::perform(context, &in_force, &step, (read_at, now)).await? {
                 perform::Performed::Done => {
                     performed.push(step);
                     continue;
                 }
-                perform::Performed::Learned(fact) => Record { fact, actor: Actor::refit(), decision: None },
+                perform::Performed::Outdated => {
+                    performed.clear();
+                    continue;
+                }
+                perform::Performed::Learned(fact) => {
+                    attempt = step.attempt();
+                    Record { fact, actor: Actor::refit(), decision: None }
+                }
                 perform::Performed::Wait { on, until } => {
                     rest(context, &loaded, &in_force, &on, Some(until)).await?;
                     outcome.waiting_on = Some(on);
@@ -230,7 +236,7 @@ async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Res
                     return Err(AppError::Contended(id.to_string()));
                 }
                 performed.clear();
-                refused = Some(planned.fact);
+                refused = Some(perform::Refused { fact: planned.fact, attempt });
                 // The conflict may be the request's own marker, written by an earlier delivery.
                 if let Some(request) = request_id
                     && let Some(answer) = find_answer(table, id, request).await?
@@ -243,6 +249,20 @@ async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Res
         }
     }
     Err(AppError::Restless(id.to_string()))
+}
+
+/// What comes next, and what the planner was asked; the current policy is adopted first.
+async fn plan_next(
+    context: &Context,
+    planner: &dyn Planner,
+    situation: &Situation<'_>,
+) -> Result<(Plan, Question), AppError> {
+    let Situation { loaded, in_force, performed, now, .. } = *situation;
+    if let Some(plan) = policy::plan_adoption(context, &loaded.model, performed, now).await? {
+        return Ok((plan, Question::Nothing));
+    }
+    let question = planner.ask(context, situation).await?;
+    Ok((question.plan(&loaded.model, &in_force.model, now, performed), question))
 }
 
 /// Whether a fact is what a person asked for.

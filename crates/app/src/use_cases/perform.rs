@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use refit_core::Guard;
 use refit_core::audit::Fact;
 use refit_core::plan::{POLL, Step, WaitingOn};
-use refit_core::run::{StopReason, TrainingRequest};
+use refit_core::policy::Span;
+use refit_core::run::{RunStatus, StopReason, TrainingRequest};
 use refit_core::{Digest, ObjectUri, RunId};
 
 use super::clean_outputs::remove_outputs;
@@ -22,18 +23,24 @@ pub(super) enum Performed {
     Learned(Fact),
     /// It cannot be done now.
     Wait { on: WaitingOn, until: Timestamp },
+    /// What it was planned from is too old for it.
+    Outdated,
 }
+
+/// After so long nothing is started by what was read before: the longest that a Lambda function lives (Lambda quotas,
+/// function timeout), which is what START_GRACE counts on.
+const MOST_AGE: Span = Span::from_const_seconds(900);
 
 pub(super) async fn perform(
     context: &Context,
     in_force: &InForce,
     step: &Step,
-    now: Timestamp,
+    (read_at, now): (Timestamp, Timestamp),
 ) -> Result<Performed, AppError> {
     match step {
         Step::WriteRequest { run, output, document } => write_request(context, run, output, document).await,
         Step::StartExecution { run, attempt: _, display_name, request } => {
-            let start = Start { run, display_name, request };
+            let start = Start { run, display_name, request, read_at };
             start.perform(context, in_force, now).await
         }
         Step::StopExecution { execution } => {
@@ -106,6 +113,8 @@ struct Start<'a> {
     run: &'a RunId,
     display_name: &'a str,
     request: &'a TrainingRequest,
+    /// When the state was read that says so.
+    read_at: Timestamp,
 }
 
 impl Start<'_> {
@@ -143,6 +152,10 @@ impl Start<'_> {
             parameters: self.request.parameters.clone(),
             resources: self.request.resources.clone(),
         };
+        // Whoever was frozen for long may be the only one who still takes the run for one that is to be started.
+        if MOST_AGE.after(self.read_at) <= context.now() {
+            return Ok(Performed::Outdated);
+        }
         match context.ports.pipelines.ensure_started(&key, &start).await {
             Ok(execution) => Ok(training(execution)),
             // This call started nothing; an earlier one without an answer may have, and the list may lag: the slot is kept.
@@ -168,20 +181,35 @@ pub(super) async fn find(context: &Context, pipeline: &str, display_name: &str) 
     }
 }
 
-/// Stops an execution that a worker started for an attempt that had ended meanwhile: nobody else knows of it.
-pub(super) async fn stop_orphan(context: &Context, loaded: &Loaded, fact: &Fact) -> Result<(), AppError> {
-    let Fact::RunTraining { run, execution, .. } = fact else { return Ok(()) };
-    let is_known = match loaded.model.runs.get(run) {
-        // Whoever resolves the start finds it.
-        Some(run) => run.execution.as_ref().map_or(!run.status.is_terminal(), |it| it == execution),
-        None => false,
-    };
-    if is_known {
-        return Ok(());
+/// A fact that was learned and could not be recorded, because somebody else wrote first.
+pub(super) struct Refused {
+    pub(super) fact: Fact,
+    /// The attempt that was started, if that is where it was learned.
+    pub(super) attempt: Option<u32>,
+}
+
+/// What becomes of an execution whose record was refused: nobody else may know of it yet, and the list may lag.
+///
+/// What is to be recorded again, when the run still waits for this execution; one whose attempt is over is stopped.
+pub(super) async fn resolve_refused(
+    context: &Context,
+    loaded: &Loaded,
+    refused: Refused,
+) -> Result<Option<Refused>, AppError> {
+    let Fact::RunTraining { run: id, execution, .. } = &refused.fact else { return Ok(None) };
+    if let Some(run) = loaded.model.runs.get(id).filter(|it| !it.status.is_terminal()) {
+        if run.attempts.iter().any(|it| it.execution == *execution) {
+            return Ok(None);
+        }
+        if run.execution.is_none() && refused.attempt.is_none_or(|it| it == run.attempt()) {
+            // Also while it is being stopped: that it ended is certain only by what it is known as.
+            let waits = matches!(run.status, RunStatus::Starting | RunStatus::Stopping);
+            return Ok((waits && refused.attempt.is_some()).then_some(refused));
+        }
     }
-    tracing::warn!(run.id = %run, execution.arn = execution, "stopping an execution whose attempt is over");
+    tracing::warn!(run.id = %id, execution.arn = execution, "stopping an execution whose attempt is over");
     match context.ports.pipelines.stop(execution).await {
-        Ok(()) | Err(PipelineError::NotFound(_)) => Ok(()),
+        Ok(()) | Err(PipelineError::NotFound(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -64,7 +64,7 @@ pub async fn start_retraining(context: &Context, model: &ModelId) -> Result<Outc
     if let Err(AppError::UnknownModel(_)) = &driven {
         return driven;
     }
-    let dispatched = dispatch(context).await;
+    let dispatched = dispatch(context, model).await;
     let mut outcome = driven?;
     outcome.recorded.extend(dispatched?);
     Ok(outcome)

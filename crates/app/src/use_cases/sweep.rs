@@ -16,7 +16,7 @@ use super::publish_events::published_up_to;
 use super::{Context, policy};
 use crate::documents::{audit_partition, head_key, model_of_look, parse, pass_key, spread_key, to_body, watched_key};
 use crate::error::{AppError, ErrorClass, chain};
-use crate::ports::{DUE_SHARDS, DueItem, Expect, Failure, Key, OutboundEvent, Write};
+use crate::ports::{Alert, AlertKind, DUE_SHARDS, DueItem, Expect, Failure, Key, OutboundEvent, PublishError, Write};
 use crate::state::{Scope, load, load_rest, reschedule, transaction_token};
 
 /// The detail type of a wake-up.
@@ -97,7 +97,7 @@ async fn pass_over_all(context: &Context, swept: &mut Swept) -> Result<(), AppEr
         return Ok(());
     }
     let expect = item.map_or(Expect::Absent, |it| Expect::Generation(it.generation));
-    let models = match policy::models(context).await {
+    let models = match watched_models(context).await {
         Ok(models) => models,
         Err(error) => {
             tracing::error!("sweep cannot read the policy: {}", chain(&error));
@@ -119,6 +119,33 @@ async fn pass_over_all(context: &Context, swept: &mut Swept) -> Result<(), AppEr
         Err(error) if error.failure() == Failure::Conflict => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The models of the current policy; all there ever were when it is lost, of which people are told.
+async fn watched_models(context: &Context) -> Result<Vec<ModelId>, AppError> {
+    if policy::pointer(context).await?.is_some() {
+        return policy::models(context).await;
+    }
+    let models = policy::known_models(context).await?;
+    if !models.is_empty() {
+        let alert = Alert {
+            dedupe_id: format!("fleet-no-policy-{}", context.now()),
+            time: context.now(),
+            kind: AlertKind::Failure,
+            model: "fleet".to_owned(),
+            subject: "Refit: no policy is in force".to_owned(),
+            body: format!(
+                "The pointer to the current policy is gone. {} model(s) go on by the policy that each adopted last; \
+                 apply the policy again.",
+                models.len()
+            ),
+        };
+        match context.ports.publisher.alert(&alert).await {
+            Ok(()) | Err(PublishError::Refused { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(models)
 }
 
 /// The functions that have something to do for a model, in the order of the loop.

@@ -149,6 +149,21 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The attempt that it starts, if it starts one.
+    #[must_use]
+    pub fn attempt(&self) -> Option<u32> {
+        match self {
+            Step::StartExecution { attempt, .. } => Some(*attempt),
+            Step::WriteRequest { .. }
+            | Step::StopExecution { .. }
+            | Step::SetApproval { .. }
+            | Step::Serve { .. }
+            | Step::RemoveOutputs { .. } => None,
+        }
+    }
+}
+
 /// Why a plan does nothing now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -64,7 +64,7 @@ pub struct Run {
     pub deadline: Option<Timestamp>,
     /// Why it is being stopped.
     pub stopping: Option<StopReason>,
-    /// Since when.
+    /// Since when, or since when it is known which execution is stopped, whichever is later.
     pub stopping_at: Option<Timestamp>,
     /// The package it made; set from its evaluation on.
     pub candidate: Option<u64>,

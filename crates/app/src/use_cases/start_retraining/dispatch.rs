@@ -4,11 +4,13 @@
 //! what has no model's log: entries that are not true any more are removed, entries that cannot be started are parked, and
 //! slots of runs that are over are freed once the service says that nothing of theirs runs. Each tells people.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use refit_core::plan::{Dispatch, Fleet, Holder, POLL, Queue, QueueEntry, START_GRACE, Slots, plan_dispatch};
 use refit_core::policy::{Fleet as FleetPolicy, Span};
 use refit_core::run::{Run, RunStatus};
-use refit_core::{Digest, Guard, RunId};
+use refit_core::{Digest, Guard, ModelId, RunId};
 use serde::Serialize;
 
 use super::super::park::is_whole;
@@ -22,7 +24,7 @@ use crate::state::{Loaded, Scope, load, transaction_token};
 
 /// Most runs that one wake-up starts: far more than come free at once. The sweep goes on with the rest.
 const MAX_ROUNDS: u32 = 100;
-/// How often a run is tried in a row: a slot may come free just after its model was looked at, but not time and again.
+/// How often a run is tried by one wake-up: a slot may come free just after its model was looked at, but not time and again.
 const MAX_TRIES: u32 = 3;
 /// How long a run is passed over that could not be started though its turn had come: people are told each time.
 const RETRY: Span = Span::from_const_seconds(6 * 3_600);
@@ -59,18 +61,30 @@ pub(super) async fn fleet_policy(context: &Context, in_force: &InForce) -> Resul
     }
 }
 
+/// The fleet's part of the current policy; where none is current any more, of the one that the woken model follows.
+async fn settings(context: &Context, woken: &ModelId) -> Result<Option<FleetPolicy>, AppError> {
+    let digest = match policy::current(context).await? {
+        Some(digest) => digest,
+        None => match get_head(&*context.ports.table, woken).await {
+            Ok(head) => head.policy,
+            // Whoever wakes it tells people of it; the queue has other models.
+            Err(AppError::Corrupt { .. } | AppError::UnknownModel(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        },
+    };
+    Ok(Some(policy::read(context, &digest).await?.fleet.clone()))
+}
+
 /// Starts runs until no slot is free or nobody is ready; the facts that were recorded.
-pub(super) async fn dispatch(context: &Context) -> Result<Vec<String>, AppError> {
+pub(super) async fn dispatch(context: &Context, woken: &ModelId) -> Result<Vec<String>, AppError> {
     let mut recorded = Vec::new();
-    let mut tried: Option<(RunId, u32)> = None;
+    let mut tried: BTreeMap<RunId, u32> = BTreeMap::new();
     for _ in 0..MAX_ROUNDS {
         let read = read(context).await?;
         if read.queue.entries.is_empty() {
             return Ok(recorded);
         }
-        let Some(digest) = policy::current(context).await? else { return Ok(recorded) };
-        let settings = policy::read(context, &digest).await?;
-        let settings = &settings.fleet;
+        let Some(settings) = settings(context, woken).await? else { return Ok(recorded) };
         let fleet = Fleet {
             slots: &read.slots,
             queue: &read.queue,
@@ -79,9 +93,9 @@ pub(super) async fn dispatch(context: &Context) -> Result<Vec<String>, AppError>
         };
         match plan_dispatch(&fleet, context.now()) {
             Dispatch::Start(run) => {
-                let times = tried.filter(|it| it.0 == run).map_or(0, |it| it.1) + 1;
-                recorded.extend(start(context, &read, &run, times).await?);
-                tried = Some((run, times));
+                let times = tried.entry(run.clone()).or_default();
+                *times += 1;
+                recorded.extend(start(context, &read, &run, *times).await?);
             }
             Dispatch::WaitForSlot { .. } => {
                 if !Guard::SlotsReclaimed.is_kept() || !reclaim(context, &read).await? {

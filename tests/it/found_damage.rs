@@ -1,0 +1,130 @@
+//! Damaged tables that the simulator found, each written down as it was: what Refit does with them.
+
+use jiff::SignedDuration;
+use refit_app::documents::{policy_key, queue_key, run_key, slots_key};
+use refit_app::ports::{Expect, Item, Key, Table, Token, Write};
+use refit_app::queries;
+use refit_core::run::RunStatus;
+use refit_core::{ModelId, RunId};
+use refit_handlers::Function;
+use refit_local::memory::faults::{Call, Calm, Fault, FaultPlan, Faults};
+use refit_local::memory::{Delivered, MODEL, MemoryWorld, poll};
+use serde_json::{Value, json};
+
+use super::support::worlds::{ask, one_champion, trigger};
+
+fn run_id(number: u64) -> RunId {
+    RunId::new(&MODEL.parse::<ModelId>().expect("a constant name"), number)
+}
+
+fn item(world: &MemoryWorld, key: &Key) -> Option<Item> {
+    poll(world.table.get(key)).unwrap_done().expect("memory does not fail")
+}
+
+/// Changes the document of an item, or makes one.
+fn change(world: &MemoryWorld, key: &Key, change: impl FnOnce(&mut Value)) {
+    let found = item(world, key);
+    let mut document = found.as_ref().map_or(Value::Null, |it| serde_json::from_str(&it.body).expect("a document"));
+    change(&mut document);
+    let expect = found.map_or(Expect::Absent, |it| Expect::Generation(it.generation));
+    let write = Write::Put { key: key.clone(), expect, body: document.to_string().into(), due: None };
+    poll(world.table.transact(&Token(format!("change {}", key.sort)), &[write])).unwrap_done().expect("written");
+}
+
+fn remove(world: &MemoryWorld, key: &Key) {
+    let expect = item(world, key).expect("it is there").generation;
+    let write = Write::Delete { key: key.clone(), expect };
+    poll(world.table.transact(&Token(format!("remove {}", key.sort)), &[write])).unwrap_done().expect("removed");
+}
+
+fn last_status(world: &MemoryWorld) -> RunStatus {
+    let runs = poll(queries::list_runs(&world.table, &run_id(1).model())).unwrap_done().expect("runs");
+    runs.last().expect("a run").status
+}
+
+fn is_told(world: &MemoryWorld, what: &str) -> bool {
+    world.publisher.alerts().iter().any(|it| it.subject.contains(what))
+}
+
+struct CrashAtRecord;
+
+impl FaultPlan for CrashAtRecord {
+    fn decide(&self, call: &Call) -> Option<Fault> {
+        (call.method == "transact").then_some(Fault::CrashAfter)
+    }
+}
+
+fn wake_up(function: Function) -> Value {
+    json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "model": MODEL, "function": function.name() } })
+}
+
+/// Run 1 made the champion, run 2 waits for a slot, and whoever queued it died.
+fn queued() -> MemoryWorld {
+    let mut world = MemoryWorld::at(&one_champion().world);
+    world.lose(|_| true);
+    ask(&mut world, Function::CheckTriggers, &trigger("t"));
+    world.set_faults(Faults::new(CrashAtRecord));
+    assert!(matches!(world.call(Function::StartRetraining, &wake_up(Function::StartRetraining)), Delivered::Killed));
+    world.set_faults(Faults::new(Calm));
+    world.lose(|_| false);
+    assert_eq!(last_status(&world), RunStatus::Queued);
+    world
+}
+
+fn sweep(world: &mut MemoryWorld, times: usize) {
+    for _ in 0..times {
+        world.sweep_after(SignedDuration::from_mins(6));
+    }
+}
+
+#[test]
+fn i2_a_run_that_is_written_down_as_another_is_not_tried_for_ever() {
+    let mut world = queued();
+    change(&world, &run_key(&run_id(2)), |it| it["id"] = json!(run_id(1)));
+    let before = world.faults().calls();
+    let _ = world.call(Function::StartRetraining, &wake_up(Function::StartRetraining));
+    let calls = world.faults().calls() - before;
+    assert!(calls < 60, "{calls} calls");
+    sweep(&mut world, 1);
+    assert!(is_told(&world, "m cannot be looked at"), "people are told");
+}
+
+#[test]
+fn x1_a_false_holder_gives_its_slot_back_though_no_policy_is_current() {
+    let mut world = queued();
+    remove(&world, &policy_key());
+    let holder = json!({ "since": "2026-01-05T03:00:00Z", "pipeline": "m-retrain", "display_name": "m-r0001" });
+    change(&world, &slots_key(), |it| {
+        for name in ["m-r0001", "m-r0098", "m-r0099"] {
+            it["holders"][name] = holder.clone();
+        }
+    });
+    sweep(&mut world, 4);
+    assert_eq!(last_status(&world), RunStatus::Training);
+    assert!(is_told(&world, "the slot of m-r0001 is freed"));
+}
+
+#[test]
+fn x1_a_false_entry_leaves_the_queue_though_no_policy_is_current() {
+    let mut world = queued();
+    remove(&world, &policy_key());
+    change(&world, &queue_key(), |it| {
+        let mut entry = it["entries"]["m-r0002"].clone();
+        entry["enqueued_at"] = json!("2026-01-05T03:00:00Z");
+        it["entries"]["m-r0001"] = entry;
+    });
+    sweep(&mut world, 3);
+    assert_eq!(last_status(&world), RunStatus::Training);
+    assert!(is_told(&world, "a false entry of the queue is removed: m-r0001"));
+}
+
+#[test]
+fn people_are_told_each_day_that_no_policy_is_current() {
+    let mut world = MemoryWorld::at(&one_champion().world);
+    remove(&world, &policy_key());
+    world.sweep_after(SignedDuration::from_hours(25));
+    assert!(is_told(&world, "no policy is in force"));
+    world.sweep_after(SignedDuration::from_hours(25));
+    let told = world.publisher.alerts().iter().filter(|it| it.subject.contains("no policy is in force")).count();
+    assert_eq!(told, 2);
+}
