@@ -168,7 +168,7 @@ def main():
         wrong, reached = compare(rows, binary, arguments)
         problems += wrong
         goals += [(f"{rows:,} rows: {name}", it) for name, it in reached]
-    print("\n| | ms of one core, median of 9 | bytes a feature |\n|---|---|---|")
+    print("\n| | ms of one core, mean | bytes a feature |\n|---|---|---|")
     for what, parts, limit in [("check: 50 features, 7 daily rollups", ("check", "50", "7"), 20),
                                ("merge: 168 hourly profiles, 50 features", ("merge", "50", "168"), 200)]:
         found = json.loads(subprocess.run([binary, *parts], check=True, capture_output=True, text=True).stdout)

@@ -1,8 +1,8 @@
 //! One measurement of the drift engine for `tools/bench_drift.py`, which runs it as a process of its own, so that processor time and peak memory are
 //! those of the measured work.
 //!
-//! `drift_bench decode|exact|profile REFERENCE CURRENT THREADS` reads Parquet files and prints the scores as JSON; `drift_bench check|merge N` makes
-//! profiles of its own and prints how long it took.
+//! `drift_bench decode|exact|profile REFERENCE CURRENT THREADS` reads Parquet files and prints the scores as JSON; `drift_bench check|merge FEATURES
+//! PROFILES [REPEATS]` makes profiles of its own and prints how long it took, the mean.
 
 #![expect(clippy::disallowed_methods, reason = "a program that measures, not the library")]
 
@@ -30,8 +30,10 @@ fn main() -> Outcome {
         [mode @ ("decode" | "exact" | "profile"), reference, current, threads] => {
             compare(mode, Path::new(reference), Path::new(current), threads.parse()?)
         }
-        ["check", features, rollups] => check(features.parse()?, rollups.parse()?),
-        ["merge", features, profiles] => merge(features.parse()?, profiles.parse()?),
+        ["check", features, rollups] => check(features.parse()?, rollups.parse()?, CHECKS),
+        ["check", features, rollups, repeats] => check(features.parse()?, rollups.parse()?, repeats.parse()?),
+        ["merge", features, profiles] => merge(features.parse()?, profiles.parse()?, MERGES),
+        ["merge", features, profiles, repeats] => merge(features.parse()?, profiles.parse()?, repeats.parse()?),
         _ => Err("see the first lines of the source".into()),
     }
 }
@@ -147,27 +149,30 @@ fn now(start: Instant) -> Duration {
     nanos.map_or_else(|| start.elapsed(), Duration::from_nanos)
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64() * 1e3
+/// How often a check is repeated; the system counts processor time in steps of some milliseconds, so that one alone could not be measured.
+const CHECKS: u32 = 50;
+const MERGES: u32 = 9;
+
+/// The mean of so many repetitions, in milliseconds.
+fn mean(repeats: u32, work: &mut dyn FnMut() -> Outcome) -> Result<f64, Box<dyn Error>> {
+    let clock = Instant::now();
+    let start = now(clock);
+    (0..repeats).try_for_each(|_| work())?;
+    Ok((now(clock) - start).as_secs_f64() * 1e3 / f64::from(repeats))
 }
 
-const REPEATS: usize = 9;
-
 /// From stored bytes to scores: rollups read and added up, then compared with a baseline that is read, too.
-fn check(n_features: usize, n_rollups: u64) -> Outcome {
+fn check(n_features: usize, n_rollups: u64, repeats: u32) -> Outcome {
     let baseline = day(1, n_features, 20_000).to_bytes();
     let rollups: Vec<Vec<u8>> = (0..n_rollups).map(|it| day(it + 2, n_features, 20_000).to_bytes()).collect();
-    let (mut times, clock) = (Vec::new(), Instant::now());
-    for _ in 0..REPEATS {
-        let start = now(clock);
+    let ms = mean(repeats, &mut || {
         let week = sum(&rollups)?;
         let baseline = Profile::from_bytes(&baseline)?;
         let names: Vec<&str> = baseline.features.keys().map(String::as_str).collect();
         black_box(compare_profiles(&baseline, &week, &names)?);
-        times.push(now(clock) - start);
-    }
-    println!("{}", json!({"ms": median(times), "bytes_per_feature": baseline.len() / n_features}));
+        Ok(())
+    })?;
+    println!("{}", json!({"ms": ms, "bytes_per_feature": baseline.len() / n_features}));
     Ok(())
 }
 
@@ -176,15 +181,13 @@ fn sum(stored: &[Vec<u8>]) -> Result<Profile, Box<dyn Error>> {
 }
 
 /// From stored bytes of hours to stored bytes of a week.
-fn merge(n_features: usize, n_profiles: u64) -> Outcome {
+fn merge(n_features: usize, n_profiles: u64, repeats: u32) -> Outcome {
     let hours: Vec<Vec<u8>> = (0..n_profiles).map(|it| day(it + 1, n_features, 5_000).to_bytes()).collect();
-    let (mut times, clock) = (Vec::new(), Instant::now());
     let mut length = 0;
-    for _ in 0..REPEATS {
-        let start = now(clock);
+    let ms = mean(repeats, &mut || {
         length = sum(&hours)?.to_bytes().len();
-        times.push(now(clock) - start);
-    }
-    println!("{}", json!({"ms": median(times), "bytes_per_feature": length / n_features}));
+        Ok(())
+    })?;
+    println!("{}", json!({"ms": ms, "bytes_per_feature": length / n_features}));
     Ok(())
 }

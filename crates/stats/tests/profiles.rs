@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use refit_stats::distance::{CategoryCounts, NumericColumn, Sample, homogeneity};
 use refit_stats::profile::{
-    CategoryProfile, MAX_FEATURE_BYTES, NumericProfile, NumericSum, ProfileError, compare_categories, compare_numeric,
+    CategoryProfile, CategorySum, MAX_FEATURE_BYTES, NumericProfile, NumericSum, ProfileError, compare_categories,
+    compare_numeric,
 };
 use refit_stats::scores::{BinnedScores, categorical_scores, numeric_scores};
 use refit_stats::verdict::{Score, counts_p_value};
@@ -354,7 +355,11 @@ proptest! {
         assert_eq!(a.merged(&b).rows(), a.rows() + b.rows());
         let mut sum = NumericSum::default();
         [&a, &b, &c].into_iter().for_each(|it| sum.add(it));
-        assert_eq!(sum.finish(), a.merged(&b).merged(&c));
+        assert_eq!(sum.take(), a.merged(&b).merged(&c));
+        let stored = [&a, &b, &c].map(NumericProfile::to_bytes);
+        stored.iter().for_each(|it| sum.add_bytes(it).unwrap());
+        let [a, b, c] = stored.map(|it| NumericProfile::from_bytes(&it).unwrap());
+        assert_eq!(sum.take(), a.merged(&b).merged(&c));
     }
 
     #[test]
@@ -363,6 +368,15 @@ proptest! {
         let (a, b, c) = (of(0), of(1), of(2));
         assert_eq!(a.merged(&b), b.merged(&a));
         assert_eq!(a.merged(&b).merged(&c), a.merged(&b.merged(&c)));
+        for parts in [[&a, &b, &c], [&c, &a, &b]] {
+            let mut sum = CategorySum::default();
+            parts.iter().for_each(|it| sum.add(it));
+            assert_eq!(sum.finish(), a.merged(&b).merged(&c));
+            let mut sum = CategorySum::default();
+            parts.iter().for_each(|it| sum.add_bytes(&it.to_bytes()).unwrap());
+            let stored = parts.map(|it| CategoryProfile::from_bytes(&it.to_bytes()).unwrap());
+            assert_eq!(sum.finish(), stored[0].merged(&stored[1]).merged(&stored[2]));
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod categories;
 mod exact;
 mod profile;
+mod profile_sum;
 mod profiler;
 mod workers;
 
@@ -28,9 +29,9 @@ use crate::table::Table;
 
 pub use exact::{ExactOptions, compare_exact};
 pub use profile::{
-    FeatureProfile, MAX_PROFILE_BYTES, Profile, ProfileFileError, ProfileSum, compare_feature, compare_profiles,
-    profile_tables,
+    FeatureProfile, MAX_PROFILE_BYTES, Profile, ProfileFileError, compare_feature, compare_profiles, profile_tables,
 };
+pub use profile_sum::ProfileSum;
 pub use profiler::Profiler;
 pub use workers::{OneWorker, Workers};
 

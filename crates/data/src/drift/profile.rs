@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use refit_stats::profile::{
-    CategoryProfile, MAX_FEATURE_BYTES, NumericBuilder, NumericProfile, NumericSum, ProfileError, compare_categories,
-    compare_numeric,
+    CategoryProfile, MAX_FEATURE_BYTES, NumericProfile, ProfileError, compare_categories, compare_numeric,
 };
 
+use super::profile_sum::sum_bytes;
 use super::profiler::Builder;
 use super::workers::{Workers, collect};
 use super::{DriftError, FeatureComparison, FeatureScores, Side, SideColumns, SideCounts, groups, kinds};
@@ -83,51 +83,6 @@ impl FeatureProfile {
             }
             (FeatureProfile::Numeric(_), FeatureProfile::Categorical(_))
             | (FeatureProfile::Categorical(_), FeatureProfile::Numeric(_)) => None,
-        }
-    }
-}
-
-/// The sum of many profiles of one feature.
-enum FeatureSum {
-    Numeric(Box<NumericSum>),
-    Categorical(CategoryProfile),
-}
-
-impl FeatureSum {
-    /// An empty sum of such profiles.
-    fn like(profile: &FeatureProfile) -> FeatureSum {
-        match profile {
-            FeatureProfile::Numeric(_) => FeatureSum::Numeric(Box::default()),
-            FeatureProfile::Categorical(_) => FeatureSum::Categorical(CategoryProfile::default()),
-        }
-    }
-
-    /// `None` for a profile of another kind.
-    fn add(&mut self, profile: &FeatureProfile) -> Option<()> {
-        match (self, profile) {
-            (FeatureSum::Numeric(sum), FeatureProfile::Numeric(it)) => sum.add(it),
-            (FeatureSum::Categorical(sum), FeatureProfile::Categorical(it)) => *sum = sum.merged(it),
-            (FeatureSum::Numeric(_), FeatureProfile::Categorical(_))
-            | (FeatureSum::Categorical(_), FeatureProfile::Numeric(_)) => return None,
-        }
-        Some(())
-    }
-
-    fn add_missing(&mut self, rows: u64) {
-        match self {
-            FeatureSum::Numeric(sum) => {
-                let mut missing = NumericBuilder::new();
-                missing.add_missing(rows);
-                sum.add(&missing.finish());
-            }
-            FeatureSum::Categorical(sum) => sum.add(None, rows),
-        }
-    }
-
-    fn finish(self) -> FeatureProfile {
-        match self {
-            FeatureSum::Numeric(sum) => FeatureProfile::Numeric(sum.finish()),
-            FeatureSum::Categorical(sum) => FeatureProfile::Categorical(sum),
         }
     }
 }
@@ -222,26 +177,23 @@ impl Profile {
     /// # Errors
     /// When a file cannot be read, or they are of different features.
     pub fn sum(files: &[&[u8]]) -> Result<Profile, ProfileFileError> {
-        let indices = files.iter().map(|it| index(it)).collect::<Result<Vec<_>, _>>()?;
-        let indices: Vec<&BTreeMap<&str, &[u8]>> = indices.iter().filter(|it| !it.is_empty()).collect();
+        let mut indices = files.iter().map(|it| index(it)).collect::<Result<Vec<_>, _>>()?;
+        indices.retain(|it| !it.is_empty());
         let Some(first) = indices.first() else { return Ok(Profile::default()) };
-        let differs = |name: &str| ProfileFileError::OtherFeatures { name: name.to_owned() };
         for it in &indices {
-            if let Some(name) = it.keys().find(|it| !first.contains_key(*it)) {
-                return Err(differs(name));
+            // Both are in order, so the first that differs is one that only one of both has, if it is not behind the end of one.
+            let is_other = it.iter().zip(first).find(|(a, b)| a.0 != b.0).map(|(a, b)| a.0.min(b.0));
+            let behind = it.get(first.len()).or(first.get(it.len())).map(|it| it.0);
+            if let Some(name) = is_other.or(behind) {
+                return Err(ProfileFileError::OtherFeatures { name: name.to_owned() });
             }
         }
-        let sum = |name: &&str| {
-            let mut sum: Option<FeatureSum> = None;
-            for it in &indices {
-                let feature = read_feature(name, it.get(name).ok_or_else(|| differs(name))?)?;
-                let sum = sum.get_or_insert_with(|| FeatureSum::like(&feature));
-                sum.add(&feature).ok_or_else(|| differs(name))?;
-            }
-            let sum = sum.ok_or_else(|| differs(name))?;
-            Ok(((*name).to_owned(), sum.finish()))
+        let mut room = Box::default();
+        let mut sum = |(at, (name, _)): (usize, &(&str, &[u8]))| {
+            let profiles = indices.iter().map(|it| it[at].1);
+            Ok(((*name).to_owned(), sum_bytes(name, profiles, &mut room)?))
         };
-        Ok(Profile { features: first.keys().map(sum).collect::<Result<_, _>>()? })
+        Ok(Profile { features: first.iter().enumerate().map(&mut sum).collect::<Result<_, _>>()? })
     }
 
     /// The profile as a file, the same for the same profile: at most 8 KB and the name a feature.
@@ -272,8 +224,8 @@ impl Profile {
     }
 }
 
-/// The bytes of each feature.
-fn index(bytes: &[u8]) -> Result<BTreeMap<&str, &[u8]>, ProfileFileError> {
+/// The bytes of each feature, in order of their names.
+fn index(bytes: &[u8]) -> Result<Vec<(&str, &[u8])>, ProfileFileError> {
     let rest = bytes.strip_prefix(MAGIC).ok_or(ProfileFileError::NotAProfile)?;
     let mut rest = match rest.split_first() {
         Some((&VERSION, rest)) => rest,
@@ -282,14 +234,15 @@ fn index(bytes: &[u8]) -> Result<BTreeMap<&str, &[u8]>, ProfileFileError> {
     };
     let damaged = |rest: &[u8]| ProfileFileError::Damaged { at: bytes.len() - rest.len() };
     let n_features = take_length(&mut rest).ok_or_else(|| damaged(rest))?;
-    let mut features = BTreeMap::new();
+    let mut features: Vec<(&str, &[u8])> = Vec::new();
     for _ in 0..n_features {
         let at = rest;
         let name = take_part(&mut rest).and_then(|it| std::str::from_utf8(it).ok()).ok_or_else(|| damaged(at))?;
         let content = take_part(&mut rest).ok_or_else(|| damaged(rest))?;
-        if features.insert(name, content).is_some() {
+        if features.last().is_some_and(|it| name <= it.0) {
             return Err(damaged(at));
         }
+        features.push((name, content));
     }
     if rest.is_empty() { Ok(features) } else { Err(damaged(rest)) }
 }
@@ -335,47 +288,6 @@ pub fn profile_tables(tables: &[Table<'_>], features: &[&str], workers: &dyn Wor
         Ok(named.collect::<Vec<_>>())
     })?;
     Ok(Profile { features: profiles.into_iter().flatten().collect() })
-}
-
-/// The sum of profiles of rows that need not have been read with the same columns: where one lacks a column, its rows have no value of it.
-///
-/// ```
-/// use refit_data::Kind;
-/// use refit_data::drift::{Profile, ProfileSum};
-/// let mut sum = ProfileSum::new(&[("x".to_owned(), Kind::Numeric)]);
-/// sum.add(&Profile::default(), 3);
-/// assert_eq!(sum.finish().features["x"].counts().missing, 3);
-/// ```
-pub struct ProfileSum {
-    features: Vec<(String, FeatureSum)>,
-}
-
-impl ProfileSum {
-    /// The sum of nothing, over these columns. Times are left out: they have no profile.
-    #[must_use]
-    pub fn new(columns: &[(String, Kind)]) -> ProfileSum {
-        let sum = |(name, kind): &(String, Kind)| match kind {
-            Kind::Numeric => Some((name.clone(), FeatureSum::Numeric(Box::default()))),
-            Kind::Categorical => Some((name.clone(), FeatureSum::Categorical(CategoryProfile::default()))),
-            Kind::Time => None,
-        };
-        ProfileSum { features: columns.iter().filter_map(sum).collect() }
-    }
-
-    /// Adds the profile of so many rows.
-    pub fn add(&mut self, profile: &Profile, rows: u64) {
-        for (name, sum) in &mut self.features {
-            if profile.features.get(name.as_str()).and_then(|it| sum.add(it)).is_none() {
-                sum.add_missing(rows);
-            }
-        }
-    }
-
-    /// The sum.
-    #[must_use]
-    pub fn finish(self) -> Profile {
-        Profile { features: self.features.into_iter().map(|(name, it)| (name, it.finish())).collect() }
-    }
 }
 
 /// Compares one feature of two profiles; `None` when it is of different kinds.

@@ -1,8 +1,8 @@
 //! The profile of a categorical feature: the frequent categories with their counts, and what is known of the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::codec::{MAX_FEATURE_BYTES, category_bytes};
+use super::codec::{MAX_FEATURE_BYTES, ProfileError, category_bytes, read_categories};
 
 /// One byte each: the relative standard error of the number of categories is 1.04 / sqrt(1024), 3.3 %.
 pub(super) const DISTINCT_REGISTERS: usize = 1 << REGISTER_BITS;
@@ -159,11 +159,76 @@ impl CategoryProfile {
 
     /// All categories that were ever seen.
     fn seen(&self) -> Distinct {
-        self.distinct.clone().unwrap_or_else(|| {
-            let mut seen = Distinct::default();
-            self.counts.keys().for_each(|it| seen.add(it));
-            seen
-        })
+        self.distinct.clone().unwrap_or_else(|| Distinct::of(self.counts.keys()))
+    }
+}
+
+/// The sum of many profiles: the same as merging them one after another, in time that grows with what is added and not with what is there.
+///
+/// ```
+/// use refit_stats::profile::{CategoryProfile, CategorySum};
+/// let (monday, tuesday) = (CategoryProfile::of(&[Some("a"), None]), CategoryProfile::of(&[Some("b")]));
+/// let mut sum = CategorySum::default();
+/// sum.add(&monday);
+/// sum.add_bytes(&tuesday.to_bytes())?;
+/// assert_eq!(sum.finish(), monday.merged(&tuesday));
+/// # Ok::<(), refit_stats::profile::ProfileError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct CategorySum {
+    /// All but the counts.
+    sum: CategoryProfile,
+    /// In no order, which nothing depends on: they are put in order at the end.
+    counts: HashMap<String, u64>,
+}
+
+impl CategorySum {
+    /// Adds one more.
+    pub fn add(&mut self, profile: &CategoryProfile) {
+        profile.counts.iter().for_each(|(text, count)| self.add_count(text, *count));
+        self.add_rest(profile);
+    }
+
+    /// Adds one more as [`CategoryProfile::to_bytes`] gave it, and builds none on the way.
+    ///
+    /// # Errors
+    /// When the bytes are of another version or kind, or contradict themselves. Then, but for another kind, the sum has a part of them and is of no use.
+    pub fn add_bytes(&mut self, bytes: &[u8]) -> Result<(), ProfileError> {
+        let rest = read_categories(bytes, |text, count| self.add_count(text, count))?;
+        self.add_rest(&rest);
+        Ok(())
+    }
+
+    /// Adds rows without a value.
+    pub fn add_missing(&mut self, rows: u64) {
+        self.sum.n_null += rows;
+    }
+
+    fn add_count(&mut self, text: &str, count: u64) {
+        if let Some(distinct) = &mut self.sum.distinct {
+            distinct.add(text);
+        }
+        match self.counts.get_mut(text) {
+            Some(sum) => *sum += count,
+            None => drop(self.counts.insert(text.to_owned(), count)),
+        }
+    }
+
+    /// Adds all but the counts, after the counts.
+    fn add_rest(&mut self, profile: &CategoryProfile) {
+        self.sum.n_null += profile.n_null;
+        self.sum.left_out += profile.left_out;
+        self.sum.largest_left_out += profile.largest_left_out;
+        if let Some(more) = &profile.distinct {
+            let seen = self.sum.distinct.take().unwrap_or_else(|| Distinct::of(self.counts.keys()));
+            self.sum.distinct = Some(seen.merged(more));
+        }
+    }
+
+    /// The sum, not compacted.
+    #[must_use]
+    pub fn finish(self) -> CategoryProfile {
+        CategoryProfile { counts: self.counts.into_iter().collect(), ..self.sum }
     }
 }
 
@@ -181,6 +246,12 @@ impl Default for Distinct {
 }
 
 impl Distinct {
+    fn of<'a>(texts: impl Iterator<Item = &'a String>) -> Distinct {
+        let mut seen = Distinct::default();
+        texts.for_each(|it| seen.add(it));
+        seen
+    }
+
     pub(super) fn registers(&self) -> &[u8] {
         &self.registers
     }

@@ -74,13 +74,6 @@ impl Cell {
         Cell { low, level, count, position, blur: count * STEP * u64::from(blur) }
     }
 
-    /// Adds the rows of the same cell.
-    fn add(&mut self, other: &Cell) {
-        self.count += other.count;
-        self.position += other.position;
-        self.blur += other.blur;
-    }
-
     fn place(&self) -> (u64, u8) {
         (self.low, self.level)
     }
@@ -121,89 +114,6 @@ pub(super) fn merge(a: &[Cell], b: &[Cell]) -> Vec<Cell> {
     merged.extend_from_slice(&a[i..]);
     merged.extend_from_slice(&b[j..]);
     merged
-}
-
-/// A sum of many rows of cells: a table by place, so that adding costs the cells that are added and not those that are there.
-#[derive(Debug, Clone, Default)]
-pub(super) struct CellSum {
-    /// In order of first appearance.
-    cells: Vec<Cell>,
-    /// Of each cell the number of the one that came after it last: profiles of similar data have cells in the same order, which saves the look-up.
-    next: Vec<u32>,
-    /// Numbers of cells, plus one, at the hash of their place; a power of two, at most half in use.
-    slots: Vec<u32>,
-}
-
-impl CellSum {
-    pub(super) fn add(&mut self, cells: &[Cell]) {
-        let (mut before, mut likely) = (None, 0);
-        for cell in cells {
-            if let Some(sum) = self.cells.get_mut(likely)
-                && sum.place() == cell.place()
-            {
-                sum.add(cell);
-            } else {
-                likely = self.find_or_push(cell);
-                if let Some(before) = before {
-                    self.next[before] = likely as u32;
-                }
-            }
-            before = Some(likely);
-            likely = self.next[likely] as usize;
-        }
-    }
-
-    /// Adds one cell, by its hash.
-    fn find_or_push(&mut self, cell: &Cell) -> usize {
-        if self.slots.len() < 2 * (self.cells.len() + 1) {
-            self.grow();
-        }
-        let slot = self.find(cell);
-        match self.slots[slot] {
-            0 => {
-                self.cells.push(*cell);
-                self.next.push(self.cells.len() as u32);
-                self.slots[slot] = self.cells.len() as u32;
-                self.cells.len() - 1
-            }
-            number => {
-                self.cells[number as usize - 1].add(cell);
-                number as usize - 1
-            }
-        }
-    }
-
-    fn find(&self, cell: &Cell) -> usize {
-        // Knuth's multiplier, as in the table of distinct values. The low bits of places are zeros but for the level, which tells nested cells
-        // apart, so only the high bits of the product are well mixed.
-        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mask = self.slots.len() - 1;
-        let hash = (cell.low ^ u64::from(cell.level)).wrapping_mul(MULTIPLIER);
-        let mut slot = (hash >> (u64::BITS - self.slots.len().trailing_zeros())) as usize;
-        loop {
-            match self.slots[slot] {
-                0 => return slot,
-                number if self.cells[number as usize - 1].place() == cell.place() => return slot,
-                _ => slot = (slot + 1) & mask,
-            }
-        }
-    }
-
-    fn grow(&mut self) {
-        let n_slots = (self.slots.len() * 2).max(1 << 12);
-        self.slots = vec![0; n_slots];
-        for number in 0..self.cells.len() {
-            let slot = self.find(&self.cells[number]);
-            self.slots[slot] = number as u32 + 1;
-        }
-    }
-
-    /// The cells in order.
-    pub(super) fn finish(mut self) -> Vec<Cell> {
-        // Those of each profile came in order, which this sort makes use of.
-        self.cells.sort_by_key(Cell::place);
-        self.cells
-    }
 }
 
 /// The range of the rows, as keys.
@@ -415,9 +325,5 @@ mod tests {
         let merged = merge(&a, &b);
         assert_eq!(merged.iter().map(|it| it.count).collect::<Vec<_>>(), [1, 1, 2, 1]);
         assert_eq!(merged, merge(&b, &a));
-        let mut sum = CellSum::default();
-        sum.add(&b);
-        sum.add(&a);
-        assert_eq!(sum.finish(), merged);
     }
 }

@@ -165,6 +165,35 @@ impl NumericProfile {
     /// # Errors
     /// When the bytes are of another version or kind, or contradict themselves.
     pub fn from_bytes(bytes: &[u8]) -> Result<NumericProfile, ProfileError> {
+        let opened = OpenedProfile::open(bytes)?;
+        let mut cells = Vec::with_capacity(opened.n_cells);
+        let profile = opened.read(|it| cells.push(it))?;
+        Ok(NumericProfile { cells, ..profile })
+    }
+}
+
+/// The lowest bytes of a word.
+const LOWEST: [u64; 9] =
+    [0, 0xff, 0xffff, 0x00ff_ffff, 0xffff_ffff, 0x00ff_ffff_ffff, 0xffff_ffff_ffff, 0x00ff_ffff_ffff_ffff, u64::MAX];
+
+/// The most bytes of a number of rows.
+const MOST_COUNT_BYTES: usize = 6;
+
+/// How many bytes a number takes without its leading zeros.
+fn length(number: u64) -> u8 {
+    (u64::BITS - number.leading_zeros()).div_ceil(8) as u8
+}
+
+/// A profile as bytes, of which all but the cells was read.
+pub(super) struct OpenedProfile<'a> {
+    bytes: Bytes<'a>,
+    /// Without its cells.
+    profile: NumericProfile,
+    n_cells: usize,
+}
+
+impl<'a> OpenedProfile<'a> {
+    pub(super) fn open(bytes: &'a [u8]) -> Result<OpenedProfile<'a>, ProfileError> {
         let mut bytes = Bytes::open(bytes, NUMERIC)?;
         let [n_null, n_nan, n_infinite, n] = [bytes.rows()?, bytes.rows()?, bytes.rows()?, bytes.rows()?];
         let [min, max, mean] = [bytes.double()?, bytes.double()?, bytes.double()?];
@@ -175,73 +204,79 @@ impl NumericProfile {
         if !is_range || (bytes.bytes.len() as u64) < n_cells {
             return Err(bytes.damaged());
         }
-        let (cells, rows) = cells(&mut bytes, n_cells as usize, (key_of(min), key_of(max)))?;
-        if rows != n {
-            return Err(bytes.damaged());
-        }
         let moments = Moments { n, min, max, mean, mean_rest, squares };
-        Ok(NumericProfile { n_null, n_nan, n_infinite, moments, cells })
+        let profile = NumericProfile { n_null, n_nan, n_infinite, moments, cells: Vec::new() };
+        Ok(OpenedProfile { bytes, profile, n_cells: n_cells as usize })
+    }
+
+    /// Hands every cell to `sink`, in order; then, if all is sound, returns the rest. Lengths of cells stand apart from their numbers, so that one need not
+    /// be read to find the next.
+    pub(super) fn read(mut self, mut sink: impl FnMut(Cell)) -> Result<NumericProfile, ProfileError> {
+        let bytes = &mut self.bytes;
+        let (levels, lengths) = (bytes.take(self.n_cells)?, bytes.take(self.n_cells)?);
+        let start = bytes.at;
+        let numbers = bytes.take(bytes.bytes.len() - start)?;
+        let (least, greatest) = (key_of(self.profile.moments.min), key_of(self.profile.moments.max));
+        // A level below all: the first cell has none before it.
+        let (mut at, mut rows, mut last_low, mut last_level) = (0, 0_u64, 0_u64, -1_i8);
+        for (level, lengths) in levels.iter().copied().zip(lengths.iter().copied()) {
+            let (length, count_length) = (usize::from(lengths & 15), usize::from(lengths >> 4));
+            let damaged = ProfileError::Damaged { at: start + at };
+            if 64 < level || 8 < length || MOST_COUNT_BYTES < count_length {
+                return Err(damaged);
+            }
+            let distance = word(numbers, at) & LOWEST[length];
+            let counted = word(numbers, at + length);
+            let count = counted & LOWEST[count_length];
+            at += length + count_length;
+            // At most 64, as was asked.
+            let signed = level as i8;
+            let free = 64 - signed.max(last_level) as u32;
+            let shifted = distance.checked_shl(free).unwrap_or(0);
+            let (low, has_wrapped) = last_low.overflowing_add(shifted);
+            let inner = u64::MAX.checked_shr(level.into()).unwrap_or(0);
+            rows = rows.saturating_add(count);
+            let is_sound = shifted.checked_shr(free).unwrap_or(0) == distance
+                && !has_wrapped
+                && low & inner == 0
+                && (0 < shifted || last_level < signed)
+                && count.wrapping_sub(1) < MAX_ROWS
+                // Each row is within the range and within its cell.
+                && least <= low | inner
+                && low <= greatest;
+            if !is_sound {
+                return Err(damaged);
+            }
+            if level == 64 {
+                sink(Cell::somewhere(low, level, count));
+            } else {
+                let [position, blur, ..] = (counted >> (8 * count_length)).to_le_bytes();
+                sink(Cell::of_steps(low, level, count, position, blur));
+                at += 2;
+            }
+            (last_low, last_level) = (low, signed);
+        }
+        if at == numbers.len() && rows == self.profile.moments.n { Ok(self.profile) } else { Err(bytes.damaged()) }
     }
 }
 
-/// The lowest bytes of a word.
-const LOWEST: [u64; 9] =
-    [0, 0xff, 0xffff, 0x00ff_ffff, 0xffff_ffff, 0x00ff_ffff_ffff, 0xffff_ffff_ffff, 0x00ff_ffff_ffff_ffff, u64::MAX];
-
-/// How many bytes a number takes without its leading zeros.
-fn length(number: u64) -> u8 {
-    (u64::BITS - number.leading_zeros()).div_ceil(8) as u8
-}
-
-/// Reads the cells; their lengths stand apart from their numbers, so that one need not be read to find the next.
-fn cells(bytes: &mut Bytes<'_>, n: usize, (least, greatest): (u64, u64)) -> Result<(Vec<Cell>, u64), ProfileError> {
-    let (levels, lengths) = (bytes.take(n)?, bytes.take(n)?);
-    let start = bytes.at;
-    let numbers = bytes.take(bytes.bytes.len() - start)?;
-    // A word can be read behind the end: no number is believed that does not end within.
-    let mut padded = Vec::with_capacity(numbers.len() + 32);
-    padded.extend_from_slice(numbers);
-    padded.extend_from_slice(&[0; 32]);
-    let word = |at: usize| padded.get(at..).and_then(|it| it.first_chunk()).map_or(0, |it| u64::from_le_bytes(*it));
-    let mut cells: Vec<Cell> = Vec::with_capacity(n);
-    let (mut at, mut rows, mut last_low, mut last_level) = (0, 0_u64, 0_u64, None);
-    for (level, lengths) in levels.iter().copied().zip(lengths.iter().copied()) {
-        let (length, count_length) = (usize::from(lengths & 15), usize::from(lengths >> 4));
-        let damaged = ProfileError::Damaged { at: start + at };
-        if 64 < level || 8 < length || 8 < count_length {
-            return Err(damaged);
-        }
-        let distance = word(at) & LOWEST[length];
-        let count = word(at + length) & LOWEST[count_length];
-        at += length + count_length;
-        let free = 64 - u32::from(level.max(last_level.unwrap_or(0)));
-        let shifted = distance.checked_shl(free).unwrap_or(0);
-        let (low, has_wrapped) = last_low.overflowing_add(shifted);
-        let inner = u64::MAX.checked_shr(level.into()).unwrap_or(0);
-        rows = rows.saturating_add(count);
-        let is_sound = shifted.checked_shr(free).unwrap_or(0) == distance
-            && !has_wrapped
-            && low & inner == 0
-            && last_level.is_none_or(|it| 0 < shifted || it < level)
-            && count.wrapping_sub(1) < MAX_ROWS
-            // Each row is within the range and within its cell.
-            && least <= low | inner
-            && low <= greatest;
-        if !is_sound {
-            return Err(damaged);
-        }
-        if level == 64 {
-            cells.push(Cell::somewhere(low, level, count));
-        } else {
-            let [position, blur, ..] = word(at).to_le_bytes();
-            cells.push(Cell::of_steps(low, level, count, position, blur));
-            at += 2;
-        }
-        (last_low, last_level) = (low, Some(level));
+/// Eight bytes as a number. Behind the end there are zeros: nothing is believed that does not end within.
+#[inline]
+fn word(bytes: &[u8], at: usize) -> u64 {
+    match bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(word) => u64::from_le_bytes(*word),
+        None => last_word(bytes, at),
     }
-    if at == numbers.len() { Ok((cells, rows)) } else { Err(bytes.damaged()) }
 }
 
+#[cold]
+fn last_word(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    for (to, from) in word.iter_mut().zip(bytes.get(at..).unwrap_or_default()) {
+        *to = *from;
+    }
+    u64::from_le_bytes(word)
+}
 /// The bytes of a profile, whatever their number.
 pub(super) fn category_bytes(profile: &CategoryProfile) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(MAX_FEATURE_BYTES);
@@ -266,28 +301,37 @@ impl CategoryProfile {
     /// # Errors
     /// When the bytes are of another version or kind, or contradict themselves.
     pub fn from_bytes(bytes: &[u8]) -> Result<CategoryProfile, ProfileError> {
-        let mut bytes = Bytes::open(bytes, CATEGORICAL)?;
-        let [n_null, left_out, largest_left_out] = [bytes.rows()?, bytes.rows()?, bytes.rows()?];
-        let n_counts = bytes.number()?;
-        let mut counts = std::collections::BTreeMap::new();
-        let mut before: Option<&str> = None;
-        for _ in 0..n_counts {
-            let length = usize::try_from(bytes.number()?).map_err(|_| bytes.damaged())?;
-            let text = std::str::from_utf8(bytes.take(length)?).map_err(|_| bytes.damaged())?;
-            let count = bytes.rows()?;
-            if count == 0 || before.is_some_and(|it| text <= it) {
-                return Err(bytes.damaged());
-            }
-            counts.insert(text.to_owned(), count);
-            before = Some(text);
-        }
-        let has_distinct = 0 < left_out;
-        let distinct = if has_distinct { Distinct::from_registers(bytes.take(DISTINCT_REGISTERS)?) } else { None };
-        let is_sound = (left_out == 0) == (largest_left_out == 0) && has_distinct == distinct.is_some();
-        if !is_sound {
+        let mut counts = Vec::new();
+        let rest = read_categories(bytes, |text, count| counts.push((text.to_owned(), count)))?;
+        Ok(CategoryProfile { counts: counts.into_iter().collect(), ..rest })
+    }
+}
+
+/// Hands every category and its rows to `sink`, in order; then, if all is sound, returns the rest.
+pub(super) fn read_categories<'a>(
+    bytes: &'a [u8],
+    mut sink: impl FnMut(&'a str, u64),
+) -> Result<CategoryProfile, ProfileError> {
+    let mut bytes = Bytes::open(bytes, CATEGORICAL)?;
+    let [n_null, left_out, largest_left_out] = [bytes.rows()?, bytes.rows()?, bytes.rows()?];
+    let n_counts = bytes.number()?;
+    let mut before: Option<&str> = None;
+    for _ in 0..n_counts {
+        let length = usize::try_from(bytes.number()?).map_err(|_| bytes.damaged())?;
+        let text = std::str::from_utf8(bytes.take(length)?).map_err(|_| bytes.damaged())?;
+        let count = bytes.rows()?;
+        if count == 0 || before.is_some_and(|it| text <= it) {
             return Err(bytes.damaged());
         }
-        bytes.end()?;
-        Ok(CategoryProfile { n_null, counts, left_out, largest_left_out, distinct })
+        sink(text, count);
+        before = Some(text);
     }
+    let has_distinct = 0 < left_out;
+    let distinct = if has_distinct { Distinct::from_registers(bytes.take(DISTINCT_REGISTERS)?) } else { None };
+    let is_sound = (left_out == 0) == (largest_left_out == 0) && has_distinct == distinct.is_some();
+    if !is_sound {
+        return Err(bytes.damaged());
+    }
+    bytes.end()?;
+    Ok(CategoryProfile { n_null, left_out, largest_left_out, distinct, ..CategoryProfile::default() })
 }

@@ -18,6 +18,7 @@
 mod bracket;
 mod category;
 mod cell;
+mod cell_sum;
 mod codec;
 mod compare;
 mod moments;
@@ -25,7 +26,7 @@ mod numeric;
 mod ranks;
 mod trie;
 
-pub use category::CategoryProfile;
+pub use category::{CategoryProfile, CategorySum};
 pub use codec::{MAX_FEATURE_BYTES, ProfileError};
 pub use compare::{PreparedProfile, compare_categories, compare_numeric, compare_prepared};
 pub use numeric::{NumericBuilder, NumericProfile, NumericSum};

@@ -1,7 +1,8 @@
 //! The profile of a numeric feature, and how it is built in one pass.
 
-use super::cell::{Cell, CellSum, Range, compact, merge};
-use super::codec::{MAX_FEATURE_BYTES, numeric_bytes};
+use super::cell::{Cell, Range, compact, merge};
+use super::cell_sum::CellSum;
+use super::codec::{MAX_FEATURE_BYTES, OpenedProfile, ProfileError, numeric_bytes};
 use super::moments::Moments;
 use super::trie::Trie;
 use crate::key::{key_of, value_of};
@@ -165,17 +166,36 @@ pub struct NumericSum {
 impl NumericSum {
     /// Adds one more.
     pub fn add(&mut self, profile: &NumericProfile) {
-        self.cells.add(&profile.cells);
+        profile.cells.iter().for_each(|it| self.cells.add(*it));
+        self.add_counts(profile);
+    }
+
+    /// Adds one more as [`NumericProfile::to_bytes`] gave it, and builds none on the way.
+    ///
+    /// # Errors
+    /// When the bytes are of another version or kind, or contradict themselves. Then, but for another kind, the sum has a part of them and is of no use.
+    pub fn add_bytes(&mut self, bytes: &[u8]) -> Result<(), ProfileError> {
+        let counts = OpenedProfile::open(bytes)?.read(|it| self.cells.add(it))?;
+        self.add_counts(&counts);
+        Ok(())
+    }
+
+    /// Adds rows without a value.
+    pub fn add_missing(&mut self, rows: u64) {
+        self.sum.n_null += rows;
+    }
+
+    /// Adds all but the cells.
+    fn add_counts(&mut self, profile: &NumericProfile) {
         self.sum.n_null += profile.n_null;
         self.sum.n_nan += profile.n_nan;
         self.sum.n_infinite += profile.n_infinite;
         self.sum.moments = self.sum.moments.merged(&profile.moments);
     }
 
-    /// The sum, not compacted.
-    #[must_use]
-    pub fn finish(self) -> NumericProfile {
-        NumericProfile { cells: self.cells.finish(), ..self.sum }
+    /// The sum, not compacted; this one is empty then, and keeps its room for the next.
+    pub fn take(&mut self) -> NumericProfile {
+        NumericProfile { cells: self.cells.take(), ..std::mem::take(&mut self.sum) }
     }
 }
 
