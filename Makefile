@@ -23,8 +23,10 @@ bench:  ## Measure what docs/performance.md states, as ratios against floors (BE
 	python3 tools/bench_drift.py $(BENCH)
 	cargo bench -p refit-functions --bench lambdas --locked
 
-corpus:  ## Try every reader on malformed files: answers, seconds and memory by number
+corpus:  ## Try malformed files on every reader (answers, seconds and memory by number), then malformed requests and metrics
 	cargo run --release -p refit-data --example corpus --locked
+	cargo build --workspace --bin refit --locked
+	cargo test --workspace --test it --locked -- --nocapture --exact cli::corpus::every_malformed_request_and_metric_is_refused_or_read_as_stated
 
 # How many schedules, and on how many threads.
 N ?= 1000000

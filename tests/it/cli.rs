@@ -9,6 +9,7 @@ mod bad_state;
 mod care;
 mod changes;
 mod configuration;
+mod corpus;
 mod documents;
 mod drift;
 mod gates;

@@ -61,6 +61,10 @@ impl Asked<'_> {
         if !self.body.is_empty() && !is_json {
             return Err(Problem::new(415, "send application/json"));
         }
+        let charset = media_type.split(';').skip(1).find_map(|it| it.trim().strip_prefix("charset="));
+        if charset.is_some_and(|it| !it.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
+            return Err(Problem::new(415, "send the body as UTF-8"));
+        }
         if header(self.headers, "content-encoding").is_some_and(|it| !it.eq_ignore_ascii_case("identity")) {
             return Err(Problem::new(415, "send the body without a content encoding"));
         }

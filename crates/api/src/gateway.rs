@@ -38,9 +38,10 @@ fn request(roles: &Roles, event: &Value) -> Result<Request<Body>, Problem> {
         }
     }
     let body = text("/body").unwrap_or_default();
-    let body = match event.get("isBase64Encoded").and_then(Value::as_bool) {
-        Some(true) => decode(body).ok_or_else(|| Problem::new(400, "the body is not base64"))?,
-        Some(false) | None => body.as_bytes().to_vec(),
+    let body = match event.get("isBase64Encoded") {
+        Some(Value::Bool(true)) => decode(body).ok_or_else(|| Problem::new(400, "the body is not base64"))?,
+        Some(Value::Bool(false) | Value::Null) | None => body.as_bytes().to_vec(),
+        Some(_) => return Err(wrong("`isBase64Encoded`")),
     };
     let mut request =
         request.body(Body::from(body)).map_err(|_| Problem::new(400, "the path or a header is not of HTTP"))?;

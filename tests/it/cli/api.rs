@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use super::setting::{Folder, POLICY, SHARED};
 
 /// An API over a state, as on AWS: it records, and the world does the rest when it is let.
-struct Desk {
+pub(super) struct Desk {
     world: World,
     router: axum::Router,
     roles: Roles,
 }
 
 impl Desk {
-    fn open(folder: &Folder, access: Access) -> Desk {
+    pub(super) fn open(folder: &Folder, access: Access) -> Desk {
         let options = WorldOptions {
             state: folder.path("state"),
             programs: refit_local::pipeline::Programs::default(),
@@ -33,7 +33,8 @@ impl Desk {
         Desk { world, router, roles }
     }
 
-    fn event(&self, event: &Value) -> (u64, Value, Value) {
+    /// The status, body and headers that an event of the gateway is answered with.
+    pub(super) fn event(&self, event: &Value) -> (u64, Value, Value) {
         let answer = self.world.block_on(answer_event(&self.router, &self.roles, event));
         let body = answer["body"].as_str().expect("a text");
         let body = serde_json::from_str(body).unwrap_or(Value::Null);

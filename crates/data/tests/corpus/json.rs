@@ -1,4 +1,4 @@
-//! JSON, 49 to 62, as JSON Lines. Those of requests, metrics and content types (52, 58 to 61) belong to the crates that read these.
+//! JSON, 49 to 62, as JSON Lines. Those of requests, metrics and media types (52, 58 to 61) are in `tests/it/cli/corpus.rs`.
 
 use refit_data::{ReadOptions, read, read_ground_truth};
 
