@@ -20,6 +20,8 @@ mod pipelines;
 #[cfg(all(feature = "events", feature = "sns"))]
 mod publisher;
 #[cfg(feature = "s3")]
+mod range;
+#[cfg(feature = "s3")]
 mod s3;
 #[cfg(feature = "sagemaker")]
 mod sagemaker;
@@ -39,5 +41,7 @@ pub use packages::SageMakerPackages;
 pub use pipelines::SageMakerPipelines;
 #[cfg(all(feature = "events", feature = "sns"))]
 pub use publisher::{AwsPublisher, HOP, with_hop};
+#[cfg(feature = "s3")]
+pub use range::{ObjectRange, ObjectRanges};
 #[cfg(feature = "s3")]
 pub use s3::S3Objects;

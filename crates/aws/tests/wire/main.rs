@@ -7,4 +7,5 @@ mod faults;
 mod own;
 mod proxy;
 mod race;
+mod range;
 mod sagemaker;

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 /// `refit drift`.
 #[derive(Debug, Args)]
 pub(crate) struct DriftArguments {
-    /// What is normal: a file, a folder, a pattern such as `data/*.parquet`, or `s3://bucket/prefix` of the state. Parquet, CSV, JSON Lines or
-    /// data capture, told by content, in gzip or zstd or neither.
+    /// What is normal: a file, a folder, a pattern such as `data/*.parquet`, or `s3://bucket/prefix`, of the state or (in a build with the feature
+    /// `cloud`) of S3. Parquet, CSV, JSON Lines or data capture, told by content, in gzip or zstd or neither.
     #[arg(long, value_name = "FILES", required_unless_present = "baseline")]
     pub(crate) reference: Option<String>,
     /// What is looked at, in the same forms.
@@ -53,7 +53,7 @@ pub(crate) struct DriftArguments {
     /// Write the profile of the reference, or of the current data if there is a baseline, to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_profile: Option<PathBuf>,
-    /// Where `s3://bucket/key` lies: in the objects of this state directory.
+    /// Where `s3://bucket/key` is looked for first: in the objects of this state directory.
     #[arg(long, env = "REFIT_STATE", hide_env_values = true, default_value = ".refit", value_name = "DIR")]
     pub(crate) state: PathBuf,
 }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context as _, bail};
 use refit_data::{FileRange, RangeRead};
 
+use super::pattern::{path_matches, split};
+
 /// The most files of one side.
 const MAX_FILES: usize = 100_000;
 
@@ -18,9 +20,9 @@ pub(super) struct InputFile {
     pub(super) source: Counted,
 }
 
-/// A file that counts the bytes that are read of it.
+/// A file or object that counts the bytes that are read of it.
 pub(super) struct Counted {
-    file: FileRange,
+    file: Box<dyn RangeRead>,
     n_read: Arc<AtomicU64>,
 }
 
@@ -37,46 +39,66 @@ impl RangeRead for Counted {
 
 /// Opens what `pattern` names, in the order of the names.
 pub(super) fn open(pattern: &str, state: &Path, n_read: &Arc<AtomicU64>) -> anyhow::Result<Vec<InputFile>> {
-    let paths = find(pattern, state)?;
-    if MAX_FILES < paths.len() {
-        bail!("`{pattern}` names {} files; at most {MAX_FILES} are read", paths.len());
-    }
-    let open = |path: &PathBuf| {
-        let name = path.display().to_string();
-        let file = FileRange::open(path).with_context(|| format!("reading `{name}`"))?;
-        Ok(InputFile { name, source: Counted { file, n_read: Arc::clone(n_read) } })
+    let files = match find(pattern, state)? {
+        Some(paths) => paths.iter().map(|it| file(it)).collect::<anyhow::Result<Vec<_>>>()?,
+        None => in_s3(pattern, state)?,
     };
-    paths.iter().map(open).collect()
+    if MAX_FILES < files.len() {
+        bail!("`{pattern}` names more than {MAX_FILES} files, which is the most that are read");
+    }
+    let counted = |(name, file)| InputFile { name, source: Counted { file, n_read: Arc::clone(n_read) } };
+    Ok(files.into_iter().map(counted).collect())
 }
 
-fn find(pattern: &str, state: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn file(path: &Path) -> anyhow::Result<(String, Box<dyn RangeRead>)> {
+    let name = path.display().to_string();
+    let file = FileRange::open(path).with_context(|| format!("reading `{name}`"))?;
+    Ok((name, Box::new(file)))
+}
+
+/// What is not among the objects of the state is looked for in S3.
+#[cfg(feature = "cloud")]
+fn in_s3(address: &str, state: &Path) -> anyhow::Result<Vec<(String, Box<dyn RangeRead>)>> {
+    let found = super::objects::open(address, MAX_FILES)?;
+    if found.is_empty() {
+        bail!("`{address}` names no object, neither of `{}` nor in S3", state.display());
+    }
+    Ok(found)
+}
+
+#[cfg(not(feature = "cloud"))]
+fn in_s3(address: &str, state: &Path) -> anyhow::Result<Vec<(String, Box<dyn RangeRead>)>> {
+    bail!(
+        "`{address}` is not among the objects of `{}`: name another state with --state, fetch the files first, or build `refit` with `--features cloud`, \
+         which reads from S3",
+        state.display()
+    )
+}
+
+/// The files of a name or pattern; `None` for objects that the state does not have.
+fn find(pattern: &str, state: &Path) -> anyhow::Result<Option<Vec<PathBuf>>> {
     let (path, is_object) = match pattern.strip_prefix("s3://") {
         Some(key) => (object(key, pattern, state)?, true),
         None => (PathBuf::from(pattern), false),
     };
     let mut found = Vec::new();
+    let is_pattern = pattern.contains(['*', '?']);
     if path.is_dir() {
         walk(&path, &mut found)?;
-        if found.is_empty() {
-            bail!("`{pattern}` has no files");
-        }
     } else if path.exists() {
         found.push(path);
-    } else if pattern.contains(['*', '?']) {
+    } else if is_pattern {
         expand(&path, &mut found)?;
-        if found.is_empty() {
-            bail!("no file matches `{pattern}`");
-        }
-    } else if is_object {
-        bail!(
-            "`{pattern}` is not among the objects of `{}`: name another state with --state, or fetch the files first",
-            state.display()
-        );
-    } else {
+    } else if !is_object {
         bail!("reading `{pattern}`: no such file or folder");
     }
     found.sort();
-    Ok(found)
+    match (found.is_empty(), is_object, is_pattern) {
+        (false, _, _) => Ok(Some(found)),
+        (true, true, _) => Ok(None),
+        (true, false, true) => bail!("no file matches `{pattern}`"),
+        (true, false, false) => bail!("`{pattern}` has no files"),
+    }
 }
 
 /// Where an object of the state lies.
@@ -109,77 +131,22 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 /// Every file that a pattern matches: `*` and `?` within a name, `**` for any folders.
 fn expand(pattern: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let parts: Vec<String> = pattern.components().map(|it| it.as_os_str().to_string_lossy().into_owned()).collect();
-    let n_fixed = parts.iter().take_while(|it| !it.contains(['*', '?'])).count();
-    let base: PathBuf = parts[..n_fixed].iter().collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let (fixed, wanted) = split(&parts);
+    let base: PathBuf = fixed.iter().collect();
     let base = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
     if !base.is_dir() {
         return Ok(());
     }
     let mut files = Vec::new();
     walk(&base, &mut files)?;
-    let wanted: Vec<&str> = parts[n_fixed..].iter().map(String::as_str).collect();
     for path in files {
         let below = path.strip_prefix(&base).unwrap_or(&path);
         let names: Vec<String> = below.components().map(|it| it.as_os_str().to_string_lossy().into_owned()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        if path_matches(&wanted, &names) {
-            found.push(if n_fixed == 0 { below.to_owned() } else { path });
+        if path_matches(wanted, &names) {
+            found.push(if fixed.is_empty() { below.to_owned() } else { path });
         }
     }
     Ok(())
-}
-
-fn path_matches(pattern: &[&str], names: &[&str]) -> bool {
-    match (pattern.split_first(), names.split_first()) {
-        (None, None) => true,
-        (Some((&"**", rest)), _) => (0..=names.len()).any(|it| path_matches(rest, &names[it..])),
-        (Some((first, rest)), Some((name, names))) => {
-            let (first, name): (Vec<char>, Vec<char>) = (first.chars().collect(), name.chars().collect());
-            name_matches(&first, &name) && path_matches(rest, names)
-        }
-        (None, Some(_)) | (Some(_), None) => false,
-    }
-}
-
-/// Matches a name by going back to the last `*` only, which takes at most the product of both lengths.
-fn name_matches(pattern: &[char], name: &[char]) -> bool {
-    let (mut at, mut read) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while read < name.len() {
-        if pattern.get(at) == Some(&'*') {
-            star = Some((at, read));
-            at += 1;
-        } else if pattern.get(at).is_some_and(|it| *it == '?' || *it == name[read]) {
-            (at, read) = (at + 1, read + 1);
-        } else if let Some((star_at, star_read)) = star {
-            (at, read) = (star_at + 1, star_read + 1);
-            star = Some((star_at, star_read + 1));
-        } else {
-            return false;
-        }
-    }
-    pattern[at..].iter().all(|it| *it == '*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_whole_names() {
-        for (pattern, path, expected) in [
-            ("*.csv", "a.csv", true),
-            ("*.csv", "a.csv.gz", false),
-            ("*.csv", "b/a.csv", false),
-            ("**/*.csv", "b/c/a.csv", true),
-            ("**/*.csv", "a.csv", true),
-            ("b/**", "b/c/a.csv", true),
-            ("a?c*", "abc", true),
-            ("a*b*c", "aXbYbZc", true),
-            ("a*b*c", "aXbYbZ", false),
-        ] {
-            let split = |it: &'static str| it.split('/').collect::<Vec<_>>();
-            assert_eq!(path_matches(&split(pattern), &split(path)), expected, "{pattern} on {path}");
-        }
-    }
 }

@@ -2,6 +2,9 @@
 
 mod columns;
 mod input;
+#[cfg(feature = "cloud")]
+mod objects;
+mod pattern;
 pub(crate) mod profile;
 mod quality;
 mod segments;
