@@ -36,8 +36,8 @@ sim:  ## Play schedules of faults against the real code (N=1000000)
 	tools/sim $(N) $(THREADS)
 
 sim-pairs:  ## Play every pair of faults of every workflow (make sim: of a few)
-	cargo build --release -p refit-local --features fast-alloc --bin refit-sim --locked
-	target/release/refit-sim pairs --threads $(THREADS)
+	cargo build --profile sim -p refit-local --features fast-alloc --bin refit-sim --locked
+	target/sim/refit-sim pairs --threads $(THREADS)
 
 image:  ## Build the container image of the steps, without a container engine
 	tools/image/build

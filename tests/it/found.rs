@@ -18,7 +18,7 @@ use refit_local::memory::{Delivered, Ending, MODEL, MemoryWorld, Promotion, poli
 use refit_local::sim::{Checker, Recorder};
 use serde_json::{Value, json};
 
-use super::support::worlds::{Base, ask, beginning, finish, one_champion, rollback, trigger, two_champions};
+use super::support::worlds::{Base, ask, beginning, finish, one_champion, rollback, trigger, two_champions, vote};
 
 /// A history and the checker that watches it.
 struct History {
@@ -289,5 +289,23 @@ fn l4_what_a_worker_starts_a_day_late_is_waited_for_although_it_is_not_listed_ye
             history.sweep(1);
         }
         assert_eq!(history.last_status(), RunStatus::Canceled, "frozen before call {index}");
+    }
+}
+
+#[test]
+fn r1_a_version_that_was_promoted_twice_is_taken_back_to_what_was_before_each_time() {
+    let mut history = History::from(two_champions());
+    let again = json!({ "kind": "promote", "id": "p", "model": MODEL, "actor": "ann", "reason": "it was better", "version": 1 });
+    ask(&mut history.world, Function::PromoteModel, &again);
+    ask(&mut history.world, Function::PromoteModel, &vote("v", 3, "bob", "approve"));
+    history.sweep(2);
+    // Version 1, then 2, then 1 again: back to 2, then to the 1 that had nothing before it.
+    for (id, from, champion, previous) in [("b1", 1, Some(2), Some(1)), ("b2", 2, Some(1), None)] {
+        let event = json!({ "kind": "rollback", "id": id, "model": MODEL, "actor": "ann", "reason": "complaints", "from": from });
+        ask(&mut history.world, Function::PromoteModel, &event);
+        history.check();
+        let model: ModelId = MODEL.parse().expect("a constant name");
+        let head = poll(queries::get_head(&history.world.table, &model)).unwrap_done().expect("a head");
+        assert_eq!((head.champion, head.previous_champion), (champion, previous));
     }
 }

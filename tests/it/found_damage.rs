@@ -1,7 +1,7 @@
 //! Damaged tables that the simulator found, each written down as it was: what Refit does with them.
 
 use jiff::SignedDuration;
-use refit_app::documents::{policy_key, queue_key, run_key, slots_key};
+use refit_app::documents::{head_key, policy_key, queue_key, run_key, slots_key};
 use refit_app::ports::{Expect, Item, Key, Table, Token, Write};
 use refit_app::queries;
 use refit_core::run::RunStatus;
@@ -127,4 +127,17 @@ fn people_are_told_each_day_that_no_policy_is_current() {
     world.sweep_after(SignedDuration::from_hours(25));
     let told = world.publisher.alerts().iter().filter(|it| it.subject.contains("no policy is in force")).count();
     assert_eq!(told, 2);
+}
+
+#[test]
+fn i2_windows_before_the_watch_began_are_not_judged_one_by_one() {
+    for field in ["performance_judged_until", "drift_judged_until"] {
+        let mut world = MemoryWorld::at(&one_champion().world);
+        change(&world, &head_key(&run_id(1).model()), |it| it[field] = json!("1970-01-01T00:00:00Z"));
+        let before = world.faults().calls();
+        world.sweep_after(SignedDuration::from_hours(25));
+        let calls = world.faults().calls() - before;
+        assert!(calls < 200, "{field}: {calls} calls");
+        assert!(is_told(&world, "m cannot be looked at"), "{field}: people are told");
+    }
 }

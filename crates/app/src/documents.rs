@@ -13,16 +13,20 @@ use crate::ports::{Body, DUE_SHARDS, Item, Key};
 /// The partition of what concerns all models.
 pub const FLEET: &str = "FLEET";
 
+fn key(partition: String, sort: String) -> Key {
+    Key { partition, sort }
+}
+
 /// The partition of a model's state.
 #[must_use]
 pub fn model_partition(model: &ModelId) -> String {
-    format!("MODEL#{model}")
+    ["MODEL#", model.as_ref()].concat()
 }
 
 /// The partition of a model's audit log: its own, so that IAM can deny updates and deletes.
 #[must_use]
 pub fn audit_partition(model: &ModelId) -> String {
-    format!("AUDIT#{model}")
+    ["AUDIT#", model.as_ref()].concat()
 }
 
 /// The model whose audit log a partition is.
@@ -34,25 +38,25 @@ pub fn model_of_audit_partition(partition: &str) -> Option<ModelId> {
 /// A model's head.
 #[must_use]
 pub fn head_key(model: &ModelId) -> Key {
-    Key::new(&model_partition(model), "HEAD")
+    key(model_partition(model), "HEAD".to_owned())
 }
 
 /// A run.
 #[must_use]
 pub fn run_key(run: &RunId) -> Key {
-    Key::new(&model_partition(&run.model()), &format!("RUN#{run}"))
+    key(model_partition(&run.model()), ["RUN#", run.as_ref()].concat())
 }
 
 /// A package.
 #[must_use]
 pub fn package_key(model: &ModelId, version: u64) -> Key {
-    Key::new(&model_partition(model), &format!("PACKAGE#{version:08}"))
+    key(model_partition(model), format!("PACKAGE#{version:08}"))
 }
 
 /// A request for approval.
 #[must_use]
 pub fn approval_key(run: &RunId) -> Key {
-    Key::new(&model_partition(&run.model()), &format!("APPROVAL#{run}"))
+    key(model_partition(&run.model()), ["APPROVAL#", run.as_ref()].concat())
 }
 
 /// The marker of a request that was handled.
@@ -64,7 +68,7 @@ pub fn request_key(model: &ModelId, request_id: &str) -> Key {
 /// A model's alarm clock. Not part of HEAD, so that looking again later is no change of state.
 #[must_use]
 pub fn look_key(model: &ModelId) -> Key {
-    Key::new(&format!("LOOK#{model}"), "LOOK")
+    key(["LOOK#", model.as_ref()].concat(), "LOOK".to_owned())
 }
 
 /// The model whose alarm clock a key is.
@@ -76,7 +80,7 @@ pub fn model_of_look(key: &Key) -> Option<ModelId> {
 /// How far a model's log is published.
 #[must_use]
 pub fn cursor_key(model: &ModelId) -> Key {
-    Key::new(&format!("CURSOR#{model}"), "CURSOR")
+    key(["CURSOR#", model.as_ref()].concat(), "CURSOR".to_owned())
 }
 
 /// The partition of what is known about data of the day of `time`.
@@ -203,4 +207,11 @@ pub fn parse_shared<T: Document>(item: &Item) -> Result<Arc<T>, AppError> {
 #[must_use]
 pub fn to_body<T: Serialize>(document: &T) -> Body {
     serde_json::to_string(document).expect("invariant: own documents serialize").into()
+}
+
+/// Writes a document that whoever reads it from memory may share.
+#[must_use]
+pub fn to_shared_body<T: Serialize + Document>(document: &Arc<T>) -> Body {
+    let text = serde_json::to_string(&**document).expect("invariant: own documents serialize");
+    Body::of(text, Arc::clone(document))
 }

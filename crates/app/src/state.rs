@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::documents::{
     Document, approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse,
-    parse_shared, queue_key, request_key, run_key, slots_key, to_body, watched_key,
+    parse_shared, queue_key, request_key, run_key, slots_key, to_body, to_shared_body, watched_key,
 };
 use crate::error::AppError;
-use crate::ports::{Due, Expect, Generation, Item, Key, Table, TableError, Token, Write};
+use crate::ports::{Body, Due, Expect, Generation, Item, Key, Table, TableError, Token, Write};
 use crate::queries::list_items;
 
 /// A model's state as it was read, with the generations that a write must find unchanged.
@@ -175,6 +175,10 @@ fn put<T: Serialize>(generations: &BTreeMap<Key, Generation>, key: Key, document
     Write::Put { expect: expect(generations, &key), key, body: to_body(document), due: None }
 }
 
+fn put_shared<T: Serialize + Document>(generations: &BTreeMap<Key, Generation>, key: Key, document: &Arc<T>) -> Write {
+    Write::Put { expect: expect(generations, &key), key, body: to_shared_body(document), due: None }
+}
+
 fn look_write(generations: &BTreeMap<Key, Generation>, model: &ModelId, at: Timestamp) -> Write {
     let key = look_key(model);
     let body = to_body(&serde_json::json!({ "schema": 1, "model": model }));
@@ -241,16 +245,18 @@ pub async fn record(
     after.apply_entry(&entry)?;
 
     let generations = &loaded.generations;
-    let mut writes = vec![put(generations, head_key(id), &after.head)];
-    writes.extend(changed(&before.runs, &after.runs).map(|(run, document)| put(generations, run_key(run), document)));
+    let mut writes = vec![put_shared(generations, head_key(id), &Arc::new(after.head.clone()))];
+    writes.extend(
+        changed(&before.runs, &after.runs).map(|(run, document)| put_shared(generations, run_key(run), document)),
+    );
     writes.extend(
         changed(&before.packages, &after.packages)
-            .map(|(version, document)| put(generations, package_key(id, *version), document)),
+            .map(|(version, document)| put_shared(generations, package_key(id, *version), document)),
     );
     writes.extend(
         changed(&before.approvals, &after.approvals)
             .filter(|_| Guard::ChangesStored.is_kept())
-            .map(|(run, document)| put(generations, approval_key(run), document)),
+            .map(|(run, document)| put_shared(generations, approval_key(run), document)),
     );
     writes.extend(
         after
@@ -261,14 +267,15 @@ pub async fn record(
     );
     // Who waits and who holds a slot follows from the runs' statuses alone, in the same transaction.
     if let Some(slots) = loaded.slots.follow(before, &after, context.now) {
-        let mut write = put(generations, slots_key(), &slots);
+        let slots = Arc::new(slots);
+        let mut write = put_shared(generations, slots_key(), &slots);
         if !Guard::SlotsConditional.is_kept() {
-            write = put(&generations_now(table, &slots_key()).await?, slots_key(), &slots);
+            write = put_shared(&generations_now(table, &slots_key()).await?, slots_key(), &slots);
         }
         writes.push(write);
     }
     if let Some(queue) = loaded.queue.follow(before, &after) {
-        writes.push(put(generations, queue_key(), &queue));
+        writes.push(put_shared(generations, queue_key(), &Arc::new(queue)));
     }
     if let Some(decision) = &record.decision {
         let unkept = || AppError::Invalid(format!("decision {decision_id} does not keep what it was made on"));
@@ -284,7 +291,8 @@ pub async fn record(
     }
     let audit_key = Key::new(&audit_partition(id), &refit_core::audit::AuditEvent::sort(seq));
     if Guard::AuditedInOneTransaction.is_kept() {
-        writes.push(Write::Put { key: audit_key, expect: Expect::Absent, body: entry_text.into(), due: None });
+        let body = Body::of(entry_text, Arc::new(entry));
+        writes.push(Write::Put { key: audit_key, expect: Expect::Absent, body, due: None });
     }
     if Guard::LookSet.is_kept() {
         writes.push(look_write(generations, id, context.look_at.of(&after)));
@@ -414,10 +422,10 @@ pub fn transaction_token(writes: &[Write]) -> Token {
 fn changed<'a, K: Ord, V: PartialEq>(
     before: &'a BTreeMap<K, Arc<V>>,
     after: &'a BTreeMap<K, Arc<V>>,
-) -> impl Iterator<Item = (&'a K, &'a V)> {
+) -> impl Iterator<Item = (&'a K, &'a Arc<V>)> {
     let is_same = |a: &Arc<V>, b: &Arc<V>| Arc::ptr_eq(a, b) || a == b;
     let is_changed = move |(key, value): &(&K, &Arc<V>)| !before.get(key).is_some_and(|it| is_same(it, value));
-    after.iter().filter(is_changed).map(|(key, value)| (key, &**value))
+    after.iter().filter(is_changed)
 }
 
 /// What a request was answered: the marker by which it counts once.

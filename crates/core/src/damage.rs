@@ -11,7 +11,7 @@ impl Model {
     /// What is wrong with the state, as far as it is loaded; `None` when nothing is.
     #[must_use]
     pub fn find_damage(&self) -> Option<String> {
-        let rollback = self.find_damaged_rollback().or_else(|| self.find_misplaced());
+        let rollback = self.find_damaged_rollback().or_else(|| self.find_misplaced()).or_else(|| self.find_misdated());
         rollback.or_else(|| self.find_damaged_champion()).or_else(|| self.find_damaged_run())
     }
 
@@ -33,6 +33,16 @@ impl Model {
         run.map(|(id, it)| format!("run {id} is written down as {}", it.id))
             .or_else(|| package.map(|(version, it)| format!("version {version} is written down as {}", it.version)))
             .or_else(|| approval.map(|(id, it)| format!("the approval of {id} is written down as that of {}", it.run)))
+    }
+
+    /// Judgments of windows before the watch began: all windows since then would be judged.
+    fn find_misdated(&self) -> Option<String> {
+        let head = &self.head;
+        let judged = [head.drift_judged_until, head.performance_judged_until];
+        let earliest = judged.into_iter().chain(head.judged_until.values().copied()).min()?;
+        (earliest < head.origin).then(|| {
+            format!("HEAD says that windows are judged until {earliest}, but is watched from {} on", head.origin)
+        })
     }
 
     fn find_damaged_champion(&self) -> Option<String> {

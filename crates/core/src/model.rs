@@ -611,6 +611,10 @@ impl Model {
             self.package(seq, old)?.status = PackageStatus::Retired;
         }
         let package = self.package(seq, version)?;
+        // It served before and was replaced: rolling back far enough comes to that time, too.
+        if package.status == PackageStatus::Retired {
+            package.replaced_before.push(package.replaced);
+        }
         package.status = PackageStatus::Champion;
         package.promoted_at = Some(event.at);
         package.replaced = replaced;
@@ -632,7 +636,15 @@ impl Model {
 
     fn roll_back(&mut self, seq: u64, from: u64, to: u64) -> Result<(), Inconsistent> {
         let rollback = self.head.active_rollback.take().ok_or_else(|| missing(seq, "the rollback to version", &to))?;
-        self.package(seq, from)?.status = PackageStatus::RolledBack;
+        let taken = self.package(seq, from)?;
+        match taken.replaced_before.pop() {
+            // It is again what it was before it was promoted again.
+            Some(replaced) => {
+                taken.status = PackageStatus::Retired;
+                taken.replaced = replaced;
+            }
+            None => taken.status = PackageStatus::RolledBack,
+        }
         let restored = self.package(seq, to)?;
         restored.status = PackageStatus::Champion;
         let previous = restored.replaced;

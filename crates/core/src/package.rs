@@ -72,6 +72,9 @@ pub struct Package {
     pub promoted_at: Option<Timestamp>,
     /// The champion it replaced then; what a rollback restores.
     pub replaced: Option<u64>,
+    /// What it replaced at its earlier promotions that a rollback can still come back to, oldest first; mostly none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced_before: Vec<Option<u64>>,
     /// When what its run wrote was removed, its archive among it: it can no longer be promoted.
     pub removed_at: Option<Timestamp>,
 }

@@ -356,6 +356,7 @@ impl History {
             status: PackageStatus::Candidate,
             promoted_at: None,
             replaced: None,
+            replaced_before: Vec::new(),
             removed_at: None,
         };
         let metrics = BTreeMap::from([(Metric::Mae, comparison)]);

@@ -225,6 +225,7 @@ fn package(
         status: PackageStatus::Candidate,
         promoted_at: None,
         replaced: None,
+        replaced_before: Vec::new(),
         removed_at: None,
     })
 }

@@ -20,6 +20,15 @@ struct Shared {
 }
 
 impl Body {
+    /// The text of a document, with the document itself: whoever reads it from this process's memory need not parse it.
+    /// Stores that keep texts give texts back, which are parsed.
+    #[must_use]
+    pub fn of<T: Send + Sync + 'static>(text: String, document: Arc<T>) -> Body {
+        let read: OnceLock<Arc<dyn Any + Send + Sync>> = OnceLock::new();
+        let _ = read.set(document);
+        Body(Arc::new(Shared { text: text.into_boxed_str(), read }))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -108,6 +117,14 @@ mod tests {
         assert_eq!(*other.read::<Vec<u64>>().expect("another type of list"), [1, 2]);
         assert!(other.read::<String>().is_err());
         assert!(Arc::ptr_eq(&one, &body.read::<Vec<u8>>().expect("a list")));
+    }
+
+    #[test]
+    fn a_document_that_was_written_is_not_parsed() {
+        let list = Arc::new(vec![1_u8, 2]);
+        let body = Body::of("[1,2]".to_owned(), Arc::clone(&list));
+        assert!(Arc::ptr_eq(&list, &body.read::<Vec<u8>>().expect("a list")));
+        assert_eq!(*body.read::<Vec<u64>>().expect("another type of list"), [1, 2]);
     }
 
     #[test]

@@ -140,6 +140,7 @@ fn champion(
         status: PackageStatus::Champion,
         promoted_at: Some(now),
         replaced: None,
+        replaced_before: Vec::new(),
         removed_at: None,
     }
 }

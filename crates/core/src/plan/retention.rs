@@ -90,7 +90,7 @@ fn find_restorable(model: &Model) -> Option<Vec<&Package>> {
     while let Some(version) = next.pop() {
         if seen.insert(version) {
             let package = model.packages.get(&version)?;
-            next.extend(package.replaced);
+            next.extend(package.replaced.into_iter().chain(package.replaced_before.iter().copied().flatten()));
             found.push(&**package);
         }
     }

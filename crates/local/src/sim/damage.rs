@@ -54,8 +54,9 @@ fn let_wait(world: &MemoryWorld, rng: &mut Rng) -> Option<String> {
     replace(world, run, &document);
     let mut document: Value = serde_json::from_str(&queue.body).ok()?;
     let id = run.key.sort.trim_start_matches("RUN#");
-    document["entries"][id] = json!({ "priority": "normal", "enqueued_at": TIMES[1], "ready_at": TIMES[1],
-                                      "causes": [], "parked_until": null });
+    let entry = json!({ "priority": "normal", "enqueued_at": TIMES[1], "ready_at": TIMES[1], "causes": [],
+                        "parked_until": null });
+    insert(&mut document, "entries", id, entry);
     replace(world, queue, &document);
     Some(format!("{id} waits"))
 }
@@ -83,7 +84,8 @@ fn change(document: &mut Value, key: &Key, items: &[Item], rng: &mut Rng) -> Str
         let holder = rng.pick(&holders).cloned().unwrap_or_default();
         if rng.chance(700) {
             let pipeline = format!("{}-retrain", holder.split("-r").next().unwrap_or_default());
-            document["holders"][&holder] = json!({ "since": TIMES[1], "pipeline": pipeline, "display_name": holder });
+            let entry = json!({ "since": TIMES[1], "pipeline": pipeline, "display_name": holder });
+            insert(document, "holders", &holder, entry);
             return format!("{holder} holds a slot");
         }
         document["holders"] = json!({});
@@ -94,7 +96,7 @@ fn change(document: &mut Value, key: &Key, items: &[Item], rng: &mut Rng) -> Str
         if let Some(run) = rng.pick(&runs).filter(|_| rng.chance(500)) {
             let entry = json!({ "priority": "normal", "enqueued_at": TIMES[1], "ready_at": TIMES[1], "causes": [],
                                 "parked_until": null });
-            document["entries"][*run] = entry;
+            insert(document, "entries", run, entry);
             return format!("{run} waits");
         }
         document["entries"] = json!({});
@@ -150,6 +152,14 @@ fn other_value(before: &Value, rng: &mut Rng) -> Value {
         Value::Bool(it) => json!(!it),
         Value::Number(_) | Value::String(_) | Value::Object(_) => Value::Null,
     }
+}
+
+/// Adds to the map of that name, which may have been damaged before: then it begins anew.
+fn insert(document: &mut Value, map: &str, key: &str, value: Value) {
+    if !document[map].is_object() {
+        document[map] = json!({});
+    }
+    document[map][key] = value;
 }
 
 fn replace(world: &MemoryWorld, item: &Item, document: &Value) {

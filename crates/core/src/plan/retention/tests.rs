@@ -167,6 +167,7 @@ fn package(version: u64) -> Package {
         status: PackageStatus::Rejected,
         promoted_at: None,
         replaced: None,
+        replaced_before: Vec::new(),
         removed_at: None,
     }
 }

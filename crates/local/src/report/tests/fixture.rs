@@ -419,6 +419,7 @@ fn package(version: u64, run: &RunId, train: Window, holdout: Window, error: f64
         status: PackageStatus::Candidate,
         promoted_at: None,
         replaced: None,
+        replaced_before: Vec::new(),
         removed_at: None,
     }
 }

@@ -14,7 +14,7 @@ use refit_core::package::{Package, PackageStatus};
 use refit_core::run::{Run, RunStatus};
 use refit_core::{Digest, ModelId, RunId};
 
-use super::{Checked, Violation, ensure, parse};
+use super::{Checked, Violation, ensure, parse, parse_written};
 use crate::memory::hash_words;
 
 /// HEAD and what was served before a promotion.
@@ -34,8 +34,8 @@ pub(super) struct ModelChecker {
     /// HEAD before the last entry.
     pub(super) head_before: Option<Arc<Head>>,
     entries: Arc<Vec<Arc<AuditEntry>>>,
-    /// By the version that was promoted.
-    pub(super) before: Arc<BTreeMap<u64, Before>>,
+    /// By the version that was promoted: of each promotion that was not taken back, oldest first.
+    pub(super) before: Arc<BTreeMap<u64, Vec<Before>>>,
     /// The candidate's archive as it was when its rollout began, by run.
     pub(super) archives: Arc<BTreeMap<RunId, Option<Digest>>>,
     /// Facts that answered a request, by their names.
@@ -115,15 +115,15 @@ impl ModelChecker {
         for (key, body) in changed.iter().filter(|it| it.0.partition == partition) {
             let stored = Arc::make_mut(&mut self.stored);
             if **key == head_key(&self.id) {
-                stored.head = Some(parse(key, body)?);
+                stored.head = Some(parse_written(key, body)?);
             } else if key.sort.starts_with("PACKAGE#") {
-                let package: Arc<Package> = parse(key, body)?;
+                let package: Arc<Package> = parse_written(key, body)?;
                 stored.packages.insert(package.version, package);
             } else if key.sort.starts_with("APPROVAL#") {
-                let approval: Arc<Approval> = parse(key, body)?;
+                let approval: Arc<Approval> = parse_written(key, body)?;
                 stored.approvals.insert(approval.run.clone(), approval);
             } else if key.sort.starts_with("RUN#") {
-                let after: Arc<Run> = parse(key, body)?;
+                let after: Arc<Run> = parse_written(key, body)?;
                 if let Some(before) = stored.runs.get(&after.id) {
                     check_run(before, &after)?;
                 }
@@ -140,7 +140,8 @@ impl ModelChecker {
             let head = self.head_before.clone().ok_or_else(|| Violation::new("P1", "a promotion without a head"))?;
             // The endpoint has moved already; what it served before is what HEAD named.
             let served = self.expected_serving(&head).unwrap_or_default();
-            Arc::make_mut(&mut self.before).insert(*version, Before { head: (*head).clone(), served });
+            let before = Arc::make_mut(&mut self.before).entry(*version).or_default();
+            before.push(Before { head: (*head).clone(), served });
         }
         match &mut self.folded {
             None => {

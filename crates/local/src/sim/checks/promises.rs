@@ -90,7 +90,9 @@ pub(super) fn check(model: &mut ModelChecker, seen: &Seen<'_>) -> Checked {
         Fact::RollbackStarted { from, .. } => check_rollback_asked(model, *from, asked),
         Fact::ModelRolledBack { from, to, .. } => {
             model.is_frozen = true;
-            check_rollback(model, seen, *from, *to)
+            check_rollback(model, seen, *from, *to)?;
+            Arc::make_mut(&mut model.before).entry(*from).or_default().pop();
+            Ok(())
         }
         Fact::OutputsExpired { runs, .. } if !runs.is_empty() => {
             let head = model.head_before.as_ref();
@@ -318,7 +320,7 @@ fn check_promotion(model: &ModelChecker, seen: &Seen<'_>, run: &refit_core::RunI
 /// R1: the champion before is restored exactly.
 fn check_rollback(model: &ModelChecker, seen: &Seen<'_>, from: u64, to: u64) -> Checked {
     let folded = folded(model)?;
-    let before = model.before.get(&from);
+    let before = model.before.get(&from).and_then(|it| it.last());
     let before = before.ok_or_else(|| Violation::new("R1", format!("version {from} was never promoted")))?;
     let head = &before.head;
     ensure!(head.champion == Some(to), "R1", "went back to {to}, before {from} it was {:?}", head.champion);
