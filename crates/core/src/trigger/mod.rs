@@ -334,6 +334,9 @@ pub struct QualityJudgment {
     pub value: Option<f64>,
     /// What was estimated for the window before its labels came; `None` where nothing was, and for an estimate itself.
     pub estimated: Option<f64>,
+    /// The standard error of an estimate; `None` where none is known, and for a measured value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
     /// The champion's hold-out score.
     pub baseline: Option<f64>,
     /// How much worse than the hold-out, as a share of it; negative when better.

@@ -39,6 +39,10 @@ pub(super) const REFUSED: RGBColor = RGBColor(0x8A, 0x61, 0x00);
 pub(super) const WAIT: RGBColor = RGBColor(0x6F, 0x55, 0x9E);
 /// Thresholds.
 pub(super) const LIMIT: RGBColor = RGBColor(0xA2, 0x3B, 0x72);
+/// What was estimated before labels came.
+pub(super) const ESTIMATE: RGBColor = RGBColor(0xE6, 0x9F, 0x00);
+/// How far an estimate may be off.
+pub(super) const INTERVAL: RGBColor = RGBColor(0xF2, 0xCF, 0x80);
 /// What chance alone reaches.
 pub(super) const CHANCE: RGBColor = RGBColor(0x8B, 0x92, 0x9C);
 

@@ -106,6 +106,10 @@ pub(super) fn judge_quality(
         metric: policy.metric,
         value: measured.map(|it| it.value),
         estimated: evidence.estimated,
+        standard_error: match how {
+            Quality::Measured => None,
+            Quality::Estimated => measured.and_then(|it| it.standard_error),
+        },
         baseline: baseline.map(|it| it.value),
         worsening: None,
         lower_bound: None,

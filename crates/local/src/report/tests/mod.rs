@@ -6,6 +6,7 @@ mod markup;
 use fixture::Sample;
 use markup::Element;
 use refit_core::policy::Metric;
+use refit_core::trigger::JudgmentKind;
 
 use super::plot::{TimeAxis, segments, value_range};
 use super::{STYLE, base64, render, style_hash, text};
@@ -105,6 +106,29 @@ fn nothing_is_told_as_nothing() {
     ] {
         assert!(page.contains(part), "{part}");
     }
+}
+
+#[test]
+fn estimates_stand_beside_what_was_measured() {
+    let sample = fixture::estimated();
+    let page = check(&sample);
+    for part in [
+        "what was estimated from its scores before labels came",
+        "estimated before labels came",
+        "The estimates of 52 windows",
+        "8.70 \u{b1} 0.392",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    // Of two plots, an interval for each window, but for one whose error is not known; and a rule of the style.
+    let strokes = |page: &str, color: &str| page.matches(&format!("stroke=\"{color}\"")).count();
+    assert_eq!(strokes(&page, "#F2CF80"), 2 * 51 + 1);
+    assert_eq!(strokes(&page, "#E69F00"), 2 + 1);
+    assert_eq!(strokes(&self::page(&fixture::year()), "#E69F00"), 1, "nothing was estimated");
+    // Before the first labels there are estimates alone.
+    let mut sample = fixture::estimated();
+    sample.history.judgments.retain(|it| it.kind != JudgmentKind::Performance);
+    assert!(check(&sample).contains("The estimates of 52 windows"));
 }
 
 #[test]
