@@ -13,10 +13,10 @@ use refit_data::{ClassAnswer, Frame, Values};
 use refit_stats::estimate::Estimator;
 
 use super::classes::classes_of;
-use super::extracts::Reader;
 use super::predictions::Predictions;
 use super::profiles::source_of;
 use super::quality::{DAY_MICROS, ERROR_REPLICATES, scored, stats_metric};
+use super::reader::Reader;
 use super::streams::find_holdout;
 use super::windows::newest_closed;
 use crate::error::AppError;

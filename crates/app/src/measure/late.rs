@@ -15,7 +15,8 @@ use refit_core::model::Head;
 use refit_core::policy::{ModelPolicy, Span};
 use refit_core::trigger::{Judgment, JudgmentKind, Replaced, Source};
 
-use super::extracts::{Reader, day_of, days, hours_within};
+use super::extracts::{day_of, days, hours_within};
+use super::reader::Reader;
 use crate::documents::{arrival_sort, arrivals_partition, model_partition, parse};
 use crate::error::AppError;
 use crate::ports::{Order, Query, Table};

@@ -13,6 +13,7 @@ mod outputs;
 mod predictions;
 mod profiles;
 mod quality;
+pub(crate) mod reader;
 mod segments;
 mod streams;
 pub(crate) mod verdicts;

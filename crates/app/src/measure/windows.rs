@@ -10,9 +10,9 @@ use refit_core::trigger::{JudgmentKind, QualityEvidence, Source, WindowEvidence,
 
 use super::baseline::{Baseline, BaselineError, ensure_baseline};
 use super::estimates::estimated;
-use super::extracts::Reader;
 use super::joined::{Joined, join};
 use super::late::{Late, late_captures, late_labels, list_arrivals};
+use super::reader::Reader;
 use super::streams::collect_streams;
 use super::verdicts::judge_window;
 use crate::error::{AppError, chain};
