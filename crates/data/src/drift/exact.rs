@@ -61,16 +61,39 @@ pub fn compare_exact(
     let at_once = needed.map_or(1, |needed| options.memory.checked_div(needed).unwrap_or(u64::MAX));
     let at_once = usize::try_from(at_once).unwrap_or(usize::MAX).max(1);
     let groups = groups(reference.iter().chain(current), features.len());
-    let compared = collect(workers, (groups.len(), at_once), &|at| {
+    let side = |at: usize, side: Side, held: u64| {
         let group = &features[groups[at].clone()];
-        let reference = gather(&SideColumns::find(Side::Reference, reference, group)?, group, &memory, 0)?;
-        let held = reference.iter().map(Gathered::bytes).sum();
-        let current = gather(&SideColumns::find(Side::Current, current, group)?, group, &memory, held)?;
-        let both = group.iter().zip(reference.into_iter().zip(current));
-        Ok(both.map(|((name, kind), (r, c))| compare(name, *kind, r, c, &memory)).collect::<Vec<_>>())
-    })?;
+        let tables = match side {
+            Side::Reference => reference,
+            Side::Current => current,
+        };
+        let gathered = gather(&SideColumns::find(side, tables, group)?, group, &memory, held)?;
+        Ok::<_, DriftError>(gathered.into_iter().map(|it| it.sorted(&memory)).collect::<Vec<Sorted>>())
+    };
+    let both = |at: usize, reference: Vec<Sorted>, current: Vec<Sorted>| {
+        let names = features[groups[at].clone()].iter();
+        names.zip(reference.into_iter().zip(current)).map(|((name, kind), it)| compare(name, *kind, it)).collect()
+    };
+    let is_few = groups.len() == features.len() && groups.len() <= FEW_GROUPS.min(at_once);
+    let compared: Vec<Vec<FeatureComparison>> = if needed.is_some() && is_few {
+        // So few that cores would wait: each side is a task of its own. All of them fit at once.
+        let sides = [Side::Reference, Side::Current];
+        let found = collect(workers, (2 * groups.len(), usize::MAX), &|at| side(at / 2, sides[at % 2], 0))?;
+        let mut found = found.into_iter();
+        let pairs = std::iter::from_fn(|| found.next().zip(found.next()));
+        pairs.enumerate().map(|(at, (reference, current))| both(at, reference, current)).collect()
+    } else {
+        collect(workers, (groups.len(), at_once), &|at| {
+            let reference = side(at, Side::Reference, 0)?;
+            let held = reference.iter().map(Sorted::bytes).sum();
+            Ok(both(at, reference, side(at, Side::Current, held)?))
+        })?
+    };
     Ok(compared.into_iter().flatten().collect())
 }
+
+/// Up to so many features, the sides of each are read and sorted beside each other: fewer than the cores of most machines.
+const FEW_GROUPS: usize = 4;
 
 struct Memory {
     /// What a number takes, where the rows are known.
@@ -94,6 +117,14 @@ impl Gathered {
         self.values.len() as u64 * BYTES_PER_VALUE + self.categories.bytes()
     }
 
+    fn sorted(self, memory: &Memory) -> Sorted {
+        let bytes = self.bytes();
+        let mut spare = memory.spare.take();
+        let sample = Sample::from_finite_with(self.values, &mut spare);
+        memory.spare.give(spare);
+        Sorted { counts: self.counts, sample, categories: self.categories, bytes }
+    }
+
     fn add(&mut self, block: &Block) {
         self.counts.count += block.rows() as u64;
         self.counts.missing += block.missing() as u64;
@@ -110,6 +141,21 @@ impl Gathered {
             // Times were refused before anything was read.
             BlockValues::Times(_) => {}
         }
+    }
+}
+
+/// The same with its values in order.
+struct Sorted {
+    counts: SideCounts,
+    /// `None` without a value.
+    sample: Option<Sample>,
+    categories: CategoryCounter,
+    bytes: u64,
+}
+
+impl Sorted {
+    fn bytes(&self) -> u64 {
+        self.bytes
     }
 }
 
@@ -154,15 +200,12 @@ fn gather(
     }
 }
 
-fn compare(name: &str, kind: Kind, reference: Gathered, current: Gathered, memory: &Memory) -> FeatureComparison {
+fn compare(name: &str, kind: Kind, (reference, current): (Sorted, Sorted)) -> FeatureComparison {
     let counts = (reference.counts, current.counts);
     let scores = match kind {
         Kind::Numeric => {
-            let mut spare = memory.spare.take();
-            let reference = Sample::from_finite_with(reference.values, &mut spare);
-            let current = Sample::from_finite_with(current.values, &mut spare);
-            memory.spare.give(spare);
-            reference.zip(current).map(|(r, c)| FeatureScores::Numeric(Box::new(numeric_scores(&r, &c))))
+            let samples = reference.sample.zip(current.sample);
+            samples.map(|(r, c)| FeatureScores::Numeric(Box::new(numeric_scores(&r, &c))))
         }
         Kind::Categorical => {
             let reference = reference.categories.into_counts(counts.0.missing);

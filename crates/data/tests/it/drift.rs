@@ -70,6 +70,7 @@ fn formats_parts_and_workers_make_no_difference() {
     let whole = exact(&[csv(&reference)], &[csv(&current)], &OneWorker);
     let parquet = [write_parquet(&reference)];
     assert_eq!(exact(&parquet, &[write_parquet(&current)], &OneWorker), whole);
+    assert_eq!(exact(&parquet, &[write_parquet(&current)], &Backwards), whole);
     assert_eq!(exact(&[csv(&reference)], &[csv(&current)], &Backwards), whole);
     let rows: Vec<usize> = (0..reference.rows()).collect();
     let halves: Vec<Vec<u8>> = rows.chunks(2500).map(|it| csv(&reference.take(it))).collect();

@@ -120,7 +120,7 @@ fn compare(
         current: tables(&sides.current, &compared, memory, progress)?,
     };
     let names: Vec<&str> = compared.iter().map(|it| it.0.as_str()).collect();
-    progress.begin("comparing", names.len());
+    progress.begin("comparing", 0);
     let made = scores(&tables, baseline, &names, arguments, progress).map_err(|it| with_name(it, &sides))?;
     if let Some(path) = &arguments.save_profile {
         let tables = if arguments.baseline.is_some() { &tables.current } else { &tables.reference };

@@ -29,7 +29,7 @@ impl Progress {
         &self.n_read
     }
 
-    /// Says what is done now, in so many steps.
+    /// Says what is done now, in so many steps; tasks of [`Threads`] are steps besides.
     pub(super) fn begin(&self, what: &str, n_steps: usize) {
         self.bar.set_length(n_steps as u64);
         self.bar.set_position(0);
@@ -54,6 +54,7 @@ pub(super) struct Threads<'a> {
 
 impl Workers for Threads<'_> {
     fn run(&self, n_tasks: usize, at_once: usize, task: &(dyn Fn(usize) + Sync)) {
+        self.progress.bar.inc_length(n_tasks as u64);
         let n_cores = available_parallelism().map_or(1, |it| it.get());
         let next = AtomicUsize::new(0);
         let work = || {
