@@ -14,10 +14,7 @@ use crate::{Environment, Error, InitError, allow_clock, context, log};
 const NAME: &str = "api";
 
 /// Reads the environment, begins to log, wires the adapters, and answers requests for as long as Lambda sends them.
-///
-/// # Errors
-/// See [`InitError`]; when Lambda's runtime API cannot be reached.
-pub async fn serve_api() -> Result<(), Error> {
+pub(crate) async fn serve_api() -> Result<(), Error> {
     let deployment = Deployment::read(NAME, &Environment)?;
     log(&deployment)?;
     let roles = Roles::parse(&deployment.api_roles).map_err(InitError::Roles)?;

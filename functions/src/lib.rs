@@ -1,7 +1,7 @@
 //! What the Lambdas' composition roots share: the environment, the adapters, the log, and what becomes of each invocation.
 //!
-//! A `main` names its function; [`Root::init`] reads the environment and wires the adapters of `refit-aws` into the ports,
-//! and [`Root::serve`] hands each event to the handler of that name through [`invoke`], which knows batches and error
+//! A `main` names its function to [`run`]; it reads the environment and wires the adapters of `refit-aws` into the ports,
+//! and hands each event to the handler of that name through [`invoke`], which knows batches and error
 //! classes, and writes one line about it ([`Report`]).
 
 mod api;
@@ -26,7 +26,7 @@ use refit_handlers::Function;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
-pub use api::serve_api;
+use api::serve_api;
 pub use invoke::{Answer, MAX_HOPS, invoke};
 pub use lambda_runtime::Error;
 pub use report::{METRICS, NAMESPACE, Report};
@@ -58,23 +58,40 @@ impl Vars for Environment {
     }
 }
 
+/// Runs a function for as long as Lambda sends it events.
+///
+/// Here, and not in each `main`, since what is asynchronous is compiled where it is waited for: once instead of eight times.
+///
+/// # Errors
+/// See [`InitError`]; when Lambda's runtime API cannot be reached.
+pub fn run(function: Function) -> Result<(), Error> {
+    wait_for(async { Root::init(function).await?.serve().await })
+}
+
+/// Runs the API for as long as Lambda sends it requests.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_api() -> Result<(), Error> {
+    wait_for(serve_api())
+}
+
+/// One thread is enough: Lambda sends one event at a time.
+fn wait_for(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
 /// A function with everything that it works with.
-#[derive(Clone)]
-pub struct Root {
-    /// The function.
-    pub function: Function,
-    /// What its handler works with.
-    pub context: Arc<Context>,
+struct Root {
+    function: Function,
+    context: Arc<Context>,
     /// Whether time is virtual, which only emulated accounts allow.
     is_virtual: bool,
 }
 
 impl Root {
     /// Reads the environment, begins to log, and wires the adapters. Calls no service.
-    ///
-    /// # Errors
-    /// See [`InitError`].
-    pub async fn init(function: Function) -> Result<Root, InitError> {
+    async fn init(function: Function) -> Result<Root, InitError> {
         let deployment = Deployment::read(function.name(), &Environment)?;
         log(&deployment)?;
         let context = Arc::new(context(&deployment).await?);
@@ -82,10 +99,7 @@ impl Root {
     }
 
     /// Handles events for as long as Lambda sends them.
-    ///
-    /// # Errors
-    /// When Lambda's runtime API cannot be reached.
-    pub async fn serve(self) -> Result<(), Error> {
+    async fn serve(self) -> Result<(), Error> {
         let is_cold = AtomicBool::new(true);
         let (root, is_cold) = (&self, &is_cold);
         lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {

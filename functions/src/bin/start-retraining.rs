@@ -1,9 +1,7 @@
 //! The Lambda `start-retraining`.
 
-use refit_functions::{Error, Root};
 use refit_handlers::Function;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    Root::init(Function::StartRetraining).await?.serve().await
+fn main() -> Result<(), refit_functions::Error> {
+    refit_functions::run(Function::StartRetraining)
 }

@@ -1,9 +1,7 @@
 //! The Lambda `sweep`.
 
-use refit_functions::{Error, Root};
 use refit_handlers::Function;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    Root::init(Function::Sweep).await?.serve().await
+fn main() -> Result<(), refit_functions::Error> {
+    refit_functions::run(Function::Sweep)
 }
