@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{Environment, Error, InitError, allow_clock, context, log};
 
 /// The name of the function, which is none of the handlers'.
-const NAME: &str = "api";
+pub(crate) const NAME: &str = "api";
 
 /// Reads the environment, begins to log, wires the adapters, and answers requests for as long as Lambda sends them.
 pub(crate) async fn serve_api() -> Result<(), Error> {

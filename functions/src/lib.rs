@@ -1,6 +1,6 @@
 //! What the Lambdas' composition roots share: the environment, the adapters, the log, and what becomes of each invocation.
 //!
-//! A `main` names its function to [`run`]; it reads the environment and wires the adapters of `refit-aws` into the ports,
+//! Lambda names the handler, and with it the function, to [`run`]; it reads the environment and wires the adapters of `refit-aws` into the ports,
 //! and hands each event to the handler of that name through [`invoke`], which knows batches and error
 //! classes, and writes one line about it ([`Report`]).
 
@@ -34,6 +34,9 @@ pub use report::{METRICS, NAMESPACE, Report};
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
+    /// Lambda names a handler that there is none of.
+    #[error("`_HANDLER` is `{0}`, which names no function; `Handler` in the template must be one of {all}", all = handlers().collect::<Vec<_>>().join(", "))]
+    Handler(String),
     /// Its environment is wrong.
     #[error(transparent)]
     Environment(#[from] WrongEnvironment),
@@ -58,22 +61,21 @@ impl Vars for Environment {
     }
 }
 
-/// Runs a function for as long as Lambda sends it events.
-///
-/// Here, and not in each `main`, since what is asynchronous is compiled where it is waited for: once instead of eight times.
+/// Runs the function of this handler, one of [`handlers`], for as long as Lambda sends it events.
 ///
 /// # Errors
 /// See [`InitError`]; when Lambda's runtime API cannot be reached.
-pub fn run(function: Function) -> Result<(), Error> {
+pub fn run(handler: &str) -> Result<(), Error> {
+    if handler == api::NAME {
+        return wait_for(serve_api());
+    }
+    let function: Function = handler.parse().map_err(|_| InitError::Handler(handler.to_owned()))?;
     wait_for(async { Root::init(function).await?.serve().await })
 }
 
-/// Runs the API for as long as Lambda sends it requests.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_api() -> Result<(), Error> {
-    wait_for(serve_api())
+/// The handler of every function that the template has.
+pub fn handlers() -> impl Iterator<Item = &'static str> {
+    Function::ALL.into_iter().map(Function::name).chain([api::NAME])
 }
 
 /// One thread is enough: Lambda sends one event at a time.

@@ -64,16 +64,6 @@ fn each_function_has_event_samples_and_each_sample_a_function() {
 }
 
 #[test]
-fn each_function_is_an_executable_once_there_are_executables() {
-    if !exists("functions") {
-        return;
-    }
-    let bins: Vec<String> = list("functions/src/bin").into_iter().filter(|it| it != "api.rs").collect();
-    let expected: Vec<String> = names().iter().map(|it| format!("{it}.rs")).collect();
-    assert_eq!(bins, expected);
-}
-
-#[test]
 fn each_function_is_in_the_template_once_there_is_one() {
     if !exists("template.yaml") {
         return;

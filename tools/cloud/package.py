@@ -40,7 +40,7 @@ def main():
         put(program, folder / logical / "bootstrap")
         it["Properties"]["CodeUri"] = str(folder / logical)
     if missing:
-        raise SystemExit(f"error: {programs} has no {', '.join(missing)}; build them with `cargo build --package refit-functions --bins`")
+        raise SystemExit(f"error: {programs} has no {', '.join(missing)}; build it with `cargo build --package refit-functions`")
     (folder / "template.json").write_text(json.dumps(template, indent=1))
 
 

@@ -22,11 +22,6 @@ def variables(root=ROOT):
     return {it[1]: None if it[2] == "all" else set(it[2].split(", ")) for it in rows}
 
 
-def binaries(root=ROOT):
-    """The executables of `functions/`, empty while there are none."""
-    return {it.stem for it in (Path(root) / "functions/src/bin").glob("*.rs")}
-
-
 def routes(root=ROOT):
     """Method, path and needed right of each route of the API, empty while there is none."""
     file = Path(root) / "crates/api/src/route.rs"

@@ -15,6 +15,8 @@ NOT_EMULATED = re.compile(
 KEPT = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::SageMaker::ModelPackageGroup"}
 # Actions that AWS can limit to no resource.
 ANY_RESOURCE = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"}
+# One executable for all: `sam build` builds it once. The flags leave the choice of how to infra/lambda.toml.
+BUILD = {"Binary": "refit-lambda", "Flags": ["--disable-optimizations", "--config", "infra/lambda.toml"]}
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 
 
@@ -161,7 +163,7 @@ def variables_are_read(template, root=ROOT):
 
 
 def names_are_one(template, source, root=ROOT):
-    """Logical id = executable = folder of samples = name of the function."""
+    """Logical id = handler = folder of samples = name of the function."""
     for logical, it in source["Resources"].items():
         if it["Type"] != "AWS::Serverless::Function":
             continue
@@ -171,16 +173,16 @@ def names_are_one(template, source, root=ROOT):
         metadata = it.get("Metadata", {})
         if metadata.get("BuildMethod") != "rust-cargolambda":
             yield f"{logical}: it is not built by rust-cargolambda"
-        if metadata.get("BuildProperties", {}).get("Binary") != name:
-            yield f"{logical}: its executable is not {name}"
+        if metadata.get("BuildProperties") != BUILD:
+            yield f"{logical}: it is not built as {BUILD} like every function, so that one executable is built for all"
+        if it["Properties"].get("Handler") != name:
+            yield f"{logical}: its handler is not {name}"
         if it["Properties"].get("FunctionName") != {"Fn::Sub": f"${{AWS::StackName}}-{name}"}:
             yield f"{logical}: its name is not STACK-{name}"
         if not list((root / "events" / name).glob("*.json")):
             yield f"{logical}: events/{name} has no samples"
-    binaries = declared.binaries(root)
-    if binaries:
-        for name in sorted((binaries ^ set(functions(template))) - ({"api"} - binaries)):
-            yield f"{name}: it is an executable or a function of the template, and not both"
+    for name in sorted(declared.actions(root).keys() ^ set(functions(template))):
+        yield f"{name}: it is a function of functions/README.md or of the template, and not both"
 
 
 def state_changes_in_transactions_only(template):

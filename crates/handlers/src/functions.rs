@@ -64,7 +64,7 @@ impl Function {
         Function::Sweep,
     ];
 
-    /// The name: of the function, its executable and its folder of event samples.
+    /// The name: of the function, its handler in the template and its folder of event samples.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

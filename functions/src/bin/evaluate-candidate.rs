@@ -1,7 +1,0 @@
-//! The Lambda `evaluate-candidate`.
-
-use refit_handlers::Function;
-
-fn main() -> Result<(), refit_functions::Error> {
-    refit_functions::run(Function::EvaluateCandidate)
-}
