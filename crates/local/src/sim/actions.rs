@@ -234,6 +234,10 @@ impl Simulation {
         let open = self.world.pipelines.open();
         let Some(arn) = rng.pick(&open) else { return };
         self.end_one(rng, arn);
+        // Some end at the same time: what frees their slots meets.
+        if rng.chance(300) {
+            open.iter().filter(|it| *it != arn).for_each(|it| self.end_one(rng, it));
+        }
     }
 
     /// Ends an execution one way or another.

@@ -23,6 +23,9 @@ pub const FLEETS: u64 = 24;
 /// How many models they have: mostly two, which is enough to stand in each other's way, and what is done meets in few.
 const MODELS: [usize; 8] = [1, 2, 2, 3, 2, 1, 2, 4];
 
+/// Which of these has a slot for each of its models.
+const ROOMY: usize = 6;
+
 /// What an administrator changes about one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Knobs {
@@ -216,10 +219,11 @@ pub fn base(index: u64) -> Arc<Base> {
     base
 }
 
-/// From one model without a champion to four models of which some have had three, with fewer slots than models.
+/// From one model without a champion to four models of which some have had three, mostly with fewer slots than models.
 fn build(index: usize) -> Base {
     let models = MODELS[index % MODELS.len()];
-    let slots = (models - 1).clamp(1, 2);
+    // Where two models stand in nobody's way, one takes or frees its slot while the other does.
+    let slots = if index % MODELS.len() == ROOMY { models } else { (models - 1).clamp(1, 2) };
     let knobs = (0..models).map(|it| Knobs::ALL[(index + it) % 6]).collect();
     let fleet: Fleet = (slots, knobs);
     let mut world = MemoryWorld::new(beginning());

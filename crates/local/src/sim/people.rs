@@ -41,7 +41,16 @@ impl Simulation {
         self.world.queue.push_front(delivery);
     }
 
+    /// A run of one model, or of each.
     pub(super) fn ask_for_run(&mut self, rng: &mut Rng, model: &str) {
+        if rng.chance(150) {
+            self.model_ids().iter().for_each(|it| self.ask_for_run_of(rng, it.as_ref()));
+        } else {
+            self.ask_for_run_of(rng, model);
+        }
+    }
+
+    fn ask_for_run_of(&mut self, rng: &mut Rng, model: &str) {
         let is_forced = rng.chance(300);
         let id = self.request(Asked { is_forced, ..Asked::default() });
         let mut event = trigger(&id, model, PEOPLE[rng.below(2)], is_forced);

@@ -8,7 +8,7 @@ use refit_core::{Digest, ModelId};
 use refit_handlers::Function;
 
 use super::base::{model_id, rollback};
-use super::checks::{Checked, ensure};
+use super::checks::{Checked, Violation, ensure};
 use super::people::PEOPLE;
 use super::rng::Rng;
 use super::schedule::{Simulation, Work};
@@ -43,8 +43,12 @@ impl Simulation {
         Ok(())
     }
 
-    /// People decide about what waits for them: enough of them, mostly.
-    pub(super) fn let_people_decide(&mut self, rng: &mut Rng) -> Checked {
+    /// People decide about what waits for them: enough of them, mostly. Whether somebody asked for something.
+    pub(super) fn let_people_decide(&mut self, rng: &mut Rng) -> Result<bool, Violation> {
+        let before = self.asked.len();
+        // Endpoints that are changing keep rollouts under way until people are done.
+        let calls = if rng.chance(300) { 100 } else { 0 };
+        self.set_busy(calls);
         for (run, basis) in self.waiting() {
             let first = rng.below(PEOPLE.len());
             for index in 0..=rng.below(3) {
@@ -56,6 +60,10 @@ impl Simulation {
             }
         }
         if rng.chance(300) {
+            // Some ask after the votes had their effect, in the middle of the rollout that the endpoint keeps waiting.
+            if 0 < calls {
+                self.drain()?;
+            }
             for model in self.model_ids() {
                 for _ in 0..=rng.below(2) {
                     self.roll_back(model.as_ref(), PEOPLE[rng.below(PEOPLE.len())], None);
@@ -63,7 +71,16 @@ impl Simulation {
                 self.ask_again(rng);
             }
         }
-        self.drain()
+        self.drain()?;
+        self.set_busy(0);
+        Ok(before < self.asked.len())
+    }
+
+    /// Lets all endpoints say so often that they are changing.
+    pub(super) fn set_busy(&self, calls: u32) {
+        for model in self.model_ids() {
+            self.world.endpoints.set_busy(model.as_ref(), calls);
+        }
     }
 
     /// Versions whose archives were removed are asked for.
