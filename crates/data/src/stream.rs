@@ -9,7 +9,7 @@ const BOM: char = '\u{feff}';
 
 /// How much text is decoded at once, at least.
 const PIECE_BYTES: usize = 1 << 18;
-/// How much of it first: most files are small, and need no buffer of that size.
+/// How much of it first: many files are smaller, and need no buffer of that size.
 const FIRST_BYTES: usize = 1 << 13;
 
 /// A window over a text that moves forward.
@@ -76,13 +76,18 @@ impl<'a> TextStream<'a> {
             return Err(ReadError::TooLarge { what: "bytes of a row are", limit: MAX_RECORD_BYTES as u64 });
         }
         // Doubling, so that a long record is not looked at again too often.
-        let is_first = self.offset == 0 && self.text.is_empty() && self.rest.is_empty();
-        let n_wanted = if is_first { FIRST_BYTES } else { PIECE_BYTES.max(self.text.len()) };
+        let n_wanted = PIECE_BYTES.max(self.text.len());
         let n_rest = self.rest.len();
-        self.rest.resize(n_rest + n_wanted, 0);
-        let n_read = self.bytes.read_full(&mut self.rest[n_rest..])?;
+        let mut n_read = 0;
+        for n_so_far in [FIRST_BYTES, n_wanted] {
+            self.rest.resize(n_rest + n_so_far, 0);
+            n_read += self.bytes.read_full(&mut self.rest[n_rest + n_read..])?;
+            self.is_done = n_read < n_so_far;
+            if self.is_done {
+                break;
+            }
+        }
         self.rest.truncate(n_rest + n_read);
-        self.is_done = n_read < n_wanted;
         if let Some(at) = self.rest[n_rest..].iter().position(|it| *it == 0) {
             return Err(ReadError::Nul { offset: self.offset + n_rest + at });
         }

@@ -38,6 +38,10 @@ impl CategoryCounter {
 
     fn flush(&mut self) {
         let Some(dictionary) = self.dictionary.take() else { return };
+        if self.by_text.is_empty() {
+            // At once: growing step by step holds two tables.
+            self.by_text.reserve(self.by_code.iter().filter(|it| 0 < **it).count());
+        }
         for (text, count) in dictionary.iter().zip(self.by_code.drain(..)) {
             if count == 0 {
                 continue;

@@ -59,7 +59,7 @@ impl Builder {
         let Builder::Categorical { profile, counter } = self else { return };
         counter.add(codes, dictionary);
         if MAX_COUNTED_BYTES < counter.bytes() {
-            add_counts(profile, std::mem::take(counter));
+            profile.add_counts(std::mem::take(counter).finish());
             *profile = profile.compact(KEPT_BYTES);
         }
     }
@@ -74,16 +74,10 @@ impl Builder {
         match self {
             Builder::Numeric(builder) => FeatureProfile::Numeric(builder.finish()),
             Builder::Categorical { mut profile, counter } => {
-                add_counts(&mut profile, counter);
+                profile.add_counts(counter.finish());
                 FeatureProfile::Categorical(profile.compact(MAX_FEATURE_BYTES))
             }
         }
-    }
-}
-
-fn add_counts(profile: &mut CategoryProfile, counter: CategoryCounter) {
-    for (text, count) in counter.finish() {
-        profile.add(Some(&text), count);
     }
 }
 

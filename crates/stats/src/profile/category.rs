@@ -63,6 +63,15 @@ impl CategoryProfile {
         }
     }
 
+    /// Counts rows by text: the same as adding one text after another, and quicker for the many texts of an empty profile.
+    pub fn add_counts(&mut self, counts: HashMap<String, u64>) {
+        if self.counts.is_empty() && self.distinct.is_none() {
+            self.counts = counts.into_iter().filter(|it| 0 < it.1).collect();
+            return;
+        }
+        counts.iter().for_each(|(text, count)| self.add(Some(text), *count));
+    }
+
     /// How many rows were seen.
     pub fn rows(&self) -> u64 {
         self.present() + self.n_null
