@@ -21,7 +21,7 @@ cloud:  ## Play months through an emulated cloud and compare with the local worl
 bench:  ## Measure what docs/performance.md states, as ratios against floors (BENCH="--rows 100000")
 	cargo bench -p refit-local --bench control_plane --locked
 	python3 tools/bench_drift.py $(BENCH)
-	cargo bench -p refit-functions --bench lambdas --locked --config infra/lambda.toml
+	cargo bench -p refit-functions --bench lambdas --locked
 
 corpus:  ## Try malformed files on every reader (answers, seconds and memory by number), then malformed requests and metrics
 	cargo run --release -p refit-data --example corpus --locked

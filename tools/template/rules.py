@@ -15,8 +15,8 @@ NOT_EMULATED = re.compile(
 KEPT = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::SageMaker::ModelPackageGroup"}
 # Actions that AWS can limit to no resource.
 ANY_RESOURCE = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"}
-# One executable for all: `sam build` builds it once. The flags leave the choice of how to infra/lambda.toml.
-BUILD = {"Binary": "refit-lambda", "Flags": ["--disable-optimizations", "--config", "infra/lambda.toml"]}
+# One executable for all: `sam build` builds it once.
+BUILD = {"Binary": "refit-lambda"}
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 
 
