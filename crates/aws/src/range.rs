@@ -50,16 +50,22 @@ impl ObjectRanges {
         ObjectRange { ranges: self.clone(), file: self.n_files.fetch_add(1, Ordering::Relaxed), info }
     }
 
-    /// Every object whose key begins with that of `prefix`, by rising key; at most `limit` and one more.
+    /// Every object that is wanted of those whose key begins with that of `prefix`, by rising key; at most `limit` and one more.
     ///
     /// # Errors
     /// When the objects cannot be listed.
-    pub fn list(&self, prefix: &ObjectUri, limit: usize) -> Result<Vec<ObjectInfo>, ObjectError> {
+    pub fn list(
+        &self,
+        prefix: &ObjectUri,
+        limit: usize,
+        is_wanted: impl Fn(&ObjectUri) -> bool,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
         let mut found = Vec::new();
         let mut after = None;
         loop {
             let page = self.runtime.block_on(self.objects.list(prefix, after.as_deref()))?;
-            found.extend(page.items);
+            // What is not wanted does not count: it would crowd out what is, and nobody would know.
+            found.extend(page.items.into_iter().filter(|it| is_wanted(&it.uri)));
             if limit < found.len() {
                 found.truncate(limit + 1);
                 return Ok(found);

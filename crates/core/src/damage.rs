@@ -11,8 +11,11 @@ impl Model {
     /// What is wrong with the state, as far as it is loaded; `None` when nothing is.
     #[must_use]
     pub fn find_damage(&self) -> Option<String> {
-        let rollback = self.find_damaged_rollback().or_else(|| self.find_misplaced()).or_else(|| self.find_misdated());
-        rollback.or_else(|| self.find_damaged_champion()).or_else(|| self.find_damaged_run())
+        self.find_damaged_rollback()
+            .or_else(|| self.find_misplaced())
+            .or_else(|| self.find_misdated())
+            .or_else(|| self.find_damaged_champion())
+            .or_else(|| self.find_damaged_run())
     }
 
     /// What stands in the way of the rollback that is under way.

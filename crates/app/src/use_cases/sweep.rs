@@ -129,7 +129,8 @@ async fn watched_models(context: &Context) -> Result<Vec<ModelId>, AppError> {
     let models = policy::known_models(context).await?;
     if !models.is_empty() {
         let alert = Alert {
-            dedupe_id: format!("fleet-no-policy-{}", context.now()),
+            // Two sweeps at once say it with one name.
+            dedupe_id: format!("fleet-no-policy-{}", context.now().strftime("%Y-%m-%d")),
             time: context.now(),
             kind: AlertKind::Failure,
             model: "fleet".to_owned(),

@@ -60,10 +60,13 @@ async fn columns_are_compared_by_ranges() {
     let expected = compare(&reference, &current).expect("files");
     let work = move || {
         let open = || -> Vec<ObjectRange> {
-            ranges.list(&day, 10).expect("a list").into_iter().map(|it| ranges.open(it)).collect()
+            ranges.list(&day, 10, |_| true).expect("a list").into_iter().map(|it| ranges.open(it)).collect()
         };
         let files = open();
         assert_eq!(files.len(), 2, "what only begins like the folder is elsewhere");
+        let last = ranges.list(&day, 0, |it| it.key().ends_with("b.parquet")).expect("a list");
+        assert_eq!(last.len(), 1, "what is not wanted crowds nothing out");
+        assert!(last[0].uri.key().ends_with("b.parquet"));
         // One request in eight fails, and nobody notices.
         let mut number = 0_u32;
         proxy.plan(move |_, _| {
@@ -81,7 +84,7 @@ async fn columns_are_compared_by_ranges() {
     let before = objects.head(&uri).await.expect("it is there");
     objects.replace(&uri, &file(3), &before.etag).await.expect("it is as it was");
     let told = tokio::task::spawn_blocking(move || {
-        let fresh = ranges.list(&uri, 1).expect("a list").remove(0);
+        let fresh = ranges.list(&uri, 1, |_| true).expect("a list").remove(0);
         let told = compare(&files[0], &files[1]).expect_err("another version");
         assert!(compare(&ranges.open(fresh), &files[1]).is_ok());
         told

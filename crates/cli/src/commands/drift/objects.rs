@@ -39,13 +39,13 @@ pub(super) fn open(address: &str, limit: usize) -> anyhow::Result<Vec<(String, B
     // With a slash, or keys that only begin like the folder would be listed, too.
     let end = if wanted.is_empty() { "" } else { "/" };
     let base: ObjectUri = format!("s3://{}{end}", fixed.join("/")).parse()?;
-    let infos = ranges.list(&base, limit).with_context(|| format!("listing `{address}`"))?;
     let is_wanted = |uri: &ObjectUri| below(base.key(), uri.key()).is_some_and(|it| is_meant(&it, wanted));
+    let infos = ranges.list(&base, limit, is_wanted).with_context(|| format!("listing `{address}`"))?;
     let open = |info: refit_app::ports::ObjectInfo| {
         let file = Remote { _runtime: Arc::clone(&runtime), object: ranges.open(info.clone()) };
         (info.uri.to_string(), Box::new(file) as Box<dyn RangeRead>)
     };
-    Ok(infos.into_iter().filter(|it| is_wanted(&it.uri)).map(open).collect())
+    Ok(infos.into_iter().map(open).collect())
 }
 
 /// The names of a key below a folder, none for the object itself; `None` if it is elsewhere or itself a folder's marker.
