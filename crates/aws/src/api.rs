@@ -7,11 +7,14 @@ use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
-use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings};
+use aws_smithy_http_client::Connector;
+use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use refit_app::ports::BoxError;
+
+use crate::connect::tls;
 
 /// The name that the gateway's signatures are for.
 const SERVICE: &str = "execute-api";
@@ -85,8 +88,7 @@ impl ApiClient {
         let url = format!("{}{path}", self.url);
         let request = self.signed(method, &url, headers, body, now).await?;
         let unreachable = |source: BoxError| ApiError::Unreachable { url: url.clone(), source };
-        let connector = aws_smithy_http_client::default_connector(&HttpConnectorSettings::default(), None)
-            .ok_or_else(|| unreachable("this program was built without a client for HTTPS".into()))?;
+        let connector = Connector::builder().tls_provider(tls()).build();
         let answered = tokio::time::timeout(PATIENCE, connector.call(request)).await;
         let response = answered.map_err(|it| unreachable(it.into()))?.map_err(|it| unreachable(it.into()))?;
         let status = response.status().as_u16();

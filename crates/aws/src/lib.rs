@@ -30,7 +30,7 @@ mod sagemaker;
 pub use api::{ApiClient, ApiError, ApiReply};
 pub use call::Limits;
 pub use clock::{ClockError, SystemClock, UrlClock};
-pub use connect::connect;
+pub use connect::{connect, https};
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::{DynamoTable, INDEX, names};
 #[cfg(feature = "sagemaker")]

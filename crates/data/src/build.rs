@@ -1,12 +1,12 @@
 //! Columns built value by value, with one rule for every format on what fits which kind.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::block::{Block, BlockValues};
 use crate::error::{ReadError, shorten};
 use crate::frame::{Categories, Column, Kind, MISSING, Values};
+use crate::intern::Interner;
 use crate::number::{NotNumber, exact, format_number, parse_non_finite, parse_number};
 use crate::time::{format_time, from_epoch, in_range, parse_time};
 
@@ -60,7 +60,7 @@ type Renamed = (Arc<Vec<String>>, Vec<Option<u32>>);
 pub(crate) struct ColumnBuilder {
     name: String,
     values: Values,
-    codes_by_text: HashMap<String, u32>,
+    interner: Interner,
     /// The dictionary of the last block, and the codes of those of its texts that occurred.
     renamed: Option<Renamed>,
     /// Rows that were taken away as blocks.
@@ -74,7 +74,7 @@ impl ColumnBuilder {
             Kind::Categorical => Values::Categorical(Categories::default()),
             Kind::Time => Values::Time(Vec::new()),
         };
-        ColumnBuilder { name: name.to_owned(), values, codes_by_text: HashMap::new(), renamed: None, n_taken: 0 }
+        ColumnBuilder { name: name.to_owned(), values, interner: Interner::default(), renamed: None, n_taken: 0 }
     }
 
     /// Appends the rows of a block of the column's kind.
@@ -92,11 +92,11 @@ impl ColumnBuilder {
                     other => &mut other.insert((Arc::clone(dictionary), vec![None; dictionary.len()])).1,
                 };
                 let Categories { codes: all, dictionary: texts } = all;
-                let known = &mut self.codes_by_text;
+                let known = &mut self.interner;
                 // In order of the rows, so that the dictionary is in order of first appearance.
                 let codes = codes.iter().map(|&code| {
                     let code = code as usize;
-                    *renamed[code].get_or_insert_with(|| intern(known, texts, &dictionary[code]))
+                    *renamed[code].get_or_insert_with(|| known.code(&dictionary[code], texts))
                 });
                 spread(all, block, codes, MISSING);
             }
@@ -117,7 +117,7 @@ impl ColumnBuilder {
     /// Takes the rows away, as a block.
     pub(crate) fn take_block(&mut self) -> Block {
         self.n_taken += self.values.len();
-        self.codes_by_text.clear();
+        self.interner.clear();
         match &mut self.values {
             Values::Numeric(values) => {
                 let (present, values) = split(values.drain(..));
@@ -151,7 +151,7 @@ impl ColumnBuilder {
                     Ok(())
                 }
                 Ok(Some(text)) => {
-                    let code = intern(&mut self.codes_by_text, &mut values.dictionary, &text);
+                    let code = self.interner.code(&text, &mut values.dictionary);
                     values.codes.push(code);
                     Ok(())
                 }
@@ -186,17 +186,6 @@ fn spread<T: Copy>(all: &mut Vec<T>, block: &Block, mut values: impl Iterator<It
             all.extend(present.iter().map(|it| if *it { values.next().unwrap_or(missing) } else { missing }));
         }
     }
-}
-
-fn intern(codes: &mut HashMap<String, u32>, dictionary: &mut Vec<String>, text: &str) -> u32 {
-    if let Some(&code) = codes.get(text) {
-        return code;
-    }
-    // Rows are limited to far fewer than 2^32, so a code never reaches MISSING.
-    let code = dictionary.len() as u32;
-    dictionary.push(text.to_owned());
-    codes.insert(text.to_owned(), code);
-    code
 }
 
 /// The value of `cell` in a column of this kind.

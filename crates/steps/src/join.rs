@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use refit_data::{Categories, Column, Frame, Kind, Label, MISSING, Values};
+use refit_data::{Categories, Column, Frame, Interner, Kind, Label, MISSING, Values};
 
 use crate::StepError;
 use crate::files::sha256;
@@ -32,7 +32,7 @@ enum Labels {
 struct Growing {
     name: String,
     values: Values,
-    codes_by_text: HashMap<String, u32>,
+    interner: Interner,
 }
 
 impl Rows {
@@ -46,7 +46,7 @@ impl Rows {
                     Kind::Categorical => Values::Categorical(Categories::default()),
                     Kind::Time => Values::Time(Vec::new()),
                 },
-                codes_by_text: HashMap::new(),
+                interner: Interner::default(),
             })
             .collect();
         let labels = match task {
@@ -84,7 +84,7 @@ impl Rows {
                         Some(Values::Categorical(from)) => from.get(row),
                         Some(Values::Numeric(_) | Values::Time(_)) | None => None,
                     };
-                    let code = text.map_or(MISSING, |text| intern(text, &mut feature.codes_by_text, to));
+                    let code = text.map_or(MISSING, |text| feature.interner.code(text, &mut to.dictionary));
                     to.codes.push(code);
                 }
             }
@@ -122,16 +122,6 @@ impl Labels {
 pub(crate) enum Added {
     New,
     Duplicate,
-}
-
-fn intern(text: &str, codes: &mut HashMap<String, u32>, categories: &mut Categories) -> u32 {
-    if let Some(&code) = codes.get(text) {
-        return code;
-    }
-    let code = categories.dictionary.len() as u32;
-    categories.dictionary.push(text.to_owned());
-    codes.insert(text.to_owned(), code);
-    code
 }
 
 /// Ids for rows that have none.

@@ -147,6 +147,7 @@ pub(crate) fn config(address: SocketAddr) -> SdkConfig {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(format!("http://{address}"))
+        .http_client(refit_aws::https())
         .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(Credentials::new(
             "test", "test", None, None, "test",
         )))

@@ -31,9 +31,27 @@ impl CategoryCounter {
         }
     }
 
+    /// Counts all that another has counted.
+    pub(super) fn merge(&mut self, other: CategoryCounter) {
+        for (text, n) in other.finish() {
+            self.add_text(&text, n);
+        }
+    }
+
     /// How much memory the counts take, roughly.
     pub(super) fn bytes(&self) -> u64 {
         self.text_bytes + ENTRY_BYTES * self.by_text.len() as u64
+    }
+
+    /// Counts rows of one text.
+    pub(super) fn add_text(&mut self, text: &str, n: u64) {
+        match self.by_text.get_mut(text) {
+            Some(sum) => *sum += n,
+            None => {
+                self.text_bytes += text.len() as u64;
+                self.by_text.insert(text.to_owned(), n);
+            }
+        }
     }
 
     fn flush(&mut self) {
@@ -42,17 +60,9 @@ impl CategoryCounter {
             // At once: growing step by step holds two tables.
             self.by_text.reserve(self.by_code.iter().filter(|it| 0 < **it).count());
         }
-        for (text, count) in dictionary.iter().zip(self.by_code.drain(..)) {
-            if count == 0 {
-                continue;
-            }
-            match self.by_text.get_mut(text) {
-                Some(sum) => *sum += count,
-                None => {
-                    self.text_bytes += text.len() as u64;
-                    self.by_text.insert(text.clone(), count);
-                }
-            }
+        let by_code = std::mem::take(&mut self.by_code);
+        for (text, count) in dictionary.iter().zip(by_code).filter(|it| 0 < it.1) {
+            self.add_text(text, count);
         }
     }
 

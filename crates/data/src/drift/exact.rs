@@ -1,5 +1,7 @@
 //! Scores from every row: each column is sorted once a side, and both sides are walked through once.
 
+use std::sync::{Mutex, PoisonError};
+
 use refit_stats::distance::Sample;
 use refit_stats::scores::{categorical_scores, numeric_scores};
 
@@ -61,32 +63,51 @@ pub fn compare_exact(
     let at_once = needed.map_or(1, |needed| options.memory.checked_div(needed).unwrap_or(u64::MAX));
     let at_once = usize::try_from(at_once).unwrap_or(usize::MAX).max(1);
     let groups = groups(reference.iter().chain(current), features.len());
-    let side = |at: usize, side: Side, held: u64| {
-        let group = &features[groups[at].clone()];
-        let tables = match side {
-            Side::Reference => reference,
-            Side::Current => current,
-        };
-        let gathered = gather(&SideColumns::find(side, tables, group)?, group, &memory, held)?;
-        Ok::<_, DriftError>(gathered.into_iter().map(|it| it.sorted(&memory)).collect::<Vec<Sorted>>())
+    let group = |at: usize| &features[groups[at].clone()];
+    let columns = |at: usize, side: Side| match side {
+        Side::Reference => SideColumns::find(side, reference, group(at)),
+        Side::Current => SideColumns::find(side, current, group(at)),
     };
+    let sorted = |side: Vec<Gathered>| side.into_iter().map(|it| it.sorted(&memory)).collect::<Vec<Sorted>>();
     let both = |at: usize, reference: Vec<Sorted>, current: Vec<Sorted>| {
-        let names = features[groups[at].clone()].iter();
+        let names = group(at).iter();
         names.zip(reference.into_iter().zip(current)).map(|((name, kind), it)| compare(name, *kind, it)).collect()
     };
-    let is_few = groups.len() == features.len() && groups.len() <= FEW_GROUPS.min(at_once);
-    let compared: Vec<Vec<FeatureComparison>> = if needed.is_some() && is_few {
-        // So few that cores would wait: each side is a task of its own. All of them fit at once.
-        let sides = [Side::Reference, Side::Current];
-        let found = collect(workers, (2 * groups.len(), usize::MAX), &|at| side(at / 2, sides[at % 2], 0))?;
-        let mut found = found.into_iter();
-        let pairs = std::iter::from_fn(|| found.next().zip(found.next()));
+    // With both sides sorted beside each other, twice what is held is needed.
+    let beside = known.map(|(n, m)| (n + m).saturating_mul(2 * BYTES_PER_VALUE * groups.len() as u64));
+    let is_few = groups.len() == features.len() && groups.len() <= FEW_GROUPS;
+    let compared: Vec<Vec<FeatureComparison>> = if is_few && beside.is_some_and(|it| it <= options.memory) {
+        // So few that cores would wait: the pieces of each side are read beside each other, then the sides are sorted.
+        let sides: Vec<SideColumns<'_, '_>> = (0..2 * groups.len())
+            .map(|it| columns(it / 2, [Side::Reference, Side::Current][it % 2]))
+            .collect::<Result<_, _>>()?;
+        let parts: Vec<Vec<(usize, usize)>> = sides.iter().map(SideColumns::parts).collect();
+        let cut = |it: usize| parts[it].chunks(parts[it].len().div_ceil(PIECES).max(1)).map(move |piece| (it, piece));
+        let pieces: Vec<(usize, &[(usize, usize)])> = (0..sides.len()).flat_map(cut).collect();
+        let gathered = collect(workers, (pieces.len(), usize::MAX), &|at| {
+            let (side, parts) = pieces[at];
+            gather(&sides[side], parts, group(side / 2), &memory, 0)
+        })?;
+        let read: Vec<Mutex<Vec<Vec<Gathered>>>> = sides.iter().map(|_| Mutex::default()).collect();
+        for ((side, _), piece) in pieces.iter().zip(gathered) {
+            read[*side].lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+        }
+        let sides = collect(workers, (read.len(), usize::MAX), &|at| {
+            let pieces = std::mem::take(&mut *read[at].lock().unwrap_or_else(PoisonError::into_inner));
+            Ok::<_, DriftError>(sorted(joined(pieces, group(at / 2).len())))
+        })?;
+        let mut sides = sides.into_iter();
+        let pairs = std::iter::from_fn(|| sides.next().zip(sides.next()));
         pairs.enumerate().map(|(at, (reference, current))| both(at, reference, current)).collect()
     } else {
         collect(workers, (groups.len(), at_once), &|at| {
-            let reference = side(at, Side::Reference, 0)?;
+            let read = |side: Side, held: u64| {
+                let columns = columns(at, side)?;
+                Ok::<_, DriftError>(sorted(gather(&columns, &columns.parts(), group(at), &memory, held)?))
+            };
+            let reference = read(Side::Reference, 0)?;
             let held = reference.iter().map(Sorted::bytes).sum();
-            Ok(both(at, reference, side(at, Side::Current, held)?))
+            Ok(both(at, reference, read(Side::Current, held)?))
         })?
     };
     Ok(compared.into_iter().flatten().collect())
@@ -94,6 +115,15 @@ pub fn compare_exact(
 
 /// Up to so many features, the sides of each are read and sorted beside each other: fewer than the cores of most machines.
 const FEW_GROUPS: usize = 4;
+/// Into so many pieces the row groups of a side are cut then.
+const PIECES: usize = 8;
+
+/// The features of pieces that lie behind one another.
+fn joined(pieces: Vec<Vec<Gathered>>, n_features: usize) -> Vec<Gathered> {
+    let mut pieces: Vec<_> = pieces.into_iter().map(Vec::into_iter).collect();
+    let mut join = || pieces.iter_mut().filter_map(Iterator::next).reduce(Gathered::followed_by).unwrap_or_default();
+    (0..n_features).map(|_| join()).collect()
+}
 
 struct Memory {
     /// What a number takes, where the rows are known.
@@ -115,6 +145,16 @@ struct Gathered {
 impl Gathered {
     fn bytes(&self) -> u64 {
         self.values.len() as u64 * BYTES_PER_VALUE + self.categories.bytes()
+    }
+
+    fn followed_by(mut self, behind: Gathered) -> Gathered {
+        self.counts.count += behind.counts.count;
+        self.counts.missing += behind.counts.missing;
+        self.counts.non_finite += behind.counts.non_finite;
+        self.values.reserve_exact(behind.values.len());
+        self.values.extend_from_slice(&behind.values);
+        self.categories.merge(behind.categories);
+        self
     }
 
     fn sorted(self, memory: &Memory) -> Sorted {
@@ -159,9 +199,10 @@ impl Sorted {
     }
 }
 
-/// Reads a side; `held` bytes of the other side are held already.
+/// Reads parts of a side; `held` bytes of the other side are held already.
 fn gather(
     columns: &SideColumns<'_, '_>,
+    parts: &[(usize, usize)],
     group: &[(&str, Kind)],
     memory: &Memory,
     held: u64,
@@ -176,12 +217,14 @@ fn gather(
     let mut gathered: Vec<Gathered> = group.iter().map(|_| Gathered::default()).collect();
     // What a footer says of rows is a claim, so no more than a bit is believed.
     const BELIEVED: u64 = 1 << 22;
-    let rows = columns.tables.iter().filter_map(Table::rows).sum::<u64>().min(BELIEVED);
+    let all = columns.tables.iter().map(|it| it.n_parts() as u64).sum::<u64>().max(1);
+    let rows = columns.tables.iter().filter_map(Table::rows).sum::<u64>().saturating_mul(parts.len() as u64) / all;
+    let rows = rows.min(BELIEVED);
     for (feature, _) in gathered.iter_mut().zip(group).filter(|(_, it)| it.1 == Kind::Numeric) {
         feature.values.reserve_exact(rows as usize);
     }
     let (mut held, mut refused) = (held, None);
-    let scanned = columns.scan(&mut |at, block| {
+    let scanned = columns.scan(parts, &mut |at, block| {
         let feature = &mut gathered[at];
         let before = feature.bytes();
         feature.add(block);

@@ -173,12 +173,20 @@ impl<'a, 'b> SideColumns<'a, 'b> {
         Ok(SideColumns { side, tables, columns: tables.iter().enumerate().map(find).collect::<Result<_, _>>()? })
     }
 
-    /// Hands every block to `sink`, with the position of its feature; those of one feature in the order of the rows.
-    fn scan(&self, sink: &mut dyn FnMut(usize, &crate::Block) -> Result<(), ReadError>) -> Result<(), DriftError> {
-        for (table, (it, columns)) in self.tables.iter().zip(&self.columns).enumerate() {
-            for part in 0..it.n_parts() {
-                it.scan(part, columns, sink).map_err(|source| DriftError::Read { side: self.side, table, source })?;
-            }
+    /// What can be read apart, in the order of the rows: parts of tables.
+    fn parts(&self) -> Vec<(usize, usize)> {
+        self.tables.iter().enumerate().flat_map(|(table, it)| (0..it.n_parts()).map(move |part| (table, part))).collect()
+    }
+
+    /// Hands every block of these parts to `sink`, with the position of its feature; those of one feature in the order of the rows.
+    fn scan(
+        &self,
+        parts: &[(usize, usize)],
+        sink: &mut dyn FnMut(usize, &crate::Block) -> Result<(), ReadError>,
+    ) -> Result<(), DriftError> {
+        for &(table, part) in parts {
+            let scanned = self.tables[table].scan(part, &self.columns[table], sink);
+            scanned.map_err(|source| DriftError::Read { side: self.side, table, source })?;
         }
         Ok(())
     }

@@ -280,7 +280,7 @@ pub fn profile_tables(tables: &[Table<'_>], features: &[&str], workers: &dyn Wor
         let group = &features[groups[at].clone()];
         let columns = SideColumns::find(Side::Current, tables, group)?;
         let mut builders: Vec<Builder> = group.iter().map(|it| Builder::new(it.1)).collect();
-        columns.scan(&mut |at, block| {
+        columns.scan(&columns.parts(), &mut |at, block| {
             builders[at].add(block);
             Ok(())
         })?;

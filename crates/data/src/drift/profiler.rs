@@ -7,7 +7,7 @@ use refit_stats::profile::{CategoryProfile, MAX_FEATURE_BYTES, NumericBuilder};
 use super::categories::CategoryCounter;
 use super::profile::{FeatureProfile, Profile};
 use crate::block::{Block, BlockValues};
-use crate::frame::{Categories, Frame, Kind, MISSING, Values};
+use crate::frame::{Categories, Frame, Kind, Values};
 
 /// Texts that are counted apart before the rare ones are left out: what keeps the memory of a column of unique texts fixed.
 const MAX_COUNTED_BYTES: u64 = 4 << 20;
@@ -58,16 +58,24 @@ impl Builder {
     fn add_codes(&mut self, codes: &[u32], dictionary: &Arc<Vec<String>>) {
         let Builder::Categorical { profile, counter } = self else { return };
         counter.add(codes, dictionary);
-        if MAX_COUNTED_BYTES < counter.bytes() {
-            profile.add_counts(std::mem::take(counter).finish());
-            *profile = profile.compact(KEPT_BYTES);
-        }
+        keep_small(profile, counter);
     }
 
     fn add_categories(&mut self, values: &Categories) {
-        let present: Vec<u32> = values.codes.iter().copied().filter(|it| *it != MISSING).collect();
-        self.add_missing(values.codes.len() - present.len());
-        self.add_codes(&present, &Arc::new(values.dictionary.clone()));
+        let Builder::Categorical { profile, counter } = self else { return };
+        let mut counts = vec![0_u64; values.dictionary.len()];
+        let mut n_missing = 0;
+        for code in &values.codes {
+            match counts.get_mut(*code as usize) {
+                Some(count) => *count += 1,
+                None => n_missing += 1,
+            }
+        }
+        profile.add(None, n_missing);
+        for (text, count) in values.dictionary.iter().zip(counts).filter(|it| 0 < it.1) {
+            counter.add_text(text, count);
+            keep_small(profile, counter);
+        }
     }
 
     pub(super) fn finish(self) -> FeatureProfile {
@@ -78,6 +86,14 @@ impl Builder {
                 FeatureProfile::Categorical(profile.compact(MAX_FEATURE_BYTES))
             }
         }
+    }
+}
+
+/// Leaves the rare texts out when there are too many.
+fn keep_small(profile: &mut CategoryProfile, counter: &mut CategoryCounter) {
+    if MAX_COUNTED_BYTES < counter.bytes() {
+        profile.add_counts(std::mem::take(counter).finish());
+        *profile = profile.compact(KEPT_BYTES);
     }
 }
 

@@ -75,6 +75,12 @@ fn formats_parts_and_workers_make_no_difference() {
     let rows: Vec<usize> = (0..reference.rows()).collect();
     let halves: Vec<Vec<u8>> = rows.chunks(2500).map(|it| csv(&reference.take(it))).collect();
     assert_eq!(exact(&halves, &[csv(&current)], &OneWorker), whole);
+    // More parts than pieces, and a side without a part.
+    let parts: Vec<Vec<u8>> = rows.chunks(400).map(|it| write_parquet(&reference.take(it))).collect();
+    assert_eq!(exact(&parts, &[write_parquet(&current)], &OneWorker), whole);
+    assert_eq!(exact(&parts, &[write_parquet(&current)], &Backwards), whole);
+    let nothing = exact(&parquet, &[write_parquet(&current.take(&[]))], &OneWorker);
+    assert_eq!((nothing.len(), nothing[0].current.count, &nothing[0].scores), (3, 0, &FeatureScores::Undefined));
     assert_eq!(whole.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), FEATURES);
     assert_eq!((whole[0].reference.count, whole[0].current.count), (5000, 4000));
     assert!(200 < whole[0].reference.missing && whole[1].reference.missing == 0);
