@@ -7,7 +7,7 @@ help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
 
 demo:  ## Play the whole loop on bundled flight data, with a report at the end
-	cargo run --release -p refit-cli --locked -- demo
+	cargo run -p refit-cli --locked -- demo
 
 test:  ## Run all checks: build, format, lints, tests, documentation
 	tools/test
