@@ -119,6 +119,16 @@ fn x1_a_false_entry_leaves_the_queue_though_no_policy_is_current() {
 }
 
 #[test]
+fn x1_an_entry_of_the_queue_that_waits_for_ever_is_put_right() {
+    for (field, never) in [("ready_at", "9999-12-30T22:00:00Z"), ("parked_until", "9999-12-30T22:00:00Z")] {
+        let mut world = queued();
+        change(&world, &queue_key(), |it| it["entries"]["m-r0002"][field] = json!(never));
+        sweep(&mut world, 3);
+        assert_eq!(last_status(&world), RunStatus::Training, "{field}");
+    }
+}
+
+#[test]
 fn people_are_told_each_day_that_no_policy_is_current() {
     let mut world = MemoryWorld::at(&one_champion().world);
     remove(&world, &policy_key());

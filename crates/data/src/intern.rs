@@ -16,7 +16,8 @@ use hashbrown::HashTable;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Interner {
-    codes: HashTable<u32>,
+    /// Part of a text's hash beside its code: most texts that differ are told apart without being looked at.
+    codes: HashTable<(u32, u32)>,
     state: RandomState,
 }
 
@@ -24,14 +25,14 @@ impl Interner {
     /// The code of `text`, which is appended to the dictionary the first time. The dictionary is the one of every call before.
     pub fn code(&mut self, text: &str, dictionary: &mut Vec<String>) -> u32 {
         let Interner { codes, state } = self;
-        let hash = state.hash_one(text);
-        if let Some(code) = codes.find(hash, |it| dictionary[*it as usize] == text) {
+        let hash = (state.hash_one(text) >> 32) as u32;
+        if let Some((_, code)) = codes.find(spread(hash), |it| it.0 == hash && dictionary[it.1 as usize] == text) {
             return *code;
         }
         // Rows are limited to far fewer than 2^32, so a code never reaches MISSING.
         let code = dictionary.len() as u32;
         dictionary.push(text.to_owned());
-        codes.insert_unique(hash, code, |it| state.hash_one(&dictionary[*it as usize]));
+        codes.insert_unique(spread(hash), (hash, code), |it| spread(it.0));
         code
     }
 
@@ -39,4 +40,9 @@ impl Interner {
     pub(crate) fn clear(&mut self) {
         self.codes.clear();
     }
+}
+
+/// The table looks at the upper bits, too.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }

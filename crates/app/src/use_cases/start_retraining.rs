@@ -23,9 +23,9 @@ impl Planner for Start {
         let loaded = situation.loaded;
         let run = loaded.model.active_run();
         if let Some(run) = run.filter(|it| it.status == RunStatus::Queued)
-            && !loaded.queue.entries.contains_key(&run.id)
+            && !loaded.queue.entries.get(&run.id).is_some_and(|it| it.is_of(run, context.now()))
         {
-            // The queue lost it. What was read is old now; the dispatch that follows sees the new queue.
+            // The queue lost it, or says something else of it. What was read is old now; the dispatch that follows sees the new queue.
             enqueue(context, loaded, run).await?;
             return Ok(Question::Nothing);
         }

@@ -140,6 +140,14 @@ impl QueueEntry {
         })
     }
 
+    /// Whether it is what follows from its run, and parked for no longer than anybody parks.
+    #[must_use]
+    pub fn is_of(&self, run: &Run, now: Timestamp) -> bool {
+        let is_parked_for_good = self.parked_until.is_some_and(|it| LONGEST_PARKED.after(now) < it);
+        let unparked = QueueEntry { parked_until: None, ..self.clone() };
+        !is_parked_for_good && QueueEntry::of(run).is_some_and(|it| it == unparked)
+    }
+
     /// From when on it may be started, parking included.
     #[must_use]
     pub fn due_at(&self) -> Timestamp {
@@ -159,6 +167,9 @@ impl QueueEntry {
         own + waited / aging.as_seconds().max(1)
     }
 }
+
+/// Far longer than any entry is parked, whatever the clock of whoever parked it.
+const LONGEST_PARKED: Span = Span::from_const_seconds(30 * 86_400);
 
 /// What dispatching looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -175,7 +175,11 @@ impl<'a, 'b> SideColumns<'a, 'b> {
 
     /// What can be read apart, in the order of the rows: parts of tables.
     fn parts(&self) -> Vec<(usize, usize)> {
-        self.tables.iter().enumerate().flat_map(|(table, it)| (0..it.n_parts()).map(move |part| (table, part))).collect()
+        self.tables
+            .iter()
+            .enumerate()
+            .flat_map(|(table, it)| (0..it.n_parts()).map(move |part| (table, part)))
+            .collect()
     }
 
     /// Hands every block of these parts to `sink`, with the position of its feature; those of one feature in the order of the rows.

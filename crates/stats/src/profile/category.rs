@@ -1,5 +1,6 @@
 //! The profile of a categorical feature: the frequent categories with their counts, and what is known of the others.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::codec::{MAX_FEATURE_BYTES, ProfileError, category_bytes, read_categories};
@@ -63,13 +64,19 @@ impl CategoryProfile {
         }
     }
 
-    /// Counts rows by text: the same as adding one text after another, and quicker for the many texts of an empty profile.
+    /// Counts rows by text: the same as adding one text after another, and quicker for many texts.
     pub fn add_counts(&mut self, counts: HashMap<String, u64>) {
-        if self.counts.is_empty() && self.distinct.is_none() {
-            self.counts = counts.into_iter().filter(|it| 0 < it.1).collect();
-            return;
+        let mut new = Vec::new();
+        for (text, count) in counts.into_iter().filter(|it| 0 < it.1) {
+            if let Some(distinct) = &mut self.distinct {
+                distinct.add(&text);
+            }
+            match self.counts.get_mut(&text) {
+                Some(sum) => *sum += count,
+                None => new.push((text, count)),
+            }
         }
-        counts.iter().for_each(|(text, count)| self.add(Some(text), *count));
+        self.counts.append(&mut new.into_iter().collect());
     }
 
     /// How many rows were seen.
@@ -137,27 +144,29 @@ impl CategoryProfile {
         // Of the head, and what a text's length and count take besides it, at most.
         const HEAD_BYTES: usize = 48;
         const ENTRY_BYTES: usize = 9;
+        // What an entry takes at least: each of a text's length and count is a byte or more.
+        let least = self.counts.keys().map(|it| it.len() + 2).sum::<usize>();
         let is_short = |text: &str| text.len() <= MAX_TEXT_BYTES;
-        let fits = |entries: &BTreeMap<String, u64>| entries.keys().all(|it| is_short(it));
-        if fits(&self.counts) && category_bytes(self).len() <= bytes {
+        if least <= bytes && self.counts.keys().all(|it| is_short(it)) && category_bytes(self).len() <= bytes {
             return self.clone();
         }
-        let mut by_count: Vec<(&String, &u64)> = self.counts.iter().filter(|it| is_short(it.0)).collect();
-        by_count.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        let (mut by_count, mut dropped): (Vec<_>, Vec<_>) = self.counts.iter().partition(|it| is_short(it.0));
+        // Stable, and they come by code point.
+        by_count.sort_by_key(|it| Reverse(*it.1));
         let mut room = bytes.saturating_sub(HEAD_BYTES + DISTINCT_REGISTERS);
-        let mut kept = BTreeMap::new();
-        for (text, count) in by_count {
-            let Some(rest) = room.checked_sub(text.len() + ENTRY_BYTES) else { break };
-            room = rest;
-            kept.insert(text.clone(), *count);
-        }
-        let dropped = self.counts.iter().filter(|it| !kept.contains_key(it.0)).map(|it| *it.1);
+        let fits = |it: &(&String, &u64)| {
+            let rest = room.checked_sub(it.0.len() + ENTRY_BYTES);
+            room = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        let n_kept = by_count.iter().copied().take_while(fits).count();
+        dropped.extend_from_slice(&by_count[n_kept..]);
         CategoryProfile {
             n_null: self.n_null,
-            left_out: self.left_out + dropped.clone().sum::<u64>(),
-            largest_left_out: self.largest_left_out + dropped.max().unwrap_or(0),
+            left_out: self.left_out + dropped.iter().map(|it| *it.1).sum::<u64>(),
+            largest_left_out: self.largest_left_out + dropped.iter().map(|it| *it.1).max().unwrap_or(0),
             distinct: Some(self.seen()),
-            counts: kept,
+            counts: by_count[..n_kept].iter().map(|(text, count)| ((*text).clone(), **count)).collect(),
         }
     }
 

@@ -180,12 +180,13 @@ async fn remove(
     write(context, &writes).await.map(|_| Vec::new())
 }
 
-/// Puts a queued run that the queue lost back into it.
+/// Puts a queued run into the queue that lost it, or says something else of it than the run itself.
 pub(super) async fn enqueue(context: &Context, loaded: &Loaded, run: &Run) -> Result<(), AppError> {
     let table = &*context.ports.table;
     let (mut queue, expect) = document::<Queue>(table.get(&queue_key()).await?.as_ref())?;
     let head = table.get(&head_key(&loaded.model.head.model)).await?;
-    let Some(entry) = QueueEntry::of(run).filter(|_| !queue.entries.contains_key(&run.id)) else { return Ok(()) };
+    let is_right = queue.entries.get(&run.id).is_some_and(|it| it.is_of(run, context.now()));
+    let Some(entry) = QueueEntry::of(run).filter(|_| !is_right) else { return Ok(()) };
     let is_current = match &head {
         Some(item) => parse::<refit_core::model::Head>(item)?.audit_seq == loaded.model.head.audit_seq,
         None => false,
