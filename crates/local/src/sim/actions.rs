@@ -59,40 +59,43 @@ pub(super) enum Mood {
     Stops,
     /// Calls, checks, data.
     Triggers,
+    /// Runs that begin and end beside each other: who takes a slot, who frees one.
+    Slots,
 }
 
 impl Mood {
     /// Every mood.
-    pub(super) const ALL: [Mood; 5] = [Mood::Mixed, Mood::Votes, Mood::Rollbacks, Mood::Stops, Mood::Triggers];
+    pub(super) const ALL: [Mood; 6] =
+        [Mood::Mixed, Mood::Votes, Mood::Rollbacks, Mood::Stops, Mood::Triggers, Mood::Slots];
 
     /// How often what is done, by mood in the order of [`Mood::ALL`].
-    const WEIGHTS: [(Deed, [u32; 5]); 26] = [
-        (Deed::AskForRun, [16, 12, 12, 16, 10]),
-        (Deed::AskAgain, [4, 4, 6, 4, 4]),
-        (Deed::Vote, [14, 30, 20, 2, 4]),
-        (Deed::RollBack, [6, 4, 20, 1, 2]),
-        (Deed::Cancel, [3, 2, 1, 10, 1]),
-        (Deed::Retry, [3, 1, 1, 8, 1]),
-        (Deed::Suspend, [1, 0, 0, 0, 3]),
-        (Deed::Resume, [1, 0, 0, 0, 4]),
-        (Deed::Promote, [2, 4, 6, 0, 0]),
-        (Deed::Adopt, [1, 1, 2, 0, 0]),
-        (Deed::Call, [4, 1, 1, 2, 16]),
-        (Deed::EditPolicy, [4, 6, 3, 2, 6]),
-        (Deed::AskTooMuch, [1, 1, 0, 0, 1]),
-        (Deed::EndExecution, [18, 18, 18, 18, 10]),
-        (Deed::Tamper, [3, 6, 2, 1, 0]),
-        (Deed::Upload, [5, 0, 0, 0, 10]),
-        (Deed::BusyEndpoint, [3, 5, 8, 0, 0]),
-        (Deed::PublisherDown, [2, 3, 2, 1, 1]),
-        (Deed::BusDown, [2, 2, 2, 1, 1]),
-        (Deed::PublisherUp, [2, 2, 2, 2, 2]),
-        (Deed::Quota, [2, 0, 0, 3, 0]),
-        (Deed::NewDefinition, [2, 0, 0, 4, 0]),
-        (Deed::ForgetKeys, [1, 0, 0, 3, 0]),
-        (Deed::Noise, [4, 2, 2, 2, 2]),
-        (Deed::ClockJump, [2, 1, 1, 2, 2]),
-        (Deed::TimePasses, [20, 14, 14, 22, 24]),
+    const WEIGHTS: [(Deed, [u32; 6]); 26] = [
+        (Deed::AskForRun, [16, 12, 12, 16, 10, 40]),
+        (Deed::AskAgain, [4, 4, 6, 4, 4, 0]),
+        (Deed::Vote, [14, 30, 20, 2, 4, 4]),
+        (Deed::RollBack, [6, 4, 20, 1, 2, 0]),
+        (Deed::Cancel, [3, 2, 1, 10, 1, 6]),
+        (Deed::Retry, [3, 1, 1, 8, 1, 2]),
+        (Deed::Suspend, [1, 0, 0, 0, 3, 0]),
+        (Deed::Resume, [1, 0, 0, 0, 4, 0]),
+        (Deed::Promote, [2, 4, 6, 0, 0, 0]),
+        (Deed::Adopt, [1, 1, 2, 0, 0, 0]),
+        (Deed::Call, [4, 1, 1, 2, 16, 0]),
+        (Deed::EditPolicy, [4, 6, 3, 2, 6, 0]),
+        (Deed::AskTooMuch, [1, 1, 0, 0, 1, 0]),
+        (Deed::EndExecution, [18, 18, 18, 18, 10, 36]),
+        (Deed::Tamper, [3, 6, 2, 1, 0, 0]),
+        (Deed::Upload, [5, 0, 0, 0, 10, 0]),
+        (Deed::BusyEndpoint, [3, 5, 8, 0, 0, 0]),
+        (Deed::PublisherDown, [2, 3, 2, 1, 1, 0]),
+        (Deed::BusDown, [2, 2, 2, 1, 1, 0]),
+        (Deed::PublisherUp, [2, 2, 2, 2, 2, 1]),
+        (Deed::Quota, [2, 0, 0, 3, 0, 0]),
+        (Deed::NewDefinition, [2, 0, 0, 4, 0, 0]),
+        (Deed::ForgetKeys, [1, 0, 0, 3, 0, 0]),
+        (Deed::Noise, [4, 2, 2, 2, 2, 0]),
+        (Deed::ClockJump, [2, 1, 1, 2, 2, 0]),
+        (Deed::TimePasses, [20, 14, 14, 22, 24, 8]),
     ];
 
     fn draw(self, rng: &mut Rng) -> Deed {

@@ -6,12 +6,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use refit_core::ModelId;
 use refit_core::policy::{Policy, read};
 use refit_handlers::Function;
 use serde_json::{Value, json};
 
 use super::checks::Checker;
 use super::record::Recorder;
+use super::settle::untold;
 use crate::memory::{Delivered, Ending, MemoryWorld, Outputs, PARAMETERS, WorldSnapshot};
 
 /// When every history begins: some hours after the day's check.
@@ -249,6 +251,11 @@ fn build(index: usize) -> Base {
     let checked = checker.check(&world, &recorder.take()).and_then(|()| checker.finish(&world));
     checked.unwrap_or_else(|violation| panic!("fleet {index} breaks an invariant without any fault: {violation}"));
     assert!(world.dead_letters.is_empty(), "{:?}", world.dead_letters);
+    let alerts = world.publisher.alerts();
+    let told = alerts.iter().map(|it| (it.dedupe_id.as_str(), 1)).collect();
+    let models: Vec<ModelId> = checker.models().cloned().collect();
+    let untold = models.iter().flat_map(|it| checker.entries_of(it)).find_map(|it| untold(it, &told));
+    assert_eq!(untold, None, "fleet {index}");
     checker.freeze();
     Base { fleet, world: world.snapshot(), checker }
 }

@@ -86,13 +86,16 @@ impl Profile {
         let pause = *rng.pick(&[0, 10, 40, 100]).unwrap_or(&0);
         let steps = draw_steps(rng);
         let lag = SignedDuration::from_secs(*rng.pick(&[0, 0, 0, 240]).unwrap_or(&0));
+        let mood = *rng.pick(&Mood::ALL).unwrap_or(&Mood::Mixed);
+        // A race for slots needs somebody who is frozen meanwhile.
+        let pause = if mood == Mood::Slots { pause.max(40) } else { pause };
         Profile {
             steps,
             rates: Rates { fault, pause },
             reorder: *rng.pick(&[0, 100, 500]).unwrap_or(&0),
             duplicate: *rng.pick(&[0, 50, 200]).unwrap_or(&0),
             lose: *rng.pick(&[0, 0, 50, 200]).unwrap_or(&0),
-            mood: *rng.pick(&Mood::ALL).unwrap_or(&Mood::Mixed),
+            mood,
             lag,
             thaws: rng.chance(700),
         }
@@ -102,8 +105,8 @@ impl Profile {
 /// Most histories are short, for most of what goes wrong needs little; what needs much comes in the few long ones.
 fn draw_steps(rng: &mut Rng) -> u64 {
     let (low, high) = match rng.below(20) {
-        0..12 => (5, 15),
-        12..17 => (16, 30),
+        0..13 => (5, 15),
+        13..18 => (16, 30),
         _ => (31, 60),
     };
     u64::try_from(rng.between(low, high)).unwrap_or(10)
@@ -113,6 +116,8 @@ fn draw_steps(rng: &mut Rng) -> u64 {
 pub struct Simulation {
     pub(super) seed: u64,
     mask: Arc<Mask>,
+    /// What it began with.
+    pub(super) base: Arc<Base>,
     pub(super) fleet: Fleet,
     pub(super) profile: Profile,
     pub(super) world: MemoryWorld,
@@ -155,6 +160,7 @@ impl Simulation {
             world,
             recorder,
             checker: base.checker.clone(),
+            base,
             dice,
             workers: Vec::new(),
             machines,

@@ -58,9 +58,20 @@ impl Hash for Checker {
     /// Everything that a later check may ask for. The copies of items and documents are those of the world's table, and
     /// what was heard is the beginning of what its publisher has sent.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Checker { frozen: _, items: _, models, heard, slots, policies, starts, removed, asked: _, forbidden: _ } =
-            self;
-        (heard.published_count, heard.alerted_count, slots, starts, removed).hash(hasher);
+        let Checker {
+            frozen: _,
+            items: _,
+            models,
+            heard,
+            slots,
+            policies,
+            starts,
+            removed,
+            asked: _,
+            forbidden: _,
+            touched,
+        } = self;
+        (heard.published_count, heard.alerted_count, slots, starts, removed, touched).hash(hasher);
         policies.keys().for_each(|it| it.hash(hasher));
         models.values().for_each(|it| it.hash(hasher));
     }
@@ -107,6 +118,8 @@ pub struct Checker {
     asked: BTreeMap<String, Asked>,
     /// Policies that must not come into force.
     forbidden: BTreeSet<Digest>,
+    /// Models of which something was written since the checker was frozen.
+    touched: BTreeSet<ModelId>,
 }
 
 impl Default for Checker {
@@ -130,6 +143,7 @@ impl Checker {
             removed: 0,
             asked: BTreeMap::new(),
             forbidden: BTreeSet::new(),
+            touched: BTreeSet::new(),
         }
     }
 
@@ -158,8 +172,9 @@ impl Checker {
         self.forbidden.insert(policy);
     }
 
-    /// Makes clones cheap: what was seen so far is shared by them.
+    /// Makes clones cheap: what was seen so far is shared by them. What was verified by then is verified again only where it changed.
     pub fn freeze(&mut self) {
+        self.touched.clear();
         let items = std::mem::take(&mut self.items);
         Arc::make_mut(&mut self.frozen).extend(items);
     }
@@ -205,7 +220,7 @@ impl Checker {
     /// The first violation.
     pub fn finish(&mut self, world: &MemoryWorld) -> Checked {
         self.check_executions(world)?;
-        for (id, model) in &self.models {
+        for (id, model) in self.models.iter().filter(|it| self.touched.contains(it.0)) {
             let report = poll(refit_app::queries::verify_audit(&world.table, id)).unwrap_done();
             let report = report.map_err(|error| {
                 Violation::new("U3", format!("the log cannot be verified: {}", refit_app::chain(&error)))
@@ -225,6 +240,9 @@ impl Checker {
     fn check_transaction(&mut self, world: &MemoryWorld, transaction: &Transaction) -> Checked {
         let mut changed: BTreeMap<Option<ModelId>, Vec<(&Key, &Body)>> = BTreeMap::new();
         for write in &*transaction.writes {
+            if let Some(id) = model_of(write.key()).filter(|it| !self.touched.contains(it)) {
+                self.touched.insert(id);
+            }
             match write {
                 Write::Put { key, body, .. } => {
                     if key.sort.starts_with("FILE#") {
