@@ -68,7 +68,6 @@ pub fn compare_exact(
         Side::Reference => SideColumns::find(side, reference, group(at)),
         Side::Current => SideColumns::find(side, current, group(at)),
     };
-    let sorted = |side: Vec<Gathered>| side.into_iter().map(|it| it.sorted(&memory)).collect::<Vec<Sorted>>();
     let both = |at: usize, reference: Vec<Sorted>, current: Vec<Sorted>| {
         let names = group(at).iter();
         names.zip(reference.into_iter().zip(current)).map(|((name, kind), it)| compare(name, *kind, it)).collect()
@@ -77,33 +76,17 @@ pub fn compare_exact(
     let beside = known.map(|(n, m)| (n + m).saturating_mul(2 * BYTES_PER_VALUE * groups.len() as u64));
     let is_few = groups.len() == features.len() && groups.len() <= FEW_GROUPS;
     let compared: Vec<Vec<FeatureComparison>> = if is_few && beside.is_some_and(|it| it <= options.memory) {
-        // So few that cores would wait: the pieces of each side are read beside each other, then the sides are sorted.
-        let sides: Vec<SideColumns<'_, '_>> = (0..2 * groups.len())
-            .map(|it| columns(it / 2, [Side::Reference, Side::Current][it % 2]))
-            .collect::<Result<_, _>>()?;
-        let parts: Vec<Vec<(usize, usize)>> = sides.iter().map(SideColumns::parts).collect();
-        let cut = |it: usize| parts[it].chunks(parts[it].len().div_ceil(PIECES).max(1)).map(move |piece| (it, piece));
-        let pieces: Vec<(usize, &[(usize, usize)])> = (0..sides.len()).flat_map(cut).collect();
-        let gathered = collect(workers, (pieces.len(), usize::MAX), &|at| {
-            let (side, parts) = pieces[at];
-            gather(&sides[side], parts, group(side / 2), &memory, 0)
-        })?;
-        let read: Vec<Mutex<Vec<Vec<Gathered>>>> = sides.iter().map(|_| Mutex::default()).collect();
-        for ((side, _), piece) in pieces.iter().zip(gathered) {
-            read[*side].lock().unwrap_or_else(PoisonError::into_inner).push(piece);
-        }
-        let sides = collect(workers, (read.len(), usize::MAX), &|at| {
-            let pieces = std::mem::take(&mut *read[at].lock().unwrap_or_else(PoisonError::into_inner));
-            Ok::<_, DriftError>(sorted(joined(pieces, group(at / 2).len())))
-        })?;
-        let mut sides = sides.into_iter();
+        // So few that cores would wait.
+        let side = |it: usize| Ok((columns(it / 2, [Side::Reference, Side::Current][it % 2])?, group(it / 2)));
+        let sides: Vec<_> = (0..2 * groups.len()).map(side).collect::<Result<_, DriftError>>()?;
+        let mut sides = sorted_in_pieces(&sides, &memory, workers)?.into_iter();
         let pairs = std::iter::from_fn(|| sides.next().zip(sides.next()));
         pairs.enumerate().map(|(at, (reference, current))| both(at, reference, current)).collect()
     } else {
         collect(workers, (groups.len(), at_once), &|at| {
             let read = |side: Side, held: u64| {
                 let columns = columns(at, side)?;
-                Ok::<_, DriftError>(sorted(gather(&columns, &columns.parts(), group(at), &memory, held)?))
+                Ok::<_, DriftError>(sorted(gather(&columns, &columns.parts(), group(at), &memory, held)?, &memory))
             };
             let reference = read(Side::Reference, 0)?;
             let held = reference.iter().map(Sorted::bytes).sum();
@@ -117,6 +100,37 @@ pub fn compare_exact(
 const FEW_GROUPS: usize = 4;
 /// Into so many pieces the row groups of a side are cut then.
 const PIECES: usize = 8;
+
+/// The columns of a side, and the features that they hold.
+type SideFeatures<'a, 'b> = (SideColumns<'a, 'b>, &'a [(&'a str, Kind)]);
+
+/// Reads the pieces of all sides beside each other, then sorts the sides beside each other.
+fn sorted_in_pieces(
+    sides: &[SideFeatures<'_, '_>],
+    memory: &Memory,
+    workers: &dyn Workers,
+) -> Result<Vec<Vec<Sorted>>, DriftError> {
+    let parts: Vec<Vec<(usize, usize)>> = sides.iter().map(|it| it.0.parts()).collect();
+    let cut = |it: usize| parts[it].chunks(parts[it].len().div_ceil(PIECES).max(1)).map(move |piece| (it, piece));
+    let pieces: Vec<(usize, &[(usize, usize)])> = (0..sides.len()).flat_map(cut).collect();
+    let gathered = collect(workers, (pieces.len(), usize::MAX), &|at| {
+        let (side, parts) = pieces[at];
+        gather(&sides[side].0, parts, sides[side].1, memory, 0)
+    })?;
+    // Each side's pieces wait for the one task that takes them.
+    let waiting: Vec<Mutex<Vec<Vec<Gathered>>>> = sides.iter().map(|_| Mutex::default()).collect();
+    for ((side, _), piece) in pieces.iter().zip(gathered) {
+        waiting[*side].lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+    }
+    collect(workers, (sides.len(), usize::MAX), &|at| {
+        let pieces = std::mem::take(&mut *waiting[at].lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(sorted(joined(pieces, sides[at].1.len()), memory))
+    })
+}
+
+fn sorted(side: Vec<Gathered>, memory: &Memory) -> Vec<Sorted> {
+    side.into_iter().map(|it| it.sorted(memory)).collect()
+}
 
 /// The features of pieces that lie behind one another.
 fn joined(pieces: Vec<Vec<Gathered>>, n_features: usize) -> Vec<Gathered> {
