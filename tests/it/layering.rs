@@ -30,7 +30,19 @@ const PURE: &[(&str, &[&str])] = &[
     ("stats", &["rand_core", "serde", "statrs", "thiserror"]),
     (
         "data",
-        &["bytes", "crc32fast", "flate2", "jiff", "parquet", "ruzstd", "serde", "serde_json", "snap", "thiserror"],
+        &[
+            "bytes",
+            "crc32fast",
+            "flate2",
+            "hashbrown",
+            "jiff",
+            "parquet",
+            "ruzstd",
+            "serde",
+            "serde_json",
+            "snap",
+            "thiserror",
+        ],
     ),
     ("core", &["jiff", "saphyr-parser", "serde", "serde_json", "sha2", "strsim", "thiserror"]),
     (
