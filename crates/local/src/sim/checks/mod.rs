@@ -214,7 +214,8 @@ impl Checker {
         self.check_executions(world)
     }
 
-    /// Checks the end of a history as a whole: the stored table against the log, by Refit's own verification.
+    /// Checks the end of a history as a whole: the stored table against the log, by Refit's own verification, of each model of which
+    /// something was written since the checker was frozen.
     ///
     /// # Errors
     /// The first violation.
