@@ -176,6 +176,10 @@ fn the_next_look_follows_the_policy_that_was_just_adopted() {
     world.apply_policy(&hourly, beginning()).unwrap_done().expect("it applies");
     world.send(json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "model": MODEL, "function": "check-triggers" } }));
     world.drain();
+    // First what is served is looked at.
+    let at = item(&world, &look_key(&model())).due.expect("it is due some time").at;
+    assert_eq!(at.to_string(), "2026-01-05T05:05:00Z");
+    world.sweep_after(SignedDuration::from_mins(5));
     let at = item(&world, &look_key(&model())).due.expect("it is due some time").at;
     assert_eq!(at.to_string(), "2026-01-05T06:00:00Z");
 }

@@ -120,9 +120,9 @@ fn every_sample_is_answered() {
         promote-model/approve
             done {"recorded":["approval_voted","promotion_announced"],"waiting_on":{"kind":"notice","published":0,"seq":9}}
         promote-model/decline
-            done {"recorded":["approval_voted","run_ended"],"waiting_on":{"kind":"nothing"}}
+            done {"recorded":["approval_voted","run_ended"],"waiting_on":{"kind":"next_check"}}
         promote-model/promotion-announced
-            done {"recorded":["rollout_started","model_promoted"],"waiting_on":{"kind":"nothing"}}
+            done {"recorded":["rollout_started","model_promoted"],"waiting_on":{"kind":"next_check"}}
         promote-model/rollback
             done {"recorded":["rollback_started","model_rolled_back"],"waiting_on":{"kind":"nothing"}}
         publish-events/expired-items

@@ -3,10 +3,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use jiff::SignedDuration;
-use refit_app::ports::{ApprovalStatus, Ports};
+use refit_app::documents::look_key;
+use refit_app::ports::{ApprovalStatus, Clock, Endpoints, Ports, Table, Variant};
 use refit_app::{AppError, queries};
 use refit_core::ModelId;
 use refit_core::policy::OnNewTrigger;
@@ -75,6 +77,19 @@ impl FaultPlan for Answers {
 
 fn answers(method: &'static str, faults: &[Fault]) -> Faults {
     Faults::new(Answers { method, faults: std::sync::Mutex::new(faults.to_vec()) })
+}
+
+/// Fails the second call of a method.
+struct Second {
+    method: &'static str,
+    seen: AtomicBool,
+    fault: Fault,
+}
+
+impl FaultPlan for Second {
+    fn decide(&self, call: &Call) -> Option<Fault> {
+        (call.method == self.method && self.seen.swap(true, Ordering::Relaxed)).then_some(self.fault)
+    }
 }
 
 /// A function that is frozen in the middle of its work.
@@ -307,5 +322,74 @@ fn r1_a_version_that_was_promoted_twice_is_taken_back_to_what_was_before_each_ti
         let model: ModelId = MODEL.parse().expect("a constant name");
         let head = poll(queries::get_head(&history.world.table, &model)).unwrap_done().expect("a head");
         assert_eq!((head.champion, head.previous_champion), (champion, previous));
+    }
+}
+
+/// What the model's endpoint serves.
+fn served(world: &MemoryWorld) -> Vec<String> {
+    world.endpoints.variants(MODEL).into_iter().map(|it| it.package_arn).collect()
+}
+
+/// Freezes a worker before a call, and kills it after it has changed what is served.
+struct FrozenThenDies {
+    index: u64,
+}
+
+impl FaultPlan for FrozenThenDies {
+    fn decide(&self, call: &Call) -> Option<Fault> {
+        let dies = || (call.method == "ensure_variants").then_some(Fault::CrashAfter);
+        if call.index == self.index { Some(Fault::Pause) } else { dies() }
+    }
+}
+
+#[test]
+fn r1_a_worker_that_was_frozen_before_a_rollback_leaves_the_endpoint_alone() {
+    for index in 1.. {
+        let mut history = History::from(two_champions());
+        history.world.lose(|_| true);
+        history.world.set_faults(Faults::new(FrozenThenDies { index }));
+        let event = wake_up(MODEL, Function::PromoteModel);
+        let mut frozen = Worker::of(history.world.context(), Function::PromoteModel, event);
+        if frozen.go_on() {
+            assert!(8 < index, "it looked at what is served");
+            return;
+        }
+        // The rollback has changed what is served, and is frozen before it records that.
+        let freeze = Second { method: "transact", seen: AtomicBool::new(false), fault: Fault::Pause };
+        history.world.set_faults(Faults::new(freeze));
+        let mut restoring = Worker::of(history.world.context(), Function::PromoteModel, rollback("b"));
+        assert!(!restoring.go_on(), "it is frozen");
+        history.world.set_faults(Faults::new(Calm));
+        let restored = served(&history.world);
+        let _ = frozen.go_on();
+        assert_eq!(served(&history.world), restored, "frozen before call {index}");
+        assert!(restoring.go_on());
+        history.check();
+    }
+}
+
+#[test]
+fn p1_what_is_served_is_right_soon_after_the_check_whose_wake_up_was_lost_or_met_a_change() {
+    for is_lost in [true, false] {
+        let mut history = History::from(one_champion());
+        let right = served(&history.world);
+        let other = [Variant { name: "champion".to_owned(), package_arn: "another".to_owned(), weight: 1.0 }];
+        poll(history.world.endpoints.ensure_variants(MODEL, &other)).unwrap_done().expect("set by hand");
+        if is_lost {
+            history.world.lose(|it| it["detail"]["function"] == "promote-model");
+        } else {
+            history.world.endpoints.set_busy(MODEL, 1);
+        }
+        history.world.sweep_after(SignedDuration::from_hours(25));
+        assert_ne!(served(&history.world), right, "nobody could set it right");
+        history.world.lose(|_| false);
+        history.sweep(2);
+        assert_eq!(served(&history.world), right);
+        let look = poll(history.world.table.get(&look_key(&MODEL.parse().expect("a name")))).unwrap_done();
+        let at = look.expect("memory does not fail").and_then(|it| it.due).expect("it is due some time").at;
+        assert!(
+            SignedDuration::from_hours(12) < at.duration_since(history.world.clock.now()),
+            "it is at rest until {at}"
+        );
     }
 }

@@ -8,10 +8,10 @@ use refit_core::run::RunStatus;
 use refit_core::{ModelId, RunId};
 use refit_handlers::Function;
 use refit_local::memory::faults::{Call, Calm, Fault, FaultPlan, Faults};
-use refit_local::memory::{Delivered, MODEL, MemoryWorld, poll};
+use refit_local::memory::{Delivered, Ending, MODEL, MemoryWorld, poll};
 use serde_json::{Value, json};
 
-use super::support::worlds::{ask, one_champion, trigger};
+use super::support::worlds::{ask, finish, one_champion, trigger};
 
 fn run_id(number: u64) -> RunId {
     RunId::new(&MODEL.parse::<ModelId>().expect("a constant name"), number)
@@ -46,11 +46,12 @@ fn is_told(world: &MemoryWorld, what: &str) -> bool {
     world.publisher.alerts().iter().any(|it| it.subject.contains(what))
 }
 
-struct CrashAtRecord;
+/// A crash at each call of a method.
+struct CrashAt(&'static str, Fault);
 
-impl FaultPlan for CrashAtRecord {
+impl FaultPlan for CrashAt {
     fn decide(&self, call: &Call) -> Option<Fault> {
-        (call.method == "transact").then_some(Fault::CrashAfter)
+        (call.method == self.0).then_some(self.1)
     }
 }
 
@@ -63,7 +64,7 @@ fn queued() -> MemoryWorld {
     let mut world = MemoryWorld::at(&one_champion().world);
     world.lose(|_| true);
     ask(&mut world, Function::CheckTriggers, &trigger("t"));
-    world.set_faults(Faults::new(CrashAtRecord));
+    world.set_faults(Faults::new(CrashAt("transact", Fault::CrashAfter)));
     assert!(matches!(world.call(Function::StartRetraining, &wake_up(Function::StartRetraining)), Delivered::Killed));
     world.set_faults(Faults::new(Calm));
     world.lose(|_| false);
@@ -126,6 +127,41 @@ fn x1_an_entry_of_the_queue_that_waits_for_ever_is_put_right() {
         sweep(&mut world, 3);
         assert_eq!(last_status(&world), RunStatus::Training, "{field}");
     }
+}
+
+#[test]
+fn x1_a_slot_whose_model_cannot_record_anything_is_freed() {
+    let mut world = queued();
+    let waiting = item(&world, &queue_key()).expect("a queue").body;
+    sweep(&mut world, 1);
+    assert_eq!(last_status(&world), RunStatus::Training);
+    world.lose(|_| true);
+    finish(&mut world, &Ending::Failed("no reason".to_owned()));
+    change(&world, &head_key(&run_id(1).model()), |head| {
+        head["audit_seq"] = json!(head["audit_seq"].as_u64().expect("a number") - 1);
+    });
+    // Somebody waits for the slot.
+    change(&world, &queue_key(), |queue| {
+        let queued: Value = serde_json::from_str(&waiting).expect("a document");
+        queue["entries"]["m-r0003"] = queued["entries"]["m-r0002"].clone();
+    });
+    world.clock.advance(SignedDuration::from_hours(2));
+    let _ = world.call(Function::StartRetraining, &wake_up(Function::StartRetraining));
+    assert!(is_told(&world, "the slot of m-r0002 is freed"));
+}
+
+#[test]
+fn x1_a_run_that_is_being_stopped_since_the_year_9999_ends() {
+    let mut world = queued();
+    world.set_faults(Faults::new(CrashAt("ensure_started", Fault::CrashBefore)));
+    assert!(matches!(world.call(Function::StartRetraining, &wake_up(Function::StartRetraining)), Delivered::Killed));
+    world.set_faults(Faults::new(Calm));
+    let cancel = json!({ "kind": "cancel", "id": "c", "actor": "dan", "reason": "not now", "run": "m-r0002" });
+    ask(&mut world, Function::EvaluateCandidate, &cancel);
+    assert_eq!(last_status(&world), RunStatus::Stopping);
+    change(&world, &run_key(&run_id(2)), |it| it["stopping_at"] = json!("9999-12-30T22:00:00Z"));
+    sweep(&mut world, 5);
+    assert_eq!(last_status(&world), RunStatus::Canceled);
 }
 
 #[test]

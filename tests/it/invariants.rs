@@ -67,7 +67,7 @@ fn race(workflow: &Workflow) {
         let what = format!("{}: worker {delivery} frozen before {call}", workflow.name);
         let mut player = Player::resume(&workflow, before, Calm);
         player.world.set_faults(Faults::resume(At { index: call.index, fault: Fault::Pause }, before.calls));
-        let mut frozen = Worker::start(&player.world, delivery.function, delivery.event);
+        let mut frozen = Worker::start(&player.world, delivery.function, Value::clone(&delivery.event));
         assert!(!frozen.go_on(), "{what}: it did not stop");
         player.world.set_faults(Faults::new(Calm));
         let mut is_thawed = false;

@@ -36,6 +36,18 @@ pub struct Loaded {
     generations: BTreeMap<Key, Generation>,
 }
 
+impl Loaded {
+    /// Whether HEAD is still as it was read.
+    ///
+    /// # Errors
+    /// See [`AppError`].
+    pub(crate) async fn is_current(&self, table: &dyn Table) -> Result<bool, AppError> {
+        let key = head_key(&self.model.head.model);
+        let now = table.get(&key).await?.map(|it| it.generation);
+        Ok(now.as_ref() == self.generations.get(&key))
+    }
+}
+
 struct Reader<'a> {
     table: &'a dyn Table,
     generations: BTreeMap<Key, Generation>,

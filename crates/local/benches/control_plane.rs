@@ -82,7 +82,7 @@ impl Bench {
                         json!({ "dynamodb": { "Keys": { "pk": { "S": it.key.partition }, "sk": { "S": it.key.sort } } } })
                     });
                     let event = json!({ "Records": keys.collect::<Vec<_>>() });
-                    self.world.queue.push_back(Delivery { function: Function::PublishEvents, event, retries: 0 });
+                    self.world.queue.push_back(Delivery::new(Function::PublishEvents, event, 0));
                 }
             }
             let Some(next) = self.world.queue.pop_front() else { return };

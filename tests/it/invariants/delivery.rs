@@ -122,7 +122,7 @@ fn e2_permutations_of_a_runs_events_end_alike() {
     assert!(format!("{:?}", ends[0]).contains("AwaitingApproval"));
     // What the service says comes before it is true: nothing happens until it is.
     let mut early = MemoryWorld::at(&training);
-    early.send(kept[1].clone());
+    early.send(Value::clone(&kept[1]));
     early.drain();
     assert_eq!(early.pipelines.open().len(), 1);
     finish(&mut early, &Ending::Succeeded(Outputs::of_errors(4.0, 9.0)));

@@ -4,7 +4,7 @@
 //! else the model does, for nobody can come back to it.
 
 use refit_core::audit::Fact;
-use refit_core::plan::{Plan, RUNS_LOOKED_AT, RetentionInputs, Step, next_idle_look, plan_retention};
+use refit_core::plan::{Plan, RUNS_LOOKED_AT, RetentionInputs, Step, next_look_at_rest, plan_retention};
 use refit_core::policy::ModelPolicy;
 use refit_core::run::Run;
 use refit_core::{ModelId, ObjectUri, RunId};
@@ -42,7 +42,7 @@ pub(super) async fn clean_outputs(context: &Context, id: &ModelId, outcome: &mut
         let planned = match plan {
             Plan::Record(planned) => *planned,
             Plan::Perform(step) => {
-                super::perform::perform(context, &in_force, &step, (now, now)).await?;
+                super::perform::perform(context, &loaded, &in_force, &step, (now, now)).await?;
                 performed.push(step);
                 continue;
             }
@@ -56,7 +56,7 @@ pub(super) async fn clean_outputs(context: &Context, id: &ModelId, outcome: &mut
         head.cleaning.clear();
         // Whatever else the model was doing sets the clock when it is looked at.
         let is_idle = is_over && head.active_run.is_none() && head.active_rollback.is_none();
-        let look_at = if is_idle { next_idle_look(&head, &in_force.model, now) } else { now };
+        let look_at = if is_idle { next_look_at_rest(&head, &in_force.model, now) } else { now };
         let look_at = LookAt::At(look_at);
         let record_context = RecordContext { now, policy: &in_force.digest, look_at, request_id: None, snapshot: None };
         match record(table, &loaded, &planned, &record_context).await {

@@ -33,7 +33,7 @@ use refit_core::{Actor, Digest};
 use serde::Serialize;
 
 use crate::error::AppError;
-use crate::ports::{EndpointError, Ports};
+use crate::ports::Ports;
 use crate::settings::Settings;
 use crate::snapshots;
 use crate::state::{
@@ -177,7 +177,7 @@ async fn drive_on(context: &Context, id: &ModelId, planner: &dyn Planner) -> Res
         };
         let planned = match plan {
             Plan::Record(planned) => *planned,
-            Plan::Perform(step) => match perform::perform(context, &in_force, &step, (read_at, now)).await? {
+            Plan::Perform(step) => match perform::perform(context, &loaded, &in_force, &step, (read_at, now)).await? {
                 perform::Performed::Done => {
                     performed.push(step);
                     continue;
@@ -381,22 +381,9 @@ async fn rest(
     let check = next_idle_look(&loaded.model.head, &in_force.model, context.now());
     let look_at = match (on, until) {
         // Another use case may still have something to do: its state decides, not this one's boredom.
-        (WaitingOn::Nothing | WaitingOn::NextCheck, _) => return Ok(()),
+        (WaitingOn::Nothing, _) | (WaitingOn::NextCheck, None) => return Ok(()),
         (_, Some(until)) => until.min(check),
         (_, None) => check,
     };
     reschedule(&*context.ports.table, loaded, look_at).await
-}
-
-/// Performs the one kind of step that a rollback has; what it waits on when that cannot be done now.
-async fn perform_for_rollback(context: &Context, step: &Step) -> Result<Option<WaitingOn>, AppError> {
-    let Step::Serve { endpoint, variant, package_arn } = step else {
-        return Err(AppError::Invalid("a rollback only changes what is served".to_owned()));
-    };
-    let variants = [crate::ports::Variant { name: variant.clone(), package_arn: package_arn.clone(), weight: 1.0 }];
-    match context.ports.endpoints.ensure_variants(endpoint, &variants).await {
-        Ok(()) => Ok(None),
-        Err(EndpointError::Updating(name)) => Ok(Some(WaitingOn::Endpoint { name })),
-        Err(error) => Err(error.into()),
-    }
 }

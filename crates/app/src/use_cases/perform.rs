@@ -33,6 +33,7 @@ const MOST_AGE: Span = Span::from_const_seconds(900);
 
 pub(super) async fn perform(
     context: &Context,
+    loaded: &Loaded,
     in_force: &InForce,
     step: &Step,
     (read_at, now): (Timestamp, Timestamp),
@@ -58,19 +59,35 @@ pub(super) async fn perform(
         }
         Step::Serve { endpoint, variant, package_arn } => {
             let variants = [Variant { name: variant.clone(), package_arn: package_arn.clone(), weight: 1.0 }];
-            match context.ports.endpoints.ensure_variants(endpoint, &variants).await {
-                Ok(()) => Ok(Performed::Done),
-                Err(EndpointError::Updating(_)) if !Guard::ServeAwaited.is_kept() => Ok(Performed::Done),
-                Err(EndpointError::Updating(name)) => {
-                    Ok(Performed::Wait { on: WaitingOn::Endpoint { name }, until: POLL.after(now) })
-                }
-                Err(error) => Err(error.into()),
-            }
+            serve(context, loaded, endpoint, &variants).await
         }
         Step::RemoveOutputs { output } => {
             remove_outputs(context, output).await?;
             Ok(Performed::Done)
         }
+    }
+}
+
+/// Tells an endpoint what to serve, by a state that still holds.
+///
+/// No condition of the table keeps a worker from an endpoint. So HEAD is looked at once more: whoever was frozen since it read
+/// HEAD would set back what others have served meanwhile.
+pub(super) async fn serve(
+    context: &Context,
+    loaded: &Loaded,
+    endpoint: &str,
+    variants: &[Variant],
+) -> Result<Performed, AppError> {
+    if !loaded.is_current(&*context.ports.table).await? {
+        return Ok(Performed::Outdated);
+    }
+    match context.ports.endpoints.ensure_variants(endpoint, variants).await {
+        Ok(()) => Ok(Performed::Done),
+        Err(EndpointError::Updating(_)) if !Guard::ServeAwaited.is_kept() => Ok(Performed::Done),
+        Err(EndpointError::Updating(name)) => {
+            Ok(Performed::Wait { on: WaitingOn::Endpoint { name }, until: POLL.after(context.now()) })
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

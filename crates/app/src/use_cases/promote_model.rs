@@ -8,12 +8,13 @@ use refit_core::run::RunStatus;
 use refit_core::{Digest, Guard, ModelId};
 
 use super::park::{or_park, refuse_damaged};
+use super::perform::{Performed, serve};
 use super::publish_events::published_up_to;
-use super::{Asked, Context, Outcome, Planner, Situation, drive, keep_asked, perform_for_rollback, refuse};
+use super::{Asked, Context, Outcome, Planner, Situation, drive, keep_asked, refuse};
 use crate::error::AppError;
 use crate::measure::MAX_FILE_BYTES;
-use crate::ports::{EndpointError, EndpointStatus, ObjectError};
-use crate::state::{LookAt, RecordContext, Scope, find_answer, load, record};
+use crate::ports::{EndpointError, EndpointStatus, ObjectError, Variant};
+use crate::state::{Loaded, LookAt, RecordContext, Scope, find_answer, load, record};
 
 /// A vote with the id that makes it count once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,12 +131,15 @@ async fn carry_back(context: &Context, model: &ModelId, order: Option<&RollbackO
         let planned: Record = match plan {
             Plan::Record(planned) => *planned,
             Plan::Perform(step) => {
-                // The record before made the model due at once: the sweep comes again until the endpoint is ready.
-                if let Some(on) = perform_for_rollback(context, &step).await? {
-                    outcome.waiting_on = Some(on);
-                    return Ok(outcome);
+                match restore(context, &loaded, &step).await? {
+                    // The record before made the model due at once: the sweep comes again until the endpoint is ready.
+                    Performed::Wait { on, .. } => {
+                        outcome.waiting_on = Some(on);
+                        return Ok(outcome);
+                    }
+                    Performed::Outdated => performed.clear(),
+                    Performed::Done | Performed::Learned(_) => performed.push(step),
                 }
-                performed.push(step);
                 continue;
             }
             Plan::Wait { on, .. } => {
@@ -177,4 +181,13 @@ async fn carry_back(context: &Context, model: &ModelId, order: Option<&RollbackO
         }
     }
     Err(AppError::Contended(model.to_string()))
+}
+
+/// Performs the one kind of step that a rollback has.
+async fn restore(context: &Context, loaded: &Loaded, step: &Step) -> Result<Performed, AppError> {
+    let Step::Serve { endpoint, variant, package_arn } = step else {
+        return Err(AppError::Invalid("a rollback only changes what is served".to_owned()));
+    };
+    let variants = [Variant { name: variant.clone(), package_arn: package_arn.clone(), weight: 1.0 }];
+    serve(context, loaded, endpoint, &variants).await
 }

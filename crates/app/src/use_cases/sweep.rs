@@ -183,6 +183,11 @@ pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: T
     if !model.head.cleaning.is_empty() && !due.contains(&"check-triggers") {
         due.push("check-triggers");
     }
+    // It has come to rest: what is served is looked at once more, and whoever finds it right sets the clock.
+    let is_serving = model.head.champion.is_some() && model.head.released_at.is_none();
+    if due.is_empty() && is_serving && model.head.active_run.is_none() {
+        due.push("promote-model");
+    }
     due
 }
 

@@ -198,7 +198,7 @@ fn plan_unresolved(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
         let execution = execution.to_owned();
         return Record::carried_out(Fact::RunTraining { run: run.id.clone(), execution, deadline });
     }
-    let since = run.stopping_at.or(run.starting_at).unwrap_or(run.requested_at);
+    let since = run.stopping_since(now).or(run.starting_at).unwrap_or(run.requested_at);
     let certain_at = START_GRACE.after(since);
     if certain_at <= now {
         return if run.status == RunStatus::Stopping {
@@ -215,7 +215,7 @@ fn plan_unresolved(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
 /// The service does not know the execution: it may lag behind its own answer, but not for as long as a run may take.
 fn plan_unknown(inputs: &EvaluateInputs<'_>, run: &Run, arn: &str) -> Plan {
     let now = inputs.now;
-    let stopped = run.stopping_at.filter(|_| run.status == RunStatus::Stopping).map(|it| START_GRACE.after(it));
+    let stopped = run.stopping_since(now).filter(|_| run.status == RunStatus::Stopping).map(|it| START_GRACE.after(it));
     let until = [run.deadline, stopped].into_iter().flatten().min();
     let Some(deadline) = until.filter(|it| Guard::UnknownAwaited.holds(*it <= now)) else {
         let until = until.map_or(POLL.after(now), |it| it.min(POLL.after(now)));

@@ -22,6 +22,15 @@ pub fn next_idle_look(head: &Head, policy: &ModelPolicy, now: Timestamp) -> Time
     if head.released_at.is_some() { RELEASED.after(now) } else { next_check(head, policy, now) }
 }
 
+/// When a model is looked at that has just come to rest: soon, for what is served may not be what was just recorded, or a
+/// paused worker may have set it back. Whoever finds everything right sets the clock to [`next_idle_look`].
+#[must_use]
+pub fn next_look_at_rest(head: &Head, policy: &ModelPolicy, now: Timestamp) -> Timestamp {
+    let idle = next_idle_look(head, policy, now);
+    let is_serving = head.champion.is_some() && head.released_at.is_none();
+    if is_serving { idle.min(POLL.after(now)) } else { idle }
+}
+
 /// When the sweep must wake this model at the latest. A state that a live worker leaves at once is due now: if the worker
 /// died, the sweep finds it.
 #[must_use]
@@ -30,7 +39,7 @@ pub fn next_look(model: &Model, policy: &ModelPolicy, now: Timestamp) -> Timesta
     if model.head.active_rollback.is_some() {
         return now;
     }
-    let Some(run) = model.active_run() else { return check };
+    let Some(run) = model.active_run() else { return next_look_at_rest(&model.head, policy, now) };
     let soon = POLL.after(now);
     let run_at = match run.status {
         RunStatus::Requested

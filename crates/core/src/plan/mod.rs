@@ -28,7 +28,7 @@ pub use check::{CheckInputs, ManualRequest, Recent, Volume, budget_from, next_ch
 pub use dispatch::{Dispatch, Fleet, Holder, Queue, QueueEntry, Slots, plan_dispatch};
 pub use evaluate::{CandidateOutputs, EvaluateInputs, ObservedExecution, OutputsProblem, START_GRACE, plan_evaluate};
 pub use existing::{AdoptionRequest, PromotionRequest, plan_adopt, plan_promotion_request};
-pub use look::{next_idle_look, next_look};
+pub use look::{next_idle_look, next_look, next_look_at_rest};
 pub use promote::{PromoteInputs, VoteRequest, approval_basis, plan_promote};
 pub use question::Question;
 pub use release::plan_release;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::look::next_idle_look;
 use super::rollback::plan_rollback;
 use super::{Decision, POLL, Plan, Record, Refusal, Step, WaitingOn};
 use crate::actor::{Actor, ActorKind};
@@ -115,15 +116,27 @@ fn serve(head: &Head, package: &Package) -> Step {
 
 /// Makes the endpoint serve what HEAD says: a worker that was paused half-way may have set it back.
 fn plan_repair(inputs: &PromoteInputs<'_>) -> Plan {
-    match inputs.model.champion() {
-        Some(champion)
-            if !Guard::EndpointRepaired.holds(inputs.serving == Some(&champion.arn))
-                && !inputs.performed.contains(&serve(&inputs.model.head, champion)) =>
-        {
-            Plan::Perform(serve(&inputs.model.head, champion))
-        }
-        _ => Plan::Wait { on: WaitingOn::Nothing, until: None },
+    let head = &inputs.model.head;
+    if let Some(champion) = inputs.model.champion()
+        && !Guard::EndpointRepaired.holds(inputs.serving == Some(&champion.arn))
+    {
+        let serve = serve(head, champion);
+        // What was told and is not served yet is looked at again.
+        return if inputs.performed.contains(&serve) {
+            Plan::Wait {
+                on: WaitingOn::Endpoint { name: head.endpoint.name.clone() },
+                until: Some(POLL.after(inputs.now)),
+            }
+        } else {
+            Plan::Perform(serve)
+        };
     }
+    if head.active_run.is_some() {
+        return Plan::Wait { on: WaitingOn::Nothing, until: None };
+    }
+    // Nothing is left to do but what the publisher has to.
+    let is_told = head.audit_seq <= inputs.published;
+    Plan::Wait { on: WaitingOn::NextCheck, until: is_told.then(|| next_idle_look(head, inputs.policy, inputs.now)) }
 }
 
 fn reject(inputs: &PromoteInputs<'_>, run: &Run, code: OutcomeCode, reason: String) -> Plan {

@@ -18,7 +18,7 @@ pub use status::{IllegalTransition, RunEvent, RunStatus};
 use crate::actor::Actor;
 use crate::evaluation::Evaluation;
 use crate::names::{Digest, ObjectUri, RunId};
-use crate::policy::{Priority, Resources};
+use crate::policy::{Priority, Resources, Span};
 use crate::trigger::Cause;
 use crate::window::Window;
 
@@ -181,6 +181,9 @@ pub struct TrainingRequest {
     pub resources: Resources,
 }
 
+/// No clock is ahead by more.
+const MOST_AHEAD: Span = Span::from_const_seconds(7 * 86_400);
+
 impl Run {
     /// The version of the document.
     pub const SCHEMA: u16 = 1;
@@ -189,6 +192,12 @@ impl Run {
     #[must_use]
     pub fn is_requested_by(&self, actor: &Actor) -> bool {
         self.requested_by.id == actor.id || self.also_requested_by.iter().any(|it| it.id == actor.id)
+    }
+
+    /// Since when it is being stopped, as far as that can be: what no clock shows is damage, and is not waited for.
+    #[must_use]
+    pub fn stopping_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.stopping_at.filter(|it| *it <= MOST_AHEAD.after(now))
     }
 
     /// Moves to the status after `event`.

@@ -71,7 +71,7 @@ struct State {
 impl State {
     /// Whether reads know of an execution by now.
     fn is_known(&self, started: &Started, clock: &ManualClock) -> bool {
-        self.lag <= clock.now().duration_since(started.execution.started_at)
+        started.is_listed(self.lag, clock)
     }
 }
 
@@ -80,6 +80,12 @@ struct Started {
     key: String,
     request: StartRequest,
     execution: Execution,
+}
+
+impl Started {
+    fn is_listed(&self, lag: SignedDuration, clock: &ManualClock) -> bool {
+        lag <= clock.now().duration_since(self.execution.started_at)
+    }
 }
 
 impl MemoryPipelines {
@@ -124,9 +130,14 @@ impl MemoryPipelines {
         self.state.write(|it| it.lag = lag);
     }
 
-    /// Forgets under which keys executions were started: the same key starts another one.
+    /// Forgets under which keys executions were started that are listed by now: the same key starts another one. What is neither
+    /// remembered nor listed could be found by nobody; no service is known that forgets so soon.
     pub fn forget_keys(&self) {
-        self.state.write(|it| it.executions.values_mut().for_each(|it| Arc::make_mut(it).key.clear()));
+        self.state.write(|state| {
+            let lag = state.lag;
+            let listed = state.executions.values_mut().filter(|it| it.is_listed(lag, &self.clock));
+            listed.for_each(|it| Arc::make_mut(it).key.clear());
+        });
     }
 
     /// Ends an execution that is under way; a success registers its package and leaves its outputs.

@@ -73,6 +73,27 @@ fn a_key_starts_one_execution_and_no_other_request() {
     assert_eq!(world.pipelines.starts().len(), 3);
 }
 
+#[test]
+fn a_key_is_remembered_until_its_execution_is_listed() {
+    let world = world();
+    world.pipelines.set_lag(SignedDuration::from_mins(4));
+    let request = StartRequest {
+        pipeline: "m-retrain".to_owned(),
+        version: 1,
+        display_name: "m-r0001".to_owned(),
+        parameters: world_parameters(),
+        resources: refit_core::policy::Resources::default(),
+    };
+    let key = "k".repeat(32);
+    let start = || poll(world.pipelines.ensure_started(&key, &request)).unwrap_done().unwrap();
+    let arn = start();
+    world.pipelines.forget_keys();
+    assert_eq!(start(), arn);
+    world.clock.advance(SignedDuration::from_mins(4));
+    world.pipelines.forget_keys();
+    assert_ne!(start(), arn);
+}
+
 fn world_parameters() -> std::collections::BTreeMap<String, String> {
     let names = [
         "RefitRunId",

@@ -71,10 +71,18 @@ pub fn policy(promotion: Promotion) -> Policy {
 pub struct Delivery {
     /// The function.
     pub function: Function,
-    /// The event.
-    pub event: Value,
+    /// The event; whoever it is delivered to reads it.
+    pub event: Arc<Value>,
     /// How often it may still be delivered again.
     pub retries: u32,
+}
+
+impl Delivery {
+    /// An event for one function.
+    #[must_use]
+    pub fn new(function: Function, event: Value, retries: u32) -> Delivery {
+        Delivery { function, event: Arc::new(event), retries }
+    }
 }
 
 impl fmt::Display for Delivery {
@@ -315,8 +323,10 @@ impl MemoryWorld {
         if self.lost.as_ref().is_some_and(|is_lost| is_lost(&event)) {
             return;
         }
-        for function in targets(&event) {
-            self.queue.push_back(Delivery { function, event: event.clone(), retries: RETRIES });
+        let functions = targets(&event);
+        let event = Arc::new(event);
+        for function in functions {
+            self.queue.push_back(Delivery { function, event: Arc::clone(&event), retries: RETRIES });
         }
     }
 
@@ -329,7 +339,7 @@ impl MemoryWorld {
             let records: Vec<Value> = records.iter().map(|it| record(&it.key.partition, &it.key.sort)).collect();
             let event = json!({ "Records": records });
             if !self.lost.as_ref().is_some_and(|is_lost| is_lost(&event)) {
-                self.queue.push_back(Delivery { function: Function::PublishEvents, event, retries: RETRIES });
+                self.queue.push_back(Delivery::new(Function::PublishEvents, event, RETRIES));
             }
         }
         for event in self.publisher.take_events() {

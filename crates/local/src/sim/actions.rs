@@ -328,7 +328,7 @@ impl Simulation {
             return self.imitate(rng);
         }
         let event = events[rng.below(events.len())].clone();
-        self.start(Work::Noise(Delivery { function, event, retries: 0 }), rng)
+        self.start(Work::Noise(Delivery::new(function, event, 0)), rng)
     }
 
     /// Somebody else's execution has the name of one of Refit's.
@@ -341,7 +341,7 @@ impl Simulation {
             "detail": { "pipelineExecutionDisplayName": name, "currentPipelineExecutionStatus": "Succeeded",
                         "pipelineExecutionArn": "arn:aws:sagemaker:us-east-1:666666666666:pipeline/x/execution/y" },
         });
-        self.start(Work::Noise(Delivery { function: Function::EvaluateCandidate, event, retries: 0 }), rng)
+        self.start(Work::Noise(Delivery::new(Function::EvaluateCandidate, event, 0)), rng)
     }
 
     fn let_time_pass(&mut self, rng: &mut Rng) {

@@ -223,7 +223,7 @@ impl Year {
             let Some(run) = self.head(&id)?.active_run else { continue };
             self.votes += 1;
             let event = vote(&format!("v{}", self.votes), run.as_ref(), "bob", "approve");
-            self.world.queue.push_back(crate::memory::Delivery { function: Function::PromoteModel, event, retries: 0 });
+            self.world.queue.push_back(crate::memory::Delivery::new(Function::PromoteModel, event, 0));
         }
         self.deliver()
     }

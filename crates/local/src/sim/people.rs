@@ -28,7 +28,7 @@ impl Simulation {
     /// Sends a person's request; it comes before events that wait.
     fn ask(&mut self, function: Function, event: Value) {
         self.tell(|_| format!("asks {function}: {event}"));
-        let delivery = Delivery { function, event, retries: 2 };
+        let delivery = Delivery::new(function, event, 2);
         self.asked.push(delivery.clone());
         self.world.queue.push_front(delivery);
     }
@@ -202,6 +202,6 @@ impl Simulation {
         let id = format!("c{}", self.requests);
         let event = if rng.chance(600) { alarm(&id, model) } else { season(&id) };
         self.tell(|_| format!("calls: {event}"));
-        self.world.queue.push_back(Delivery { function: Function::CheckTriggers, event, retries: 2 });
+        self.world.queue.push_back(Delivery::new(Function::CheckTriggers, event, 2));
     }
 }

@@ -278,7 +278,7 @@ impl Simulation {
         let context = self.world.context_of(faults.wrap(ports));
         let future: Working = match &work {
             Work::Event(delivery) | Work::Noise(delivery) => {
-                let (function, event) = (delivery.function, delivery.event.clone());
+                let (function, event) = (delivery.function, Arc::clone(&delivery.event));
                 Box::pin(async move { handle(function, &context, &event).await.map(Some) })
             }
             Work::Apply(fleet) => {

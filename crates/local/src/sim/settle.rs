@@ -233,7 +233,7 @@ impl Simulation {
         Ok(())
     }
 
-    /// At each day's check what is served is set right, whatever a frozen worker did to it.
+    /// At the latest after each day's check what is served is set right, whatever a frozen worker did to it.
     fn let_a_day_pass(&mut self) -> Checked {
         self.sweep_after(SignedDuration::from_hours(25))?;
         self.sweep_after(SWEEP_EVERY)?;

@@ -7,16 +7,17 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use refit_core::audit::AuditEvent;
 use refit_core::plan::{Dispatch, Fleet, Holder, POLL, Queue, QueueEntry, START_GRACE, Slots, plan_dispatch};
 use refit_core::policy::{Fleet as FleetPolicy, Span};
 use refit_core::run::{Run, RunStatus};
 use refit_core::{Digest, Guard, ModelId, RunId};
 use serde::Serialize;
 
-use super::super::park::is_whole;
+use super::super::park::{is_whole, refuse_damaged};
 use super::super::{Context, InForce, drive, policy};
 use super::Start;
-use crate::documents::{Document, head_key, parse, queue_key, run_key, slots_key, to_body};
+use crate::documents::{Document, audit_partition, head_key, parse, queue_key, run_key, slots_key, to_body};
 use crate::error::{AppError, ErrorClass, chain};
 use crate::ports::{Alert, AlertKind, Expect, Failure, Item, Key, PipelineError, PublishError, Write};
 use crate::queries::get_head;
@@ -257,7 +258,10 @@ async fn wrongly_held(
 /// What is wrong with the model of a holder, if something is: whoever cannot be looked at never leaves its slot.
 async fn find_damage(context: &Context, id: &RunId) -> Result<Option<String>, AppError> {
     let damage = match load(&*context.ports.table, &id.model(), Scope::Everything).await {
-        Ok(Some(loaded)) => is_whole(context, &loaded.model).await.map(|_| ()),
+        Ok(Some(loaded)) => match is_whole(context, &loaded.model).await {
+            Ok(_) => refuse_behind(context, &loaded).await,
+            Err(error) => Err(error),
+        },
         Ok(None) => return Ok(None),
         Err(error) => Err(error),
     };
@@ -268,6 +272,16 @@ async fn find_damage(context: &Context, id: &RunId) -> Result<Option<String>, Ap
         Err(error) => Err(error),
         Ok(()) => Ok(None),
     }
+}
+
+/// An error when the log has an entry that HEAD does not know of: nothing more can be recorded.
+async fn refuse_behind(context: &Context, loaded: &Loaded) -> Result<(), AppError> {
+    let table = &*context.ports.table;
+    let head = &loaded.model.head;
+    let next = Key::new(&audit_partition(&head.model), &AuditEvent::sort(head.audit_seq + 1));
+    // Somebody may just have recorded it.
+    let is_behind = table.get(&next).await?.is_some() && loaded.is_current(table).await?;
+    refuse_damaged(&head.model, is_behind.then(|| format!("HEAD does not know of {next}")))
 }
 
 /// Whether something of a holder runs.
