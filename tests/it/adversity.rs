@@ -47,7 +47,7 @@ fn audit(world: &MemoryWorld) -> Vec<AuditEntry> {
 fn damage(world: &MemoryWorld, key: &Key) {
     let found = item(world, key);
     let expect = Expect::Generation(found.generation);
-    let writes = [Write::Put { key: found.key, expect, body: "{\"broken".into(), due: found.due }];
+    let writes = [Write::Put { key: Key::clone(&found.key), expect, body: "{\"broken".into(), due: found.due }];
     poll(world.table.transact(&Token(format!("damage {}", key.partition)), &writes)).unwrap_done().expect("written");
 }
 
@@ -162,7 +162,12 @@ fn a_model_with_nothing_to_do_is_not_woken_before_its_next_check() {
     let check = item(&world, &look_key(&model())).due.expect("it is due some time").at;
     let found = item(&world, &look_key(&model()));
     let due = found.due.map(|it| Due { at: world.clock.now(), ..it });
-    let writes = [Write::Put { key: found.key, expect: Expect::Generation(found.generation), body: found.body, due }];
+    let writes = [Write::Put {
+        key: Key::clone(&found.key),
+        expect: Expect::Generation(found.generation),
+        body: found.body,
+        due,
+    }];
     poll(world.table.transact(&Token("early".to_owned()), &writes)).unwrap_done().expect("written");
     world.sweep_after(SignedDuration::from_mins(1));
     assert_eq!(item(&world, &look_key(&model())).due.map(|it| it.at), Some(check));
@@ -279,7 +284,8 @@ fn a_head_that_belongs_to_another_model_is_told() {
     document["model"] = json!("another");
     let found = item(&world, &head_key(&model()));
     let expect = Expect::Generation(found.generation);
-    let writes = [Write::Put { key: found.key, expect, body: document.to_string().into(), due: found.due }];
+    let writes =
+        [Write::Put { key: Key::clone(&found.key), expect, body: document.to_string().into(), due: found.due }];
     poll(world.table.transact(&Token("another".to_owned()), &writes)).unwrap_done().expect("written");
     world.sweep_after(SignedDuration::from_hours(25));
     assert!(subjects(&world).iter().any(|it| it.contains("m cannot be looked at")), "{:?}", subjects(&world));

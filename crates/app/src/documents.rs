@@ -200,7 +200,7 @@ pub fn parse<T: Document>(item: &Item) -> Result<T, AppError> {
 /// # Errors
 /// [`AppError::Corrupt`].
 pub fn parse_shared<T: Document>(item: &Item) -> Result<Arc<T>, AppError> {
-    item.body.read().map_err(|error| AppError::Corrupt { key: item.key.clone(), source: error.into() })
+    item.body.read().map_err(|error| AppError::Corrupt { key: Key::clone(&item.key), source: error.into() })
 }
 
 /// Writes a document.

@@ -33,7 +33,7 @@ pub struct Loaded {
     pub queue: Queue,
     /// When the model is looked at next.
     pub look_at: Option<Timestamp>,
-    generations: BTreeMap<Key, Generation>,
+    generations: BTreeMap<Arc<Key>, Generation>,
 }
 
 impl Loaded {
@@ -50,7 +50,7 @@ impl Loaded {
 
 struct Reader<'a> {
     table: &'a dyn Table,
-    generations: BTreeMap<Key, Generation>,
+    generations: BTreeMap<Arc<Key>, Generation>,
 }
 
 impl Reader<'_> {
@@ -179,19 +179,23 @@ pub(crate) async fn load_packages(table: &dyn Table, loaded: &mut Loaded) -> Res
     Ok(())
 }
 
-fn expect(generations: &BTreeMap<Key, Generation>, key: &Key) -> Expect {
+fn expect(generations: &BTreeMap<Arc<Key>, Generation>, key: &Key) -> Expect {
     generations.get(key).map_or(Expect::Absent, |it| Expect::Generation(*it))
 }
 
-fn put<T: Serialize>(generations: &BTreeMap<Key, Generation>, key: Key, document: &T) -> Write {
+fn put<T: Serialize>(generations: &BTreeMap<Arc<Key>, Generation>, key: Key, document: &T) -> Write {
     Write::Put { expect: expect(generations, &key), key, body: to_body(document), due: None }
 }
 
-fn put_shared<T: Serialize + Document>(generations: &BTreeMap<Key, Generation>, key: Key, document: &Arc<T>) -> Write {
+fn put_shared<T: Serialize + Document>(
+    generations: &BTreeMap<Arc<Key>, Generation>,
+    key: Key,
+    document: &Arc<T>,
+) -> Write {
     Write::Put { expect: expect(generations, &key), key, body: to_shared_body(document), due: None }
 }
 
-fn look_write(generations: &BTreeMap<Key, Generation>, model: &ModelId, at: Timestamp) -> Write {
+fn look_write(generations: &BTreeMap<Arc<Key>, Generation>, model: &ModelId, at: Timestamp) -> Write {
     let key = look_key(model);
     let body = to_body(&serde_json::json!({ "schema": 1, "model": model }));
     Write::Put { expect: expect(generations, &key), key, body, due: Some(Due { shard: due_shard(model), at }) }
@@ -331,7 +335,7 @@ async fn forget_beliefs(table: &dyn Table, writes: &mut [Write], prefix: &str) -
 }
 
 /// What a write must find when it believes nothing: only what a guard that was taken away leaves.
-async fn generations_now(table: &dyn Table, key: &Key) -> Result<BTreeMap<Key, Generation>, AppError> {
+async fn generations_now(table: &dyn Table, key: &Key) -> Result<BTreeMap<Arc<Key>, Generation>, AppError> {
     Ok(table.get(key).await?.map(|it| (it.key, it.generation)).into_iter().collect())
 }
 
@@ -407,17 +411,17 @@ pub async fn begin(
 /// A token that is a pure function of the writes: the same transaction sent twice is one.
 #[must_use]
 pub fn transaction_token(writes: &[Write]) -> Token {
-    let expected = |expect: Expect| match expect {
-        Expect::Absent => "absent".to_owned(),
-        Expect::Generation(generation) => generation.0.to_string(),
+    let expected = |action: &str, expect: Expect| match expect {
+        Expect::Absent => [action, " absent"].concat(),
+        Expect::Generation(generation) => [action, " ", &generation.0.to_string()].concat(),
     };
     let actions = writes.iter().map(|write| match write {
-        Write::Put { expect, due, .. } => {
-            let due = due.map_or_else(String::new, |it| format!("{} {}", it.shard, it.at.as_nanosecond()));
-            format!("put {} {due}", expected(*expect))
+        Write::Put { expect, due: Some(due), .. } => {
+            format!("{} {} {}", expected("put", *expect), due.shard, due.at.as_nanosecond())
         }
-        Write::Delete { expect, .. } => format!("delete {}", expect.0),
-        Write::Check { expect, .. } => format!("check {}", expected(*expect)),
+        Write::Put { expect, due: None, .. } => expected("put", *expect) + " ",
+        Write::Delete { expect, .. } => expected("delete", Expect::Generation(*expect)),
+        Write::Check { expect, .. } => expected("check", *expect),
     });
     let actions: Vec<String> = actions.collect();
     let texts = actions.iter().zip(writes).flat_map(|(action, write)| {

@@ -4,6 +4,7 @@
 //! the time and, so that entries of one time have an order, the beginning of the item's key.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -192,7 +193,7 @@ fn read_item(item: &Attributes) -> Result<Item, TableError> {
             false => None,
         };
         let generation = Generation(read_number(item, names::GENERATION)?);
-        Ok(Item { key: key.clone(), generation, body: text(item, names::BODY)?.into(), due })
+        Ok(Item { key: Arc::new(key.clone()), generation, body: text(item, names::BODY)?.into(), due })
     };
     rest().map_err(|error: Attribute| corrupt(&key, error))
 }

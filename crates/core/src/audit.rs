@@ -102,7 +102,7 @@ impl AuditEntry {
         *self.is_whole.get_or_init(|| self.event.hash() == self.hash)
     }
 
-    /// The entry of `event`, and its text: the event is written once for both.
+    /// The entry of `event`, and its text: the event is written once for both. Its hash is known to be its own.
     ///
     /// # Panics
     /// Never: own documents serialize.
@@ -111,7 +111,7 @@ impl AuditEntry {
         let text = serde_json::to_string(&event).expect("invariant: own documents serialize");
         let hash = Digest::of(text.as_bytes());
         let text = format!("{{\"event\":{text},\"hash\":\"{hash}\"}}");
-        (AuditEntry { event, hash, is_whole: OnceLock::new() }, text)
+        (AuditEntry { event, hash, is_whole: OnceLock::from(true) }, text)
     }
 }
 

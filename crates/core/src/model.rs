@@ -263,7 +263,7 @@ impl Model {
             Fact::RunQueued { run, priority, request } => {
                 let champion = self.head.champion;
                 let run = self.step(seq, run, RunEvent::Freeze)?;
-                run.request = Some((**request).clone());
+                run.request = Some(Arc::clone(request));
                 run.champion = champion;
                 run.priority = *priority;
                 run.queued_at = Some(event.at);

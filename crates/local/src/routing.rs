@@ -62,10 +62,11 @@ pub fn targets(event: &Value) -> Vec<Function> {
 /// A published fact as the bus delivers it.
 #[must_use]
 pub fn envelope(event: &OutboundEvent) -> Value {
-    json!({
+    let mut envelope = json!({
         "version": "0", "id": event.dedupe_id, "source": SOURCE, "detail-type": event.detail_type, "time": event.time,
-        "detail": event.detail,
-    })
+    });
+    envelope["detail"] = event.detail.clone();
+    envelope
 }
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ fn u2_a_changed_entry_is_found() {
         let body = entry.body.replacen("\"cause\":\"", "\"cause\":\"forged ", 1);
         assert_ne!(body, entry.body.as_str());
         let expect = Expect::Generation(entry.generation);
-        let writes = [Write::Put { key: entry.key.clone(), expect, body: body.into(), due: None }];
+        let writes =
+            [Write::Put { key: refit_app::ports::Key::clone(&entry.key), expect, body: body.into(), due: None }];
         poll(world.table.transact(&Token(format!("t{index}")), &writes)).unwrap_done().expect("it is as it was read");
         let report = poll(queries::verify_audit(&world.table, &model())).unwrap_done().expect("it can be read");
         assert!(!report.verified, "entry {}", index + 1);

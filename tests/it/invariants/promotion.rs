@@ -197,7 +197,7 @@ fn corrupt(world: &MemoryWorld) {
     );
     for (index, item) in items.into_iter().enumerate() {
         let expect = Expect::Generation(item.generation);
-        let writes = [Write::Put { key: item.key, expect, body: "{\"broken".into(), due: item.due }];
+        let writes = [Write::Put { key: Key::clone(&item.key), expect, body: "{\"broken".into(), due: item.due }];
         poll(world.table.transact(&Token(format!("corrupt-{index}")), &writes))
             .unwrap_done()
             .expect("it is as it was read");

@@ -131,7 +131,7 @@ async fn keeps_bodies(scene: TableScene<'_>) -> Check {
         let item = scene.get(&sort).await?.ok_or_else(|| format!("item {number} is missing"))?;
         equal("the body", &item.body.as_str(), &body)?;
         equal("the due time", &item.due, &due)?;
-        equal("the key", &item.key, &scene.key(&sort))?;
+        equal("the key", &*item.key, &scene.key(&sort))?;
     }
     Ok(())
 }

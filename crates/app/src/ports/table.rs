@@ -3,6 +3,7 @@
 //! The limits are DynamoDB's, and every implementation enforces them: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Limits.html>.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -66,7 +67,7 @@ pub struct Due {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// Where it is stored.
-    pub key: Key,
+    pub key: Arc<Key>,
     /// How often it was written.
     pub generation: Generation,
     /// A JSON document.

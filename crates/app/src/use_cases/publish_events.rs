@@ -138,10 +138,10 @@ pub async fn publish_events(context: &Context, model: &ModelId) -> Result<Publis
 
 /// The number of an entry: its place, which can be read even if the entry cannot.
 fn seq_of(item: &Item) -> Result<u64, AppError> {
-    item.key
-        .sort
-        .parse()
-        .map_err(|error: ParseIntError| AppError::Corrupt { key: item.key.clone(), source: error.into() })
+    item.key.sort.parse().map_err(|error: ParseIntError| AppError::Corrupt {
+        key: crate::ports::Key::clone(&item.key),
+        source: error.into(),
+    })
 }
 
 async fn tell_people(

@@ -1,5 +1,7 @@
 //! What can happen, one variant for each kind of change.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +101,7 @@ pub enum Fact {
         /// How urgent it is.
         priority: Priority,
         /// What it trains.
-        request: Box<TrainingRequest>,
+        request: Arc<TrainingRequest>,
     },
     /// A run took a slot.
     RunStarting {

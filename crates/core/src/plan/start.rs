@@ -1,6 +1,7 @@
 //! From a request to a running execution: freeze what is trained, take a slot, start.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -156,7 +157,7 @@ fn plan_freeze(inputs: &StartInputs<'_>, run: &Run) -> Plan {
         resources: inputs.policy.pipeline.resources.clone(),
     };
     let priority = priority(inputs.policy, run);
-    Record::carried_out(Fact::RunQueued { run: run.id.clone(), priority, request: Box::new(request) })
+    Record::carried_out(Fact::RunQueued { run: run.id.clone(), priority, request: Arc::new(request) })
 }
 
 /// What a person asks for is not behind the usual.

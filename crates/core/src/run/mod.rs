@@ -6,6 +6,7 @@ mod failure;
 mod status;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,7 @@ pub struct Run {
     /// The champion when the run's request was frozen.
     pub champion: Option<u64>,
     /// What it trains; set from Queued on and never changed.
-    pub request: Option<TrainingRequest>,
+    pub request: Option<Arc<TrainingRequest>>,
     /// When it took its slot; set from Starting on.
     pub starting_at: Option<Timestamp>,
     /// The pipeline execution of the attempt under way or the last one; set from Training on.

@@ -165,11 +165,11 @@ fn insert(document: &mut Value, map: &str, key: &str, value: Value) {
 fn replace(world: &MemoryWorld, item: &Item, document: &Value) {
     let expect = Expect::Generation(item.generation);
     let body = document.to_string().into();
-    write(world, Write::Put { key: item.key.clone(), expect, body, due: item.due });
+    write(world, Write::Put { key: Key::clone(&item.key), expect, body, due: item.due });
 }
 
 fn remove(world: &MemoryWorld, item: &Item) {
-    write(world, Write::Delete { key: item.key.clone(), expect: item.generation });
+    write(world, Write::Delete { key: Key::clone(&item.key), expect: item.generation });
 }
 
 fn write(world: &MemoryWorld, write: Write) {

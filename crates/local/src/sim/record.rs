@@ -62,11 +62,11 @@ impl Recorder {
 #[async_trait]
 impl Table for Recorder {
     async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
-        self.table.get(key).await
+        self.table.read(key)
     }
 
     async fn query(&self, query: &Query) -> Result<Page, TableError> {
-        self.table.query(query).await
+        self.table.page(query)
     }
 
     async fn transact(&self, token: &Token, writes: &[Write]) -> Result<(), TableError> {
@@ -96,6 +96,6 @@ impl Table for Recorder {
         limit: usize,
         after: Option<&DueItem>,
     ) -> Result<DuePage, TableError> {
-        self.table.list_due(shard, until, limit, after).await
+        self.table.due_page(shard, until, limit, after)
     }
 }

@@ -14,7 +14,7 @@ use refit_core::{Actor, ModelId};
 use refit_handlers::{Function, Response, handle};
 
 use super::actions::Mood;
-use super::base::{Base, Fleet, base, beginning, policy};
+use super::base::{Base, FLEETS, Fleet, base, beginning, policy};
 use super::checks::{Checked, Checker, Violation};
 use super::dice::{Dice, Mask, Rates, Skew, SkewedClock};
 use super::record::Recorder;
@@ -100,6 +100,11 @@ impl Profile {
             thaws: rng.chance(700),
         }
     }
+}
+
+/// Which fleet a seed's schedule begins with.
+pub(super) fn fleet_of(seed: u64) -> u64 {
+    Rng::at(seed, WHOLE, 0).draw() % FLEETS
 }
 
 /// Most histories are short, for most of what goes wrong needs little; what needs much comes in the few long ones.

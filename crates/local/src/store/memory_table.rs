@@ -108,6 +108,31 @@ impl MemoryTable {
         Arc::make_mut(&mut guard).stream.retain(|number, _| seq < *number);
     }
 
+    /// [`Table::get`], which memory answers at once.
+    pub(crate) fn read(&self, key: &Key) -> Result<Option<Item>, TableError> {
+        validate_key(key)?;
+        let found = self.lock().items.get(key).map(Arc::clone);
+        Ok(found.map(|it| (*it).clone()))
+    }
+
+    /// [`Table::query`], which memory answers at once.
+    pub(crate) fn page(&self, query: &Query) -> Result<Page, TableError> {
+        validate_query(query)?;
+        Ok(self.lock().page(query))
+    }
+
+    /// [`Table::list_due`], which memory answers at once.
+    pub(crate) fn due_page(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        limit: usize,
+        after: Option<&DueItem>,
+    ) -> Result<DuePage, TableError> {
+        validate_due_query(shard, until, limit, after)?;
+        Ok(self.lock().due_page(shard, until, limit, after))
+    }
+
     /// A panic of another holder is no reason to stop: no change of the state can end half-way.
     fn lock(&self) -> MutexGuard<'_, Arc<State>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -117,14 +142,11 @@ impl MemoryTable {
 #[async_trait]
 impl Table for MemoryTable {
     async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
-        validate_key(key)?;
-        let found = self.lock().items.get(key).map(Arc::clone);
-        Ok(found.map(|it| (*it).clone()))
+        self.read(key)
     }
 
     async fn query(&self, query: &Query) -> Result<Page, TableError> {
-        validate_query(query)?;
-        Ok(self.lock().page(query))
+        self.page(query)
     }
 
     async fn transact(&self, token: &Token, writes: &[Write]) -> Result<(), TableError> {
@@ -160,8 +182,7 @@ impl Table for MemoryTable {
         limit: usize,
         after: Option<&DueItem>,
     ) -> Result<DuePage, TableError> {
-        validate_due_query(shard, until, limit, after)?;
-        Ok(self.lock().due_page(shard, until, limit, after))
+        self.due_page(shard, until, limit, after)
     }
 }
 
@@ -191,8 +212,10 @@ impl State {
                     item.body = body.clone();
                     item.due = *due;
                 } else {
-                    let item = Item { key: key.clone(), generation: Generation(1), body: body.clone(), due: *due };
-                    self.items.insert(Arc::new(key.clone()), Arc::new(item));
+                    let key = Arc::new(key.clone());
+                    let (generation, body) = (Generation(1), body.clone());
+                    let item = Item { key: Arc::clone(&key), generation, body, due: *due };
+                    self.items.insert(key, Arc::new(item));
                 }
             }
             Write::Delete { .. } => {

@@ -274,7 +274,9 @@ fn item_of(row: &Row<'_>) -> Result<Item, TableError> {
         Ok((row.get::<_, i64>(2)?.cast_unsigned(), row.get(3)?, due))
     };
     match parse() {
-        Ok((generation, body, due)) => Ok(Item { key, generation: Generation(generation), body: body.into(), due }),
+        Ok((generation, body, due)) => {
+            Ok(Item { key: Arc::new(key), generation: Generation(generation), body: body.into(), due })
+        }
         Err(source) => Err(TableError::Corrupt { key, source: Box::new(source) }),
     }
 }

@@ -63,21 +63,22 @@ fn detail_type(fact: &Fact) -> &'static str {
 pub fn event_of(entry: &AuditEntry) -> OutboundEvent {
     let event = &entry.event;
     let fact = serde_json::to_value(&event.fact).unwrap_or(Value::Null);
+    let mut detail = json!({
+        "schemaVersion": 1,
+        "model": event.model,
+        "sequence": event.seq,
+        "runId": event.fact.run(),
+        "causationId": event.cause,
+        "occurredAt": event.at,
+        "actor": { "type": event.actor.kind, "id": event.actor.id },
+        "hash": entry.hash,
+    });
+    detail["fact"] = without_bulk(fact);
     OutboundEvent {
         dedupe_id: dedupe_id(event),
         time: event.at,
         detail_type: detail_type(&event.fact).to_owned(),
-        detail: json!({
-            "schemaVersion": 1,
-            "model": event.model,
-            "sequence": event.seq,
-            "runId": event.fact.run(),
-            "causationId": event.cause,
-            "occurredAt": event.at,
-            "actor": { "type": event.actor.kind, "id": event.actor.id },
-            "hash": entry.hash,
-            "fact": without_bulk(fact),
-        }),
+        detail,
     }
 }
 

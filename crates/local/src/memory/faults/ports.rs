@@ -185,7 +185,7 @@ impl Faulty<dyn Table> {
         let Some(key) = read else { return Ok(()) };
         let Some(item) = self.inner.get(key).await? else { return Ok(()) };
         let expect = Expect::Generation(item.generation);
-        let touch = [Write::Put { key: item.key, expect, body: item.body, due: item.due }];
+        let touch = [Write::Put { key: Key::clone(&item.key), expect, body: item.body, due: item.due }];
         let token = Digest::of(format!("touch {touch:?}").as_bytes()).hex()[..36].to_owned();
         self.inner.transact(&Token(token), &touch).await
     }

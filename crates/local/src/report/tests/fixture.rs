@@ -301,7 +301,7 @@ fn add_run(history: &mut History, policy: &ModelPolicy, model: &ModelId, number:
         requested_at,
         decision: format!("{model}-d{:06}", 40 * number),
         champion,
-        request: Some(request(&id, policy, train, holdout)),
+        request: Some(request(&id, policy, train, holdout).into()),
         execution: Some(format!(
             "arn:aws:sagemaker:eu-central-1:000000000000:pipeline/{model}-retrain/execution/{number:012}"
         )),

@@ -227,7 +227,7 @@ fn infest(sample: &mut Sample, text: &str) {
         run.execution = Some(text());
         run.causes.iter_mut().for_each(|it| it.reason = text());
         run.outcome.iter_mut().for_each(|it| it.reason = text());
-        run.request.iter_mut().for_each(|it| {
+        run.request.iter_mut().map(std::sync::Arc::make_mut).for_each(|it| {
             it.pipeline = text();
             it.document = serde_json::json!({ "seed": text() }).to_string();
         });

@@ -1,6 +1,6 @@
 //! What is written is there after the file is opened again, and of two writers one wins.
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +39,7 @@ fn everything_is_there_after_opening_again() {
     let item = block_on_ready(table.get(write.key())).unwrap();
     assert_eq!(
         item,
-        Some(Item { key: write.key().clone(), generation: Generation(1), body: "{}".into(), due: Some(due) })
+        Some(Item { key: Arc::new(write.key().clone()), generation: Generation(1), body: "{}".into(), due: Some(due) })
     );
     block_on_ready(table.transact(&token("t"), std::slice::from_ref(&write))).expect("the token is remembered");
     let listed = block_on_ready(table.list_due(3, at, 1, None)).unwrap();
