@@ -12,7 +12,7 @@ use refit_core::package::Package;
 use refit_core::plan::{Queue, Record, Slots};
 use refit_core::snapshot::StoredSnapshot;
 use refit_core::{Digest, ModelId, RunId};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::documents::{
     Document, approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse,
@@ -21,6 +21,10 @@ use crate::documents::{
 use crate::error::AppError;
 use crate::ports::{Body, Due, Expect, Generation, Item, Key, Table, TableError, Token, Write};
 use crate::queries::list_items;
+
+mod answers;
+
+pub use answers::{Answer, find_answer, record_refusal};
 
 /// A model's state as it was read, with the generations that a write must find unchanged.
 #[derive(Debug, Clone, PartialEq)]
@@ -442,52 +446,6 @@ fn changed<'a, K: Ord, V: PartialEq>(
     let is_same = |a: &Arc<V>, b: &Arc<V>| Arc::ptr_eq(a, b) || a == b;
     let is_changed = move |(key, value): &(&K, &Arc<V>)| !before.get(key).is_some_and(|it| is_same(it, value));
     after.iter().filter(is_changed)
-}
-
-/// What a request was answered: the marker by which it counts once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Answer {
-    /// Document version.
-    pub schema: u16,
-    /// The audit event that it led to, if it did.
-    pub seq: Option<u64>,
-    /// Why it was refused, if it was.
-    pub refused: Option<String>,
-}
-
-impl Answer {
-    /// The version of the document.
-    pub const SCHEMA: u16 = 1;
-}
-
-/// What a request was answered before, if it was.
-///
-/// # Errors
-/// See [`AppError`].
-pub async fn find_answer(table: &dyn Table, model: &ModelId, request_id: &str) -> Result<Option<Answer>, AppError> {
-    table.get(&request_key(model, request_id)).await?.as_ref().map(parse).transpose()
-}
-
-/// Marks a request as refused, on the state that it was refused in: a late duplicate gets the same answer, whatever the
-/// state is by then.
-///
-/// # Errors
-/// [`AppError::is_conflict`] when the state changed meanwhile or the request was answered; nothing was written then.
-pub async fn record_refusal(
-    table: &dyn Table,
-    loaded: &Loaded,
-    request_id: &str,
-    refused: &str,
-) -> Result<(), AppError> {
-    let id = &loaded.model.head.model;
-    let answer = Answer { schema: Answer::SCHEMA, seq: None, refused: Some(refused.to_owned()) };
-    let (head, marker) = (head_key(id), request_key(id, request_id));
-    let writes = [
-        Write::Check { expect: expect(&loaded.generations, &head), key: head },
-        Write::Put { key: marker, expect: Expect::Absent, body: to_body(&answer), due: None },
-    ];
-    Ok(table.transact(&transaction_token(&writes), &writes).await?)
 }
 
 /// Makes a model due now, so that the sweep wakes it next.

@@ -184,8 +184,7 @@ pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: T
         due.push("check-triggers");
     }
     // It has come to rest: what is served is looked at once more, and whoever finds it right sets the clock.
-    let is_serving = model.head.champion.is_some() && model.head.released_at.is_none();
-    if due.is_empty() && is_serving && model.head.active_run.is_none() {
+    if due.is_empty() && model.head.keeps_endpoint() && model.head.active_run.is_none() {
         due.push("promote-model");
     }
     due

@@ -107,6 +107,12 @@ pub struct Rollback {
 }
 
 impl Head {
+    /// Whether what its endpoint serves is held to be the champion: there is one, and the model is under watch.
+    #[must_use]
+    pub fn keeps_endpoint(&self) -> bool {
+        self.champion.is_some() && self.released_at.is_none()
+    }
+
     /// The version of the document.
     pub const SCHEMA: u16 = 1;
 

@@ -27,8 +27,7 @@ pub fn next_idle_look(head: &Head, policy: &ModelPolicy, now: Timestamp) -> Time
 #[must_use]
 pub fn next_look_at_rest(head: &Head, policy: &ModelPolicy, now: Timestamp) -> Timestamp {
     let idle = next_idle_look(head, policy, now);
-    let is_serving = head.champion.is_some() && head.released_at.is_none();
-    if is_serving { idle.min(POLL.after(now)) } else { idle }
+    if head.keeps_endpoint() { idle.min(POLL.after(now)) } else { idle }
 }
 
 /// When the sweep must wake this model at the latest. A state that a live worker leaves at once is due now: if the worker
