@@ -2,6 +2,7 @@
 //! on a proposed policy the difference is told, and what cannot be told is not guessed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use refit_app::decisions::{ReplayedDecision, ReplayedPolicy, replay_decisions, replay_model};
 use refit_app::documents::{model_partition, state_uri};
@@ -112,11 +113,11 @@ fn changed_words_are_noticed() {
 fn inputs_and_digest_changed_together_are_noticed_by_the_log() {
     let world = played(&workflows::drop_to_promotion());
     let decision = decisions(&world).into_iter().rfind(|it| it.kind == DecisionKind::Check).expect("a check");
-    let mut snapshot = *decision.snapshot.inline.clone().expect("it is small");
+    let mut snapshot = Snapshot::clone(decision.snapshot.inline.as_deref().expect("it is small"));
     snapshot.performed.clear();
     snapshot.question =
         Question::Check { windows: Vec::new(), recent: refit_core::plan::Recent::default(), manual: None };
-    let forged = StoredSnapshot { digest: snapshot.digest(), inline: Some(Box::new(snapshot)) };
+    let forged = StoredSnapshot { digest: snapshot.digest(), inline: Some(Arc::new(snapshot)) };
     let text = |it: &StoredSnapshot| serde_json::to_string(it).expect("it serializes");
     change(&world, &decision, &text(&decision.snapshot), &text(&forged));
     let wrong: Vec<_> = replayed(&world).into_iter().filter(|it| !it.is_equal).collect();
@@ -127,7 +128,7 @@ fn inputs_and_digest_changed_together_are_noticed_by_the_log() {
 /// More evidence than an item holds.
 fn large(world: &MemoryWorld) -> Snapshot {
     let check = decisions(world).into_iter().rfind(|it| it.kind == DecisionKind::Check).expect("a check");
-    let mut snapshot = *check.snapshot.inline.expect("it is small");
+    let mut snapshot = Arc::unwrap_or_clone(check.snapshot.inline.expect("it is small"));
     let Question::Check { windows, .. } = &mut snapshot.question else { panic!("another question") };
     let few: Vec<WindowEvidence> = windows.clone();
     windows.extend((0..400).flat_map(|_| few.clone()));
@@ -143,7 +144,7 @@ fn large_inputs_lie_in_an_object_that_its_digest_names() {
     assert_eq!(stored, StoredSnapshot { digest: snapshot.digest(), inline: None });
     let again = poll(snapshots::keep(&context, snapshot.clone())).unwrap_done().expect("twice is once");
     assert_eq!(again, stored);
-    assert_eq!(poll(snapshots::read(&context, &stored)).unwrap_done().expect("it is there"), snapshot);
+    assert_eq!(poll(snapshots::read(&context, &stored)).unwrap_done().expect("it is there").as_ref(), &snapshot);
 
     let uri = state_uri("state", &["decisions", &format!("{}.json", stored.digest.hex())]);
     let text = serde_json::to_string(&snapshot).expect("it serializes");

@@ -47,7 +47,18 @@ const PURE: &[(&str, &[&str])] = &[
     ("core", &["jiff", "saphyr-parser", "serde", "serde_json", "sha2", "strsim", "thiserror"]),
     (
         "app",
-        &["async-trait", "jiff", "rand_chacha", "rand_core", "serde", "serde_json", "sha2", "thiserror", "tracing"],
+        &[
+            "async-trait",
+            "bytes",
+            "jiff",
+            "rand_chacha",
+            "rand_core",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tracing",
+            "twox-hash",
+        ],
     ),
     ("handlers", &["jiff", "serde", "serde_json", "thiserror", "tracing"]),
 ];

@@ -1,5 +1,7 @@
 //! Policies that change, models that come and go, versions that exist already: by people, in the test world.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use refit_app::use_cases::policy::{self, Change};
 use refit_core::policy::Policy;
@@ -20,7 +22,7 @@ fn now(world: &MemoryWorld) -> jiff::Timestamp {
     world.context().now()
 }
 
-fn head(world: &MemoryWorld) -> refit_core::model::Head {
+fn head(world: &MemoryWorld) -> Arc<refit_core::model::Head> {
     poll(refit_app::queries::get_head(&world.table, &model())).unwrap_done().expect("a head")
 }
 
@@ -140,7 +142,7 @@ fn a_configuration_that_is_rolled_back_is_a_new_entry() {
     let back = poll(policy::roll_back_config(&context, None, &Actor::person("ann"), "too slow")).unwrap_done();
     assert_eq!(back.expect("it applies").number, 3);
     it.world.sweep_after(SignedDuration::ZERO);
-    assert_eq!((head(&it.world).policy, head(&it.world).editor.id.as_str()), (manual().digest(), "ann"));
+    assert_eq!((head(&it.world).policy.clone(), head(&it.world).editor.id.as_str()), (manual().digest(), "ann"));
     it.verify();
 }
 

@@ -1,6 +1,7 @@
 //! P6: what ended runs wrote is removed after its time, and never what is in use or could be.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use jiff::SignedDuration;
@@ -22,7 +23,7 @@ fn model() -> ModelId {
     MODEL.parse().expect("a constant name")
 }
 
-fn head(world: &MemoryWorld) -> Head {
+fn head(world: &MemoryWorld) -> Arc<Head> {
     poll(queries::get_head(&world.table, &model())).unwrap_done().expect("a head")
 }
 
@@ -61,7 +62,7 @@ fn expired() -> (WorldSnapshot, Checker) {
     world.sweep_after(SignedDuration::from_mins(6));
     world.clock.advance(SignedDuration::from_hours(50));
     checker.check(&world, &recorder.take()).unwrap_or_else(|violation| panic!("{violation}"));
-    assert_eq!((head(&world).active_run, facts(&checker)), (None, Vec::new()));
+    assert_eq!((head(&world).active_run.clone(), facts(&checker)), (None, Vec::new()));
     (world.snapshot(), checker)
 }
 
@@ -102,7 +103,7 @@ fn p6_what_a_rejected_run_wrote_is_removed_and_nothing_else() {
 
 /// A worker checks the triggers and is frozen before one of its calls, once before each; meanwhile people do something.
 #[track_caller]
-fn interleave(what: &str, meanwhile: impl Fn(&mut MemoryWorld)) -> Vec<Head> {
+fn interleave(what: &str, meanwhile: impl Fn(&mut MemoryWorld)) -> Vec<Arc<Head>> {
     type Work = Pin<Box<dyn Future<Output = Result<Response, AppError>> + Send>>;
     let (snapshot, before) = expired();
     let mut ends = Vec::new();

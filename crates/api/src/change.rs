@@ -209,7 +209,7 @@ pub(crate) async fn create_promotion(context: &Context, asked: &Asked<'_>) -> Re
 async fn known_run(context: &Context, asked: &Asked<'_>) -> Result<RunId, Problem> {
     let run = asked.run()?;
     let found = find_run(&*context.ports.table, &run).await?;
-    found.map(|it| it.id).ok_or_else(|| Problem::not_found("there is no such run"))
+    found.map(|it| it.id.clone()).ok_or_else(|| Problem::not_found("there is no such run"))
 }
 
 pub(crate) async fn cancel_run(context: &Context, asked: &Asked<'_>) -> Result<Answer, Problem> {

@@ -79,7 +79,7 @@ struct Case<'a> {
     entry: &'a AuditEntry,
     decision: DecisionRecord,
     /// The inputs, the state and the policy, or why they are not there.
-    asked: Result<(Snapshot, Model, ModelPolicy), String>,
+    asked: Result<(Arc<Snapshot>, Model, ModelPolicy), String>,
 }
 
 /// Reads policies once.
@@ -221,7 +221,7 @@ pub async fn replay_decisions(context: &Context, proposed: &Policy) -> Result<Re
         for case in cases(context, &model, &entries, &mut policies).await? {
             let answer = match &case.asked {
                 Ok((snapshot, state, recorded)) => {
-                    let mut snapshot = snapshot.clone();
+                    let mut snapshot = Snapshot::clone(snapshot);
                     judge_question(&mut snapshot.question, &proposed.triggers);
                     proposal.decide(&snapshot, state, recorded, proposed, &case.decision.outcome)
                 }

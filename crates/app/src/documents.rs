@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use refit_core::{Digest, ModelId, ObjectUri, RunId};
+use refit_core::{Digest, ModelId, ObjectUri, RunId, to_json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -179,7 +179,7 @@ pub fn due_shard(model: &ModelId) -> u8 {
 /// Never: the parts are made of names and digests.
 #[must_use]
 pub fn state_uri(bucket: &str, parts: &[&str]) -> ObjectUri {
-    format!("s3://{bucket}/{}", parts.join("/")).parse().expect("invariant: names and digests make a valid address")
+    ObjectUri::of(bucket, parts.join("/")).expect("invariant: names and digests make a valid address")
 }
 
 /// A document that is read from an item.
@@ -206,12 +206,11 @@ pub fn parse_shared<T: Document>(item: &Item) -> Result<Arc<T>, AppError> {
 /// Writes a document.
 #[must_use]
 pub fn to_body<T: Serialize>(document: &T) -> Body {
-    serde_json::to_string(document).expect("invariant: own documents serialize").into()
+    to_json(document).into()
 }
 
 /// Writes a document that whoever reads it from memory may share.
 #[must_use]
 pub fn to_shared_body<T: Serialize + Document>(document: &Arc<T>) -> Body {
-    let text = serde_json::to_string(&**document).expect("invariant: own documents serialize");
-    Body::of(text, Arc::clone(document))
+    Body::of(to_json(&**document), Arc::clone(document))
 }

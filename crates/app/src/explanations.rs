@@ -1,5 +1,7 @@
 //! What people ask about the past: what was live, and how a run or a version came about, as a chain in the log's order.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use refit_core::audit::{AuditEntry, Fact};
 use refit_core::decision::DecisionRecord;
@@ -42,7 +44,7 @@ pub struct Link {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunExplanation {
     /// The run.
-    pub run: Run,
+    pub run: Arc<Run>,
     /// Its events in the order of the log, and those of the rollback of what it made.
     pub chain: Vec<Link>,
     /// When what it made was champion.

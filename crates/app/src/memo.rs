@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use refit_core::Digest;
-use refit_core::evaluation::Comparison;
+use refit_core::evaluation::{Comparison, Evidence};
 use refit_core::policy::{Metric, Policy};
 
 /// A policy and the bytes that it is written as, which have its digest.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) policy: Arc<Policy>,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
 }
 
 /// Most results of a kind that a function keeps.
@@ -29,6 +30,7 @@ pub struct Memo(Arc<Known>);
 #[derive(Debug)]
 struct Known {
     policies: Lately<Written>,
+    evidence: Lately<Result<Evidence, String>>,
     comparisons: Lately<BTreeMap<Metric, Comparison>>,
 }
 
@@ -42,12 +44,17 @@ impl Memo {
     /// Keeps at most so many results of a kind.
     #[must_use]
     pub fn of(most: usize) -> Memo {
-        Memo(Arc::new(Known { policies: Lately::of(most), comparisons: Lately::of(most) }))
+        Memo(Arc::new(Known { policies: Lately::of(most), evidence: Lately::of(most), comparisons: Lately::of(most) }))
     }
 
     /// The policies whose bytes have this digest.
     pub(crate) fn policies(&self) -> &Lately<Written> {
         &self.0.policies
+    }
+
+    /// What files say by the digest of the files and of what was asked.
+    pub(crate) fn evidence(&self) -> &Lately<Result<Evidence, String>> {
+        &self.0.evidence
     }
 
     /// Comparisons by the digest of their rows and their seed.

@@ -53,9 +53,9 @@ pub(crate) async fn list_items(table: &dyn Table, partition: &str, prefix: &str)
 ///
 /// # Errors
 /// [`AppError::UnknownModel`] when it is not under watch.
-pub async fn get_head(table: &dyn Table, model: &ModelId) -> Result<Head, AppError> {
+pub async fn get_head(table: &dyn Table, model: &ModelId) -> Result<Arc<Head>, AppError> {
     let item = table.get(&head_key(model)).await?.ok_or_else(|| AppError::UnknownModel(model.to_string()))?;
-    parse(&item)
+    parse_shared(&item)
 }
 
 /// A model's runs, oldest first.
@@ -185,13 +185,13 @@ async fn differences(table: &dyn Table, id: &ModelId, folded: &Model, head: &Hea
     let runs = list_shared::<Run>(table, &partition, "RUN#").await?;
     let packages = list_shared::<Package>(table, &partition, "PACKAGE#").await?;
     let approvals = list_shared::<Approval>(table, &partition, "APPROVAL#").await?;
-    let judgments = list_judgments(table, id).await?.into_iter().map(|it| (it.sort(), it)).collect();
+    let judgments = list_shared::<Judgment>(table, &partition, "JUDGMENT#").await?;
     let checks = [
-        ("HEAD", &folded.head == head),
+        ("HEAD", *folded.head == *head),
         ("the runs", is_same(&folded.runs, &runs, |it| it.id.clone())),
         ("the packages", is_same(&folded.packages, &packages, |it| it.version)),
         ("the approvals", is_same(&folded.approvals, &approvals, |it| it.run.clone())),
-        ("the judgments", folded.judgments == judgments),
+        ("the judgments", is_same(&folded.judgments, &judgments, Judgment::sort)),
     ];
     let wrong = checks.into_iter().filter(|(_, is_equal)| !is_equal);
     Ok(wrong.map(|(what, _)| format!("the log does not add up to {what} as stored")).collect())

@@ -2,6 +2,8 @@
 //! requested. Read anew at each check; the record that follows fails if anything was written meanwhile, because all of it
 //! is written together with HEAD.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use refit_core::RunId;
 use refit_core::model::Head;
@@ -11,7 +13,7 @@ use refit_core::policy::{ModelPolicy, Persistence, Span, TriggersPolicy, VolumeL
 use refit_core::run::Run;
 use refit_core::trigger::{Judgment, JudgmentKind};
 
-use crate::documents::{model_partition, parse, run_key};
+use crate::documents::{model_partition, parse, parse_shared, run_key};
 use crate::error::AppError;
 use crate::ports::{Order, Query, Table};
 use crate::use_cases::record_window::{FileKind, count_rows};
@@ -83,7 +85,7 @@ async fn count_volume(
         let mut until = since;
         for number in (1..head.run_count).rev().take(MAX_INTERVALS) {
             let Some(item) = table.get(&run_key(&RunId::new(&head.model, number))).await? else { break };
-            let from = parse::<Run>(&item)?.requested_at;
+            let from = parse_shared::<Run>(&item)?.requested_at;
             if from < earliest || until <= from {
                 break;
             }
@@ -142,7 +144,7 @@ async fn requested_since(table: &dyn Table, head: &Head, from: Timestamp) -> Res
     let mut requested = Vec::new();
     for number in (1..=head.run_count).rev() {
         let Some(item) = table.get(&run_key(&RunId::new(&head.model, number))).await? else { break };
-        let run: Run = parse(&item)?;
+        let run: Arc<Run> = parse_shared(&item)?;
         if run.requested_at < from {
             break;
         }

@@ -1,5 +1,7 @@
 //! Keeps what decisions were made on, and reads it back.
 
+use std::sync::Arc;
+
 use refit_core::snapshot::{Snapshot, StoredSnapshot};
 use refit_core::{Digest, ObjectUri};
 
@@ -28,7 +30,7 @@ pub async fn keep(context: &Context, snapshot: Snapshot) -> Result<StoredSnapsho
     let text = to_body(&snapshot);
     let digest = Digest::of(text.as_bytes());
     if text.len() <= MAX_INLINE {
-        return Ok(StoredSnapshot { digest, inline: Some(Box::new(snapshot)) });
+        return Ok(StoredSnapshot { digest, inline: Some(Arc::new(snapshot)) });
     }
     let uri = snapshot_uri(&context.settings.bucket, &digest);
     ensure_object(&*context.ports.objects, &uri, text.as_bytes()).await?;
@@ -39,14 +41,14 @@ pub async fn keep(context: &Context, snapshot: Snapshot) -> Result<StoredSnapsho
 ///
 /// # Errors
 /// [`AppError::CorruptObject`] when it is not what its digest says; see [`AppError`].
-pub async fn read(context: &Context, stored: &StoredSnapshot) -> Result<Snapshot, AppError> {
+pub async fn read(context: &Context, stored: &StoredSnapshot) -> Result<Arc<Snapshot>, AppError> {
     let uri = snapshot_uri(&context.settings.bucket, &stored.digest);
     let corrupt = |source: crate::ports::BoxError| AppError::CorruptObject { uri: uri.to_string(), source };
     let snapshot = match &stored.inline {
-        Some(snapshot) => (**snapshot).clone(),
+        Some(snapshot) => Arc::clone(snapshot),
         None => {
             let object = context.ports.objects.get(&uri, MAX_SNAPSHOT_BYTES).await?;
-            serde_json::from_slice(&object.bytes).map_err(|error| corrupt(error.into()))?
+            Arc::new(serde_json::from_slice::<Snapshot>(&object.bytes).map_err(|error| corrupt(error.into()))?)
         }
     };
     if snapshot.digest() == stored.digest {

@@ -10,21 +10,26 @@ use refit_core::decision::DecisionRecord;
 use refit_core::model::{Head, Model};
 use refit_core::package::Package;
 use refit_core::plan::{Queue, Record, Slots};
+use refit_core::run::Run;
 use refit_core::snapshot::StoredSnapshot;
 use refit_core::{Digest, ModelId, RunId};
 use serde::Serialize;
 
 use crate::documents::{
-    Document, approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse,
-    parse_shared, queue_key, request_key, run_key, slots_key, to_body, to_shared_body, watched_key,
+    Document, approval_key, audit_partition, due_shard, head_key, look_key, model_partition, package_key, parse_shared,
+    queue_key, request_key, run_key, slots_key, to_body, to_shared_body, watched_key,
 };
 use crate::error::AppError;
-use crate::ports::{Body, Due, Expect, Generation, Item, Key, Table, TableError, Token, Write};
+use crate::ports::{Body, Due, Expect, Item, Key, Table, TableError, Write};
 use crate::queries::list_items;
 
 mod answers;
+mod generations;
+mod token;
 
+use self::generations::Generations;
 pub use answers::{Answer, find_answer, record_refusal};
+pub use token::transaction_token;
 
 /// A model's state as it was read, with the generations that a write must find unchanged.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +37,12 @@ pub struct Loaded {
     /// The state.
     pub model: Model,
     /// The fleet's slots.
-    pub slots: Slots,
+    pub slots: Arc<Slots>,
     /// The fleet's queue.
-    pub queue: Queue,
+    pub queue: Arc<Queue>,
     /// When the model is looked at next.
     pub look_at: Option<Timestamp>,
-    generations: BTreeMap<Arc<Key>, Generation>,
+    generations: Generations,
 }
 
 impl Loaded {
@@ -48,32 +53,28 @@ impl Loaded {
     pub(crate) async fn is_current(&self, table: &dyn Table) -> Result<bool, AppError> {
         let key = head_key(&self.model.head.model);
         let now = table.get(&key).await?.map(|it| it.generation);
-        Ok(now.as_ref() == self.generations.get(&key))
+        Ok(now == self.generations.find(&key))
     }
 }
 
 struct Reader<'a> {
     table: &'a dyn Table,
-    generations: BTreeMap<Arc<Key>, Generation>,
+    generations: Generations,
 }
 
 impl Reader<'_> {
     async fn item(&mut self, key: &Key) -> Result<Option<Item>, AppError> {
         let item = self.table.get(key).await?;
         if let Some(item) = &item {
-            self.generations.insert(item.key.clone(), item.generation);
+            self.generations.note(item.key.clone(), item.generation);
         }
         Ok(item)
-    }
-
-    async fn document<T: Document>(&mut self, key: &Key) -> Result<Option<T>, AppError> {
-        Ok(self.shared(key).await?.map(Arc::unwrap_or_clone))
     }
 
     async fn shared<T: Document>(&mut self, key: &Key) -> Result<Option<Arc<T>>, AppError> {
         let Some(item) = self.table.get(key).await? else { return Ok(None) };
         let document = parse_shared(&item)?;
-        self.generations.insert(item.key, item.generation);
+        self.generations.note(item.key, item.generation);
         Ok(Some(document))
     }
 
@@ -81,7 +82,7 @@ impl Reader<'_> {
     async fn load_run(&mut self, loaded: &mut Loaded) -> Result<Option<u64>, AppError> {
         let mut candidate = None;
         if let Some(run_id) = loaded.model.head.active_run.clone() {
-            if let Some(run) = self.shared::<refit_core::run::Run>(&run_key(&run_id)).await? {
+            if let Some(run) = self.shared::<Run>(&run_key(&run_id)).await? {
                 candidate = run.candidate;
                 loaded.model.runs.insert(run_id.clone(), run);
             }
@@ -89,10 +90,10 @@ impl Reader<'_> {
                 loaded.model.approvals.insert(run_id, approval);
             }
         }
-        if let Some(stored) = self.document(&slots_key()).await? {
+        if let Some(stored) = self.shared(&slots_key()).await? {
             loaded.slots = stored;
         }
-        if let Some(stored) = self.document(&queue_key()).await? {
+        if let Some(stored) = self.shared(&queue_key()).await? {
             loaded.queue = stored;
         }
         Ok(candidate)
@@ -122,10 +123,10 @@ pub enum Scope {
 /// # Errors
 /// See [`AppError`].
 pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Option<Loaded>, AppError> {
-    let mut reader = Reader { table, generations: BTreeMap::new() };
+    let mut reader = Reader { table, generations: Generations::default() };
     // Before HEAD: whoever records something in between sets it anew, so that it is not moved by what was true before.
     let look_at = reader.item(&look_key(id)).await?.and_then(|it| it.due).map(|it| it.at);
-    let Some(head) = reader.document::<Head>(&head_key(id)).await? else { return Ok(None) };
+    let Some(head) = reader.shared::<Head>(&head_key(id)).await? else { return Ok(None) };
     if head.model != *id {
         let why = format!("its HEAD is that of {}", head.model);
         return Err(AppError::Damaged { model: id.to_string(), why });
@@ -141,9 +142,8 @@ pub async fn load(table: &dyn Table, id: &ModelId, scope: Scope) -> Result<Optio
     if let Some(rollback) = &model.head.active_rollback {
         versions.extend([Some(rollback.from), Some(rollback.to)]);
     }
-    let slots = Slots { schema: Slots::SCHEMA, holders: BTreeMap::new() };
-    let queue = Queue { schema: Queue::SCHEMA, entries: BTreeMap::new() };
-    let mut loaded = Loaded { model, slots, queue, look_at, generations: BTreeMap::new() };
+    let mut loaded =
+        Loaded { model, slots: Arc::default(), queue: Arc::default(), look_at, generations: Generations::default() };
     match scope {
         Scope::Everything => versions.push(reader.load_run(&mut loaded).await?),
         Scope::Rollback => {}
@@ -177,32 +177,24 @@ pub(crate) async fn load_packages(table: &dyn Table, loaded: &mut Loaded) -> Res
     let Loaded { model, generations, .. } = loaded;
     for item in list_items(table, &model_partition(&model.head.model), "PACKAGE#").await? {
         let package: Arc<Package> = parse_shared(&item)?;
-        generations.insert(item.key, item.generation);
+        generations.note(item.key, item.generation);
         model.packages.insert(package.version, package);
     }
     Ok(())
 }
 
-fn expect(generations: &BTreeMap<Arc<Key>, Generation>, key: &Key) -> Expect {
-    generations.get(key).map_or(Expect::Absent, |it| Expect::Generation(*it))
+fn put<T: Serialize>(generations: &Generations, key: Key, document: &T) -> Write {
+    Write::Put { expect: generations.expect(&key), key, body: to_body(document), due: None }
 }
 
-fn put<T: Serialize>(generations: &BTreeMap<Arc<Key>, Generation>, key: Key, document: &T) -> Write {
-    Write::Put { expect: expect(generations, &key), key, body: to_body(document), due: None }
+fn put_shared<T: Serialize + Document>(generations: &Generations, key: Key, document: &Arc<T>) -> Write {
+    Write::Put { expect: generations.expect(&key), key, body: to_shared_body(document), due: None }
 }
 
-fn put_shared<T: Serialize + Document>(
-    generations: &BTreeMap<Arc<Key>, Generation>,
-    key: Key,
-    document: &Arc<T>,
-) -> Write {
-    Write::Put { expect: expect(generations, &key), key, body: to_shared_body(document), due: None }
-}
-
-fn look_write(generations: &BTreeMap<Arc<Key>, Generation>, model: &ModelId, at: Timestamp) -> Write {
+fn look_write(generations: &Generations, model: &ModelId, at: Timestamp) -> Write {
     let key = look_key(model);
     let body = to_body(&serde_json::json!({ "schema": 1, "model": model }));
-    Write::Put { expect: expect(generations, &key), key, body, due: Some(Due { shard: due_shard(model), at }) }
+    Write::Put { expect: generations.expect(&key), key, body, due: Some(Due { shard: due_shard(model), at }) }
 }
 
 /// When to look at a model again.
@@ -265,7 +257,7 @@ pub async fn record(
     after.apply_entry(&entry)?;
 
     let generations = &loaded.generations;
-    let mut writes = vec![put_shared(generations, head_key(id), &Arc::new(after.head.clone()))];
+    let mut writes = vec![put_shared(generations, head_key(id), &after.head)];
     writes.extend(
         changed(&before.runs, &after.runs).map(|(run, document)| put_shared(generations, run_key(run), document)),
     );
@@ -283,7 +275,7 @@ pub async fn record(
             .judgments
             .iter()
             .filter(|(sort, it)| before.judgments.get(*sort) != Some(it))
-            .map(|(sort, document)| put(generations, Key::new(&model_partition(id), sort), document)),
+            .map(|(sort, document)| put_shared(generations, Key::new(&model_partition(id), sort), document)),
     );
     // Who waits and who holds a slot follows from the runs' statuses alone, in the same transaction.
     if let Some(slots) = loaded.slots.follow(before, &after, context.now) {
@@ -332,15 +324,15 @@ pub async fn record(
 async fn forget_beliefs(table: &dyn Table, writes: &mut [Write], prefix: &str) -> Result<(), AppError> {
     for write in writes.iter_mut().filter(|it| it.key().sort.starts_with(prefix)) {
         if let Write::Put { key, expect: believed, .. } = write {
-            *believed = expect(&generations_now(table, key).await?, key);
+            *believed = generations_now(table, key).await?.expect(key);
         }
     }
     Ok(())
 }
 
 /// What a write must find when it believes nothing: only what a guard that was taken away leaves.
-async fn generations_now(table: &dyn Table, key: &Key) -> Result<BTreeMap<Arc<Key>, Generation>, AppError> {
-    Ok(table.get(key).await?.map(|it| (it.key, it.generation)).into_iter().collect())
+async fn generations_now(table: &dyn Table, key: &Key) -> Result<Generations, AppError> {
+    Ok(Generations::of(table.get(key).await?))
 }
 
 /// Whatever is stored of a model changes together with its HEAD, and HEAD is the first that is compared: when HEAD is as
@@ -385,7 +377,7 @@ async fn send_look(table: &dyn Table, writes: &[Write]) -> Result<(), AppError> 
 /// See [`AppError`].
 pub(crate) async fn postpone(table: &dyn Table, model: &ModelId, look_at: Timestamp) -> Result<(), AppError> {
     let Some(item) = table.get(&look_key(model)).await? else { return Ok(()) };
-    let writes = [look_write(&BTreeMap::from([(item.key, item.generation)]), model, look_at)];
+    let writes = [look_write(&Generations::of(Some(item)), model, look_at)];
     send_look(table, &writes).await
 }
 
@@ -400,43 +392,16 @@ pub async fn begin(
 ) -> Result<Model, AppError> {
     let model = Model::begin(&event)?;
     let id = model.head.model.clone();
-    let none = BTreeMap::new();
+    let none = Generations::default();
     let audit_key = Key::new(&audit_partition(&id), &refit_core::audit::AuditEvent::sort(1));
     let writes = [
-        put(&none, head_key(&id), &model.head),
+        put_shared(&none, head_key(&id), &model.head),
         Write::Put { key: audit_key, expect: Expect::Absent, body: to_body(&AuditEntry::new(event)), due: None },
         look_write(&none, &id, look_at),
         put(&none, watched_key(&id), &serde_json::json!({ "schema": 1, "model": id })),
     ];
     table.transact(&transaction_token(&writes), &writes).await?;
     Ok(model)
-}
-
-/// A token that is a pure function of the writes: the same transaction sent twice is one.
-#[must_use]
-pub fn transaction_token(writes: &[Write]) -> Token {
-    let expected = |action: &str, expect: Expect| match expect {
-        Expect::Absent => [action, " absent"].concat(),
-        Expect::Generation(generation) => [action, " ", &generation.0.to_string()].concat(),
-    };
-    let actions = writes.iter().map(|write| match write {
-        Write::Put { expect, due: Some(due), .. } => {
-            format!("{} {} {}", expected("put", *expect), due.shard, due.at.as_nanosecond())
-        }
-        Write::Put { expect, due: None, .. } => expected("put", *expect) + " ",
-        Write::Delete { expect, .. } => expected("delete", Expect::Generation(*expect)),
-        Write::Check { expect, .. } => expected("check", *expect),
-    });
-    let actions: Vec<String> = actions.collect();
-    let texts = actions.iter().zip(writes).flat_map(|(action, write)| {
-        let body = match write {
-            Write::Put { body, .. } => body.as_str(),
-            Write::Delete { .. } | Write::Check { .. } => "",
-        };
-        let Key { partition, sort } = write.key();
-        [action.as_str(), partition, sort, body]
-    });
-    Token(Digest::of_list(&texts.collect::<Vec<_>>()).hex()[..36].to_owned())
 }
 
 fn changed<'a, K: Ord, V: PartialEq>(
@@ -457,8 +422,7 @@ pub(crate) async fn make_due(table: &dyn Table, model: &ModelId, now: Timestamp)
     if item.as_ref().and_then(|it| it.due).is_some_and(|it| it.at <= now) {
         return Ok(());
     }
-    let generations = item.map(|it| (it.key, it.generation)).into_iter().collect();
-    let writes = [look_write(&generations, model, now)];
+    let writes = [look_write(&Generations::of(item), model, now)];
     Ok(table.transact(&transaction_token(&writes), &writes).await?)
 }
 
@@ -466,6 +430,6 @@ pub(crate) async fn make_due(table: &dyn Table, model: &ModelId, now: Timestamp)
 ///
 /// # Errors
 /// See [`AppError`].
-pub async fn find_run(table: &dyn Table, id: &RunId) -> Result<Option<refit_core::run::Run>, AppError> {
-    table.get(&run_key(id)).await?.as_ref().map(parse).transpose()
+pub async fn find_run(table: &dyn Table, id: &RunId) -> Result<Option<Arc<Run>>, AppError> {
+    table.get(&run_key(id)).await?.as_ref().map(parse_shared).transpose()
 }

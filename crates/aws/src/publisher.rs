@@ -58,7 +58,7 @@ impl AwsPublisher {
     }
 
     fn entry(&self, event: &OutboundEvent, hop: u32) -> PutEventsRequestEntry {
-        let mut detail = event.detail.clone();
+        let mut detail = Value::clone(&event.detail);
         if let Some(fields) = detail.as_object_mut() {
             // EventBridge gives an event an id of its own each time: this one stays.
             fields.insert("eventId".to_owned(), Value::from(event.dedupe_id.as_str()));

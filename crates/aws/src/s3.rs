@@ -168,7 +168,7 @@ impl Objects for S3Objects {
             }
             let etag = found.e_tag.ok_or_else(|| Failed::of_body("the answer lacks an etag"))?;
             let bytes = read_body(found.body, found.content_length).await?;
-            Ok(Ok(Object { bytes, etag }))
+            Ok(Ok(Object { bytes: bytes.into(), etag }))
         };
         call(self.limits, Repeat::Freely, attempt).await.map_err(|it| object_error(uri, it))?
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use fact::{AfterEvaluation, CausesEffect, Fact};
 
 use crate::actor::Actor;
+use crate::json::to_json;
 use crate::names::{Digest, ModelId};
 
 /// One immutable, numbered fact: who, what, when, why.
@@ -108,9 +109,9 @@ impl AuditEntry {
     /// Never: own documents serialize.
     #[must_use]
     pub fn written(event: AuditEvent) -> (AuditEntry, String) {
-        let text = serde_json::to_string(&event).expect("invariant: own documents serialize");
+        let text = to_json(&event);
         let hash = Digest::of(text.as_bytes());
-        let text = format!("{{\"event\":{text},\"hash\":\"{hash}\"}}");
+        let text = ["{\"event\":", &text, ",\"hash\":\"", hash.as_ref(), "\"}"].concat();
         (AuditEntry { event, hash, is_whole: OnceLock::from(true) }, text)
     }
 }

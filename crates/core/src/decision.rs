@@ -1,5 +1,7 @@
 //! Decision records: why something was decided, with the numbers, immutable.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -51,7 +53,7 @@ pub struct DecisionRecord {
     /// Why, one sentence each.
     pub reasons: Vec<String>,
     /// The numbers it rests on, for people.
-    pub inputs: Value,
+    pub inputs: Arc<Value>,
     /// All that the planner looked at: asked again, it gives the same answer.
     pub snapshot: StoredSnapshot,
 }
@@ -83,7 +85,7 @@ impl DecisionRecord {
             run: record.fact.run().cloned(),
             outcome: decision.outcome.clone(),
             reasons: decision.reasons.clone(),
-            inputs: decision.inputs.clone(),
+            inputs: Arc::clone(&decision.inputs),
             snapshot,
         }
     }

@@ -12,6 +12,7 @@ mod damage;
 pub mod decision;
 pub mod evaluation;
 mod guard;
+mod json;
 pub mod model;
 mod names;
 pub mod package;
@@ -29,6 +30,7 @@ pub use actor::{Actor, ActorKind};
 pub use guard::Guard;
 #[cfg(feature = "planted-bugs")]
 pub use guard::plant;
+pub use json::to_json;
 pub use names::{Digest, ModelId, NameError, ObjectUri, RunId, is_name};
 pub use rows_digest::RowsDigest;
 pub use window::Window;

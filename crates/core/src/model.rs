@@ -25,7 +25,7 @@ use crate::trigger::{Cause, CauseKind, Finding, FindingOutcome, Judgment, Judgme
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     /// The head.
-    pub head: Head,
+    pub head: Arc<Head>,
     /// Runs.
     pub runs: BTreeMap<RunId, Arc<Run>>,
     /// Packages by version.
@@ -33,7 +33,7 @@ pub struct Model {
     /// Requests for approval, by run.
     pub approvals: BTreeMap<RunId, Arc<Approval>>,
     /// Judgments of windows, by their sort name.
-    pub judgments: BTreeMap<String, Judgment>,
+    pub judgments: BTreeMap<String, Arc<Judgment>>,
 }
 
 /// A fact that does not fit the state: a bug, or a log that was tampered with.
@@ -85,7 +85,7 @@ impl Model {
             return Err(Inconsistent::Sequence { last: 0, found: event.seq });
         }
         Ok(Model {
-            head: Head {
+            head: Arc::new(Head {
                 schema: Head::SCHEMA,
                 model: event.model.clone(),
                 policy: policy.clone(),
@@ -117,7 +117,7 @@ impl Model {
                 cleaning: Vec::new(),
                 audit_seq: 1,
                 audit_hash: event.hash(),
-            },
+            }),
             runs: BTreeMap::new(),
             packages: BTreeMap::new(),
             approvals: BTreeMap::new(),
@@ -212,8 +212,9 @@ impl Model {
             return Err(Inconsistent::Unlinked(seq));
         }
         self.apply_fact(event)?;
-        self.head.audit_seq = seq;
-        self.head.audit_hash = hash;
+        let head = self.head_mut();
+        head.audit_seq = seq;
+        head.audit_hash = hash;
         Ok(())
     }
 
@@ -226,22 +227,24 @@ impl Model {
                 if self.head.active_run.is_some() {
                     return Err(Inconsistent::Misplaced(seq, event.fact.name()));
                 }
-                self.head.released_at = Some(event.at);
+                self.head_mut().released_at = Some(event.at);
             }
             Fact::ModelAdopted { package, .. } => self.adopt_package(event, package)?,
             Fact::SignalReceived { signal } => {
-                self.head.signals.retain(|it| it.source != signal.source);
-                self.head.signals.push(signal.clone());
-                self.head.is_check_due = true;
+                let head = self.head_mut();
+                head.signals.retain(|it| it.source != signal.source);
+                head.signals.push(signal.clone());
+                head.is_check_due = true;
             }
             Fact::ModelSuspended { reason } => {
                 let (by, reason) = (event.actor.clone(), reason.clone());
-                self.head.suspended = Some(Suspension { by, at: event.at, reason });
+                self.head_mut().suspended = Some(Suspension { by, at: event.at, reason });
             }
             Fact::ModelResumed { .. } => {
-                self.head.suspended = None;
-                self.head.setbacks = 0;
-                self.head.is_check_due = true;
+                let head = self.head_mut();
+                head.suspended = None;
+                head.setbacks = 0;
+                head.is_check_due = true;
             }
             Fact::TriggersChecked { findings, judgments } => {
                 self.check_triggers(event, findings);
@@ -252,7 +255,7 @@ impl Model {
                 if causes.iter().all(|it| it.kind != CauseKind::Manual) {
                     self.check_triggers(event, findings);
                 } else {
-                    self.head.setbacks = 0;
+                    self.head_mut().setbacks = 0;
                 }
                 self.add_judgments(judgments);
                 self.request_run(event, run, causes)?;
@@ -320,10 +323,10 @@ impl Model {
                 end_attempt(run, event.at, None);
             }
             Fact::CandidateEvaluated { run, package, evaluation, next } => {
-                let mut package = (**package).clone();
+                let mut package = Arc::clone(package);
                 let entry = self.run(seq, run)?;
                 entry.candidate = Some(package.version);
-                entry.evaluation = Some((**evaluation).clone());
+                entry.evaluation = Some(Arc::clone(evaluation));
                 match next {
                     AfterEvaluation::Announce { announcement } => {
                         self.step(seq, run, RunEvent::Announce)?.announced = Some(announcement.clone());
@@ -333,11 +336,11 @@ impl Model {
                         self.approvals.insert(run.clone(), Arc::new(approval.clone()));
                     }
                     AfterEvaluation::Reject { outcome } => {
-                        package.status = PackageStatus::Rejected;
+                        Arc::make_mut(&mut package).status = PackageStatus::Rejected;
                         self.end_run(seq, run, RunEvent::Reject, outcome)?;
                     }
                 }
-                self.packages.insert(package.version, Arc::new(package));
+                self.packages.insert(package.version, package);
             }
             Fact::ApprovalVoted { run, vote } => {
                 let approval = self.approvals.get_mut(run).ok_or_else(|| missing(seq, "the approval of", run))?;
@@ -368,7 +371,7 @@ impl Model {
             }
             Fact::RollbackStarted { from, to, reason } => {
                 let by = event.actor.clone();
-                self.head.active_rollback =
+                self.head_mut().active_rollback =
                     Some(Rollback { from: *from, to: *to, reason: reason.clone(), by, at: event.at });
             }
             Fact::ModelRolledBack { from, to, .. } => self.roll_back(seq, *from, *to)?,
@@ -376,25 +379,25 @@ impl Model {
                 for version in versions {
                     self.package(seq, *version)?.removed_at = Some(event.at);
                 }
-                self.head.cleaned_runs = *until;
-                self.head.cleaning.clone_from(runs);
+                self.head_mut().cleaned_runs = *until;
+                self.head_mut().cleaning.clone_from(runs);
             }
-            Fact::OutputsRemoved { runs } => self.head.cleaning.retain(|it| !runs.contains(it)),
+            Fact::OutputsRemoved { runs } => self.head_mut().cleaning.retain(|it| !runs.contains(it)),
         }
         Ok(())
     }
 
     fn check_triggers(&mut self, event: &AuditEvent, findings: &[Finding]) {
-        self.head.checked_at = event.at;
-        self.head.is_check_due = false;
+        self.head_mut().checked_at = event.at;
+        self.head_mut().is_check_due = false;
         let is_held_back = |it: &Finding| it.kind == CauseKind::Schedule && it.outcome == FindingOutcome::Suppressed;
         if !findings.iter().any(is_held_back) {
-            self.head.scheduled_until = event.at;
+            self.head_mut().scheduled_until = event.at;
         }
     }
 
     fn adopt_policy(&mut self, at: Timestamp, policy: &Digest, endpoint: &EndpointPolicy, editor: &Actor) {
-        let head = &mut self.head;
+        let head = self.head_mut();
         head.policy = policy.clone();
         head.endpoint = endpoint.clone();
         head.editor = editor.clone();
@@ -419,7 +422,7 @@ impl Model {
         let cause = Cause { kind: CauseKind::Manual, reason: format!("promote version {version}: {reason}") };
         self.request_run(event, id, &[cause])?;
         // Nothing is trained: no cooldown begins.
-        self.head.last_run_at = last_run_at;
+        self.head_mut().last_run_at = last_run_at;
         let run = self.run(event.seq, id)?;
         run.status = RunStatus::AwaitingApproval;
         run.candidate = Some(version);
@@ -430,16 +433,17 @@ impl Model {
     fn add_judgments(&mut self, judgments: &[Judgment]) {
         for judgment in judgments {
             let is_current = judgment.champion == self.head.champion;
+            let head = Arc::make_mut(&mut self.head);
             let (until, last) = match judgment.kind {
-                JudgmentKind::Drift => (&mut self.head.drift_judged_until, &mut self.head.drift),
-                JudgmentKind::Performance => (&mut self.head.performance_judged_until, &mut self.head.performance),
+                JudgmentKind::Drift => (&mut head.drift_judged_until, &mut head.drift),
+                JudgmentKind::Performance => (&mut head.performance_judged_until, &mut head.performance),
                 JudgmentKind::Predictions
                 | JudgmentKind::Concept
                 | JudgmentKind::Upstream
                 | JudgmentKind::EstimatedPerformance => {
-                    let until = self.head.judged_until.entry(judgment.kind).or_insert(judgment.window.end);
+                    let until = head.judged_until.entry(judgment.kind).or_insert(judgment.window.end);
                     *until = judgment.window.end.max(*until);
-                    self.judgments.insert(judgment.sort(), judgment.clone());
+                    self.judgments.insert(judgment.sort(), Arc::new(judgment.clone()));
                     continue;
                 }
             };
@@ -448,7 +452,7 @@ impl Model {
             if is_current && last.as_ref().is_none_or(|it| it.age() <= judgment.age()) {
                 *last = Some(judgment.clone());
             }
-            self.judgments.insert(judgment.sort(), judgment.clone());
+            self.judgments.insert(judgment.sort(), Arc::new(judgment.clone()));
         }
     }
 
@@ -456,10 +460,11 @@ impl Model {
         if self.head.active_run.is_some() {
             return Err(Inconsistent::Misplaced(event.seq, event.fact.name()));
         }
-        self.head.active_run = Some(id.clone());
-        self.head.run_count += 1;
-        self.head.last_run_at = Some(event.at);
-        self.head.signals.clear();
+        let head = self.head_mut();
+        head.active_run = Some(id.clone());
+        head.run_count += 1;
+        head.last_run_at = Some(event.at);
+        head.signals.clear();
         let run = Run {
             schema: Run::SCHEMA,
             id: id.clone(),
@@ -495,7 +500,7 @@ impl Model {
         if causes.iter().all(|it| it.kind != CauseKind::Manual) {
             self.check_triggers(event, findings);
         } else {
-            self.head.setbacks = 0;
+            self.head_mut().setbacks = 0;
         }
         self.add_judgments(judgments);
     }
@@ -508,8 +513,8 @@ impl Model {
         effect: CausesEffect,
     ) -> Result<(), Inconsistent> {
         // What the run trains for is asked for: it does not fire again once the run has ended.
-        self.head.last_run_at = Some(event.at);
-        self.head.signals.clear();
+        self.head_mut().last_run_at = Some(event.at);
+        self.head_mut().signals.clear();
         match effect {
             CausesEffect::Coalesced => {}
             CausesEffect::Superseding => {
@@ -556,6 +561,10 @@ impl Model {
         Ok(())
     }
 
+    fn head_mut(&mut self) -> &mut Head {
+        Arc::make_mut(&mut self.head)
+    }
+
     fn run(&mut self, seq: u64, id: &RunId) -> Result<&mut Run, Inconsistent> {
         self.runs.get_mut(id).map(Arc::make_mut).ok_or_else(|| missing(seq, "run", id))
     }
@@ -568,9 +577,10 @@ impl Model {
 
     fn end_run(&mut self, seq: u64, id: &RunId, run_event: RunEvent, outcome: &Outcome) -> Result<(), Inconsistent> {
         self.step(seq, id, run_event)?.outcome = Some(outcome.clone());
-        self.head.active_run = None;
+        let head = self.head_mut();
+        head.active_run = None;
         if run_event == RunEvent::Reject {
-            self.head.setbacks = self.head.setbacks.saturating_add(1);
+            head.setbacks = head.setbacks.saturating_add(1);
         }
         Ok(())
     }

@@ -9,6 +9,8 @@ use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::json::to_json;
+
 /// The longest name: SageMaker allows 63 characters for a model package group.
 const MAX_NAME: usize = 63;
 
@@ -175,7 +177,7 @@ impl Digest {
     /// Never for Refit's own documents, whose map keys are texts.
     #[must_use]
     pub fn of_json<T: Serialize>(document: &T) -> Digest {
-        Digest::of(&serde_json::to_vec(document).expect("invariant: own documents serialize"))
+        Digest::of(to_json(document).as_bytes())
     }
 
     /// The 64 hexadecimal digits.
@@ -247,13 +249,25 @@ impl ObjectUri {
         &self.key
     }
 
+    /// The address of a key in a bucket.
+    ///
+    /// # Errors
+    /// Refuses a bucket or a key that is none.
+    pub fn of(bucket: &str, key: String) -> Result<ObjectUri, NameError> {
+        match check_address(bucket, &key) {
+            Ok(()) => Ok(ObjectUri { bucket: bucket.to_owned(), key }),
+            Err(why) => Err(NameError::Uri { uri: shown(&format!("s3://{bucket}/{key}")), why }),
+        }
+    }
+
     /// The address of `name` below this one, with exactly one slash between.
     ///
     /// # Errors
     /// Refuses a name that makes an invalid key.
     pub fn join(&self, name: &str) -> Result<ObjectUri, NameError> {
-        let base = self.to_string();
-        format!("{}/{name}", base.trim_end_matches('/')).parse()
+        let base = self.key.trim_end_matches('/');
+        let key = if base.is_empty() { name.to_owned() } else { [base, "/", name].concat() };
+        ObjectUri::of(&self.bucket, key)
     }
 
     /// Whether `other` lies below this address, which is read as a prefix.
@@ -276,35 +290,47 @@ impl FromStr for ObjectUri {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let refuse = |why| Err(NameError::Uri { uri: shown(text), why });
-        let Some(rest) = text.strip_prefix("s3://") else { return refuse("it must begin with `s3://`") };
+        let refuse = |why| NameError::Uri { uri: shown(text), why };
+        let rest = text.strip_prefix("s3://").ok_or_else(|| refuse("it must begin with `s3://`"))?;
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        let is_bucket = 3 <= bucket.len()
-            && bucket.len() <= 63
-            && bucket.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-' || it == b'.')
-            && !bucket.contains("..")
-            && bucket.bytes().next().is_some_and(|it| it.is_ascii_alphanumeric())
-            && bucket.bytes().last().is_some_and(|it| it.is_ascii_alphanumeric());
-        if !is_bucket {
-            return refuse("the bucket is 3 to 63 of `a-z 0-9 - .`, beginning and ending with a letter or digit");
-        }
-        if 1024 < key.len() {
-            return refuse("the key is longer than 1,024 bytes");
-        }
-        if key.chars().any(char::is_control) {
-            return refuse("the key holds a control character");
-        }
-        if key.starts_with('/') || key.contains("//") {
-            return refuse("the key has an empty part (`//`)");
-        }
-        if key.split('/').any(|part| part == "." || part == "..") {
-            return refuse("the key has a part `.` or `..`");
-        }
-        if key.starts_with(' ') || key.ends_with(' ') {
-            return refuse("the key begins or ends with a space");
-        }
+        check_address(bucket, key).map_err(refuse)?;
         Ok(ObjectUri { bucket: bucket.to_owned(), key: key.to_owned() })
     }
+}
+
+/// What is wrong with an address, if anything.
+fn check_address(bucket: &str, key: &str) -> Result<(), &'static str> {
+    let is_bucket = 3 <= bucket.len()
+        && bucket.len() <= 63
+        && bucket.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-' || it == b'.')
+        && !bucket.contains("..")
+        && bucket.bytes().next().is_some_and(|it| it.is_ascii_alphanumeric())
+        && bucket.bytes().last().is_some_and(|it| it.is_ascii_alphanumeric());
+    if !is_bucket {
+        return Err("the bucket is 3 to 63 of `a-z 0-9 - .`, beginning and ending with a letter or digit");
+    }
+    if 1024 < key.len() {
+        return Err("the key is longer than 1,024 bytes");
+    }
+    if key.chars().any(char::is_control) {
+        return Err("the key holds a control character");
+    }
+    // The last part alone may be empty: the key is a prefix then.
+    let (folder, last) = key.rsplit_once('/').map_or((None, key), |(folder, last)| (Some(folder), last));
+    for part in folder.into_iter().flat_map(|it| it.split('/')) {
+        match part {
+            "" => return Err("the key has an empty part (`//`)"),
+            "." | ".." => return Err("the key has a part `.` or `..`"),
+            _ => {}
+        }
+    }
+    if last == "." || last == ".." {
+        return Err("the key has a part `.` or `..`");
+    }
+    if key.starts_with(' ') || key.ends_with(' ') {
+        return Err("the key begins or ends with a space");
+    }
+    Ok(())
 }
 
 impl Serialize for ObjectUri {

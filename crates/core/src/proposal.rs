@@ -4,6 +4,7 @@
 //! Where the inputs do not hold what the proposed policy asks for, that is the answer: nothing is guessed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,8 @@ impl Proposal {
             return Proposed::CannotBeTold { why };
         }
         let (mut state, mut snapshot) = (state.clone(), snapshot.clone());
-        let last = [&mut state.head.drift, &mut state.head.performance].into_iter().flatten();
+        let head = Arc::make_mut(&mut state.head);
+        let last = [&mut head.drift, &mut head.performance].into_iter().flatten();
         let recent: &mut [Judgment] =
             if let Question::Check { recent, .. } = &mut snapshot.question { &mut recent.judgments } else { &mut [] };
         for judgment in last.chain(recent) {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -128,5 +129,5 @@ pub struct StoredSnapshot {
     /// Its digest; the audit event carries it, too.
     pub digest: Digest,
     /// The snapshot; `None` when it is too large for an item and lies in an object of that name.
-    pub inline: Option<Box<Snapshot>>,
+    pub inline: Option<Arc<Snapshot>>,
 }

@@ -7,6 +7,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
+
 /// A source of bytes with random access.
 pub trait RangeRead: Send + Sync {
     /// How many bytes there are now.
@@ -52,6 +54,16 @@ impl RangeRead for &[u8] {
 impl RangeRead for Vec<u8> {
     fn len(&self) -> io::Result<u64> {
         Ok(self.as_slice().len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        copy_range(self, offset, buf)
+    }
+}
+
+impl RangeRead for Bytes {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.as_ref().len() as u64)
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {

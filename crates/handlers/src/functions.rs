@@ -186,7 +186,7 @@ enum Request {
 /// A request inside an event: an object with `kind`. `None` when the event is something else.
 fn request(event: &Value) -> Option<Result<Request, String>> {
     event.get("kind")?;
-    Some(serde_json::from_value(event.clone()).map_err(|error| format!("the request is wrong: {error}")))
+    Some(Request::deserialize(event).map_err(|error| format!("the request is wrong: {error}")))
 }
 
 /// The model of one of Refit's own events, unless it is a wake-up for another function.
@@ -296,8 +296,8 @@ async fn handle_evaluate_candidate(context: &Context, event: &Value) -> Result<R
     };
     // Anybody may start an execution under any display name: only the one that the run recorded counts.
     let run = find_run(&*context.ports.table, &run_id).await?;
-    match run.and_then(|it| it.execution) {
-        Some(arn) if Guard::ExecutionOfRun.holds(execution_arn(event) == Some(arn.as_str())) => {
+    match run.as_ref().and_then(|it| it.execution.as_deref()) {
+        Some(arn) if Guard::ExecutionOfRun.holds(execution_arn(event) == Some(arn)) => {
             answer(evaluate_candidate(context, &run_id.model()).await.map(to_value))
         }
         Some(_) => Ok(Response::ignored("its execution is not the one of the run")),

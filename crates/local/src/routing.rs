@@ -15,12 +15,22 @@ pub const SOURCE: &str = "refit";
 #[must_use]
 pub fn targets(event: &Value) -> Vec<Function> {
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
-    if text("source") == SOURCE && text("detail-type") == "Retraining Succeeded" {
+    targets_of(text("source"), text("detail-type"), event.get("detail").unwrap_or(&Value::Null))
+}
+
+/// The same of a published fact, without its envelope.
+#[must_use]
+pub fn targets_of_fact(event: &OutboundEvent) -> Vec<Function> {
+    targets_of(SOURCE, &event.detail_type, &event.detail)
+}
+
+fn targets_of(source: &str, detail_type: &str, detail: &Value) -> Vec<Function> {
+    if source == SOURCE && detail_type == "Retraining Succeeded" {
         // The candidate is judged, and the slot that is free now goes to whoever waits.
         return vec![Function::EvaluateCandidate, Function::StartRetraining];
     }
-    let target = match (text("source"), text("detail-type")) {
-        (SOURCE, WAKE_UP) => event.pointer("/detail/function").and_then(Value::as_str).and_then(|it| it.parse().ok()),
+    let target = match (source, detail_type) {
+        (SOURCE, WAKE_UP) => detail.get("function").and_then(Value::as_str).and_then(|it| it.parse().ok()),
         (
             SOURCE,
             "Retraining Requested"
@@ -50,7 +60,7 @@ pub fn targets(event: &Value) -> Vec<Function> {
         }
         ("aws.s3", "Object Created") => Some(Function::RecordWindow),
         ("aws.cloudwatch", "CloudWatch Alarm State Change") => {
-            let state = event.pointer("/detail/state/value").and_then(Value::as_str);
+            let state = detail.pointer("/state/value").and_then(Value::as_str);
             state.is_some_and(|it| it == "ALARM").then_some(Function::CheckTriggers)
         }
         ("aws.events", "Scheduled Event") => Some(Function::Sweep),
@@ -65,7 +75,7 @@ pub fn envelope(event: &OutboundEvent) -> Value {
     let mut envelope = json!({
         "version": "0", "id": event.dedupe_id, "source": SOURCE, "detail-type": event.detail_type, "time": event.time,
     });
-    envelope["detail"] = event.detail.clone();
+    envelope["detail"] = Value::clone(&event.detail);
     envelope
 }
 

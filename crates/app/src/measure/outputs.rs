@@ -1,7 +1,9 @@
 //! What a run left behind (DESIGN section 5, training contract): read, checked against its manifest, measured.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use refit_core::Guard;
 use refit_core::evaluation::Evidence;
 use refit_core::package::{Package, PackageStatus};
@@ -97,10 +99,10 @@ async fn read(
     }
     let evaluation = fetch(objects, &request.output, "evaluation.json").await?;
     let predictions = fetch(objects, &request.output, "predictions.parquet").await?;
-    for (name, bytes) in [("evaluation.json", &evaluation), ("predictions.parquet", &predictions)] {
+    let digests = [Digest::of(&evaluation), Digest::of(&predictions)];
+    for (name, found) in ["evaluation.json", "predictions.parquet"].into_iter().zip(&digests) {
         let expected =
             &manifest.files.get(name).ok_or_else(|| bad(format!("manifest.json does not list {name}")))?.sha256;
-        let found = Digest::of(bytes);
         if found.hex() != expected.trim_start_matches("sha256:") {
             return Err(bad(format!("{name} has digest {}, manifest.json says {expected}", found.hex())));
         }
@@ -116,7 +118,8 @@ async fn read(
     }
     let seed = run.id.as_ref();
     let files = Files { evaluation: &evaluation, predictions: &predictions, classes: &manifest.classes };
-    let evidence = measure_files(context.policies.memo(), policy, files, has_champion, seed).map_err(bad)?;
+    let evidence =
+        measure_known(context.policies.memo(), policy, (files, &digests), has_champion, seed).map_err(bad)?;
     let mut package = package(run, &description, model, artifact, &evidence)?;
     if policy.task == Task::Multiclass {
         package.metadata.insert(CLASSES.to_owned(), serde_json::json!(manifest.classes).to_string());
@@ -124,12 +127,12 @@ async fn read(
     Ok(CandidateOutputs { package, evidence })
 }
 
-async fn fetch(objects: &dyn Objects, output: &ObjectUri, name: &str) -> Result<Vec<u8>, Trouble> {
+async fn fetch(objects: &dyn Objects, output: &ObjectUri, name: &str) -> Result<Bytes, Trouble> {
     let uri = output.join(name).map_err(|error| bad(error.to_string()))?;
     fetch_uri(objects, &uri).await
 }
 
-async fn fetch_uri(objects: &dyn Objects, uri: &ObjectUri) -> Result<Vec<u8>, Trouble> {
+async fn fetch_uri(objects: &dyn Objects, uri: &ObjectUri) -> Result<Bytes, Trouble> {
     match objects.get(uri, MAX_FILE_BYTES).await {
         Ok(object) => Ok(object.bytes),
         Err(ObjectError::NotFound(uri)) => Err(bad(format!("{uri} is missing: the pipeline must write it"))),
@@ -161,6 +164,23 @@ struct Files<'a> {
     evaluation: &'a [u8],
     predictions: &'a [u8],
     classes: &'a [String],
+}
+
+/// As [`measure_files`]; what was measured lately is not measured again.
+fn measure_known(
+    memo: &Memo,
+    policy: &ModelPolicy,
+    (files, digests): (Files<'_>, &[Digest; 2]),
+    has_champion: bool,
+    seed: &str,
+) -> Result<Evidence, String> {
+    let inputs = Digest::of_json(&(digests, files.classes, policy.task, &policy.gates, has_champion, seed));
+    if let Some(known) = memo.evidence().find(&inputs) {
+        return (*known).clone();
+    }
+    let measured = Arc::new(measure_files(memo, policy, files, has_champion, seed));
+    memo.evidence().add(inputs, &measured);
+    Arc::unwrap_or_clone(measured)
 }
 
 fn measure_files(

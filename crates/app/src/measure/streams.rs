@@ -240,7 +240,9 @@ pub(super) async fn find_holdout(
     // An adopted champion has no run that judged it.
     let Some(run) = &champion.run else { return Ok(None) };
     let run = find_run(&*context.ports.table, run).await?;
-    let Some(uri) = run.and_then(|it| it.request?.output.join("predictions.parquet").ok()) else { return Ok(None) };
+    let Some(uri) = run.and_then(|it| it.request.as_ref()?.output.join("predictions.parquet").ok()) else {
+        return Ok(None);
+    };
     match context.ports.objects.get(&uri, MAX_FILE_BYTES).await {
         Ok(object) => {
             let wanted = Wanted { task: policy.task, classes, has_champion: false, segments: &[] };

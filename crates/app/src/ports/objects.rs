@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use refit_core::ObjectUri;
 
@@ -25,7 +26,7 @@ pub struct ObjectInfo {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     /// Its content.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Identifies the content that was read.
     pub etag: String,
 }

@@ -1,5 +1,7 @@
 //! Facts for the event bus and alerts for people.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ pub struct OutboundEvent {
     /// The kind of fact, for example `Model Promoted`.
     pub detail_type: String,
     /// The fact.
-    pub detail: serde_json::Value,
+    pub detail: Arc<serde_json::Value>,
 }
 
 /// What an alert is about; subscribers choose by it.

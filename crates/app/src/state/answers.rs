@@ -3,7 +3,7 @@
 use refit_core::ModelId;
 use serde::{Deserialize, Serialize};
 
-use super::{Loaded, expect, transaction_token};
+use super::{Loaded, transaction_token};
 use crate::documents::{head_key, parse, request_key, to_body};
 use crate::error::AppError;
 use crate::ports::{Expect, Table, Write};
@@ -48,7 +48,7 @@ pub async fn record_refusal(
     let answer = Answer { schema: Answer::SCHEMA, seq: None, refused: Some(refused.to_owned()) };
     let (head, marker) = (head_key(id), request_key(id, request_id));
     let writes = [
-        Write::Check { expect: expect(&loaded.generations, &head), key: head },
+        Write::Check { expect: loaded.generations.expect(&head), key: head },
         Write::Put { key: marker, expect: Expect::Absent, body: to_body(&answer), due: None },
     ];
     Ok(table.transact(&transaction_token(&writes), &writes).await?)

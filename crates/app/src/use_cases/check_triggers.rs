@@ -106,7 +106,7 @@ impl Planner for Check<'_> {
         let manual = match (self.request.map(|it| &it.ask), situation.is_request_open) {
             (Some(TriggerAsk::Run(manual)), true) => Some(manual.clone()),
             (Some(TriggerAsk::Retry(request)), true) => {
-                let run = find_run(&*context.ports.table, &request.run).await?.map(Box::new);
+                let run = find_run(&*context.ports.table, &request.run).await?;
                 return Ok(Question::Retry { request: request.clone(), run });
             }
             (Some(TriggerAsk::Suspend(request)), true) => return Ok(Question::Suspend { request: request.clone() }),

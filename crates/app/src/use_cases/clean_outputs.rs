@@ -3,7 +3,10 @@
 //! Not a function of its own: the check is what comes by when a model is idle. What was begun is gone on with whatever
 //! else the model does, for nobody can come back to it.
 
+use std::sync::Arc;
+
 use refit_core::audit::Fact;
+use refit_core::model::Head;
 use refit_core::plan::{Plan, RUNS_LOOKED_AT, RetentionInputs, Step, next_look_at_rest, plan_retention};
 use refit_core::policy::ModelPolicy;
 use refit_core::run::Run;
@@ -52,7 +55,7 @@ pub(super) async fn clean_outputs(context: &Context, id: &ModelId, outcome: &mut
             Fact::OutputsExpired { runs, .. } => runs.is_empty(),
             _ => true,
         };
-        let mut head = loaded.model.head.clone();
+        let mut head = Head::clone(&loaded.model.head);
         head.cleaning.clear();
         // Whatever else the model was doing sets the clock when it is looked at.
         let is_idle = is_over && head.active_run.is_none() && head.active_rollback.is_none();
@@ -74,7 +77,11 @@ pub(super) async fn clean_outputs(context: &Context, id: &ModelId, outcome: &mut
 }
 
 /// The runs to look at, in their order; with the first that may be removed, the packages are loaded.
-async fn load_candidates(context: &Context, loaded: &mut Loaded, policy: &ModelPolicy) -> Result<Vec<Run>, AppError> {
+async fn load_candidates(
+    context: &Context,
+    loaded: &mut Loaded,
+    policy: &ModelPolicy,
+) -> Result<Vec<Arc<Run>>, AppError> {
     let head = &loaded.model.head;
     let Some(retention) = policy.retention.as_ref().filter(|_| head.cleaning.is_empty()) else { return Ok(Vec::new()) };
     let mut runs = Vec::new();

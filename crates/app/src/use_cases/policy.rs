@@ -7,6 +7,7 @@ mod history;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use refit_core::audit::Fact;
 use refit_core::model::{Head, Model};
@@ -105,7 +106,7 @@ pub async fn read(context: &Context, digest: &Digest) -> Result<Arc<Policy>, App
     let corrupt = |source: crate::ports::BoxError| AppError::CorruptObject { uri: uri.to_string(), source };
     let known = context.policies.memo().policies();
     // The same bytes have the same digest, and are the document that has it.
-    if let Some(written) = known.find(digest).filter(|it| it.bytes == object.bytes) {
+    if let Some(written) = known.find(digest).filter(|it| is_same(&it.bytes, &object.bytes)) {
         context.policies.add(digest, &written.policy);
         return Ok(Arc::clone(&written.policy));
     }
@@ -120,6 +121,11 @@ pub async fn read(context: &Context, digest: &Digest) -> Result<Arc<Policy>, App
         known.add(digest.clone(), &Arc::new(written));
     }
     Ok(policy)
+}
+
+/// Whether two texts are the same; at once where they are one.
+fn is_same(a: &Bytes, b: &Bytes) -> bool {
+    std::ptr::eq(&raw const **a, &raw const **b) || a == b
 }
 
 /// The pointer to the current policy; `None` before the first was applied.

@@ -7,6 +7,7 @@
 mod translate;
 
 use std::num::ParseIntError;
+use std::sync::Arc;
 
 use refit_core::Guard;
 use refit_core::ModelId;
@@ -14,7 +15,7 @@ use refit_core::audit::AuditEntry;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::documents::{audit_partition, cursor_key, parse, to_body};
+use crate::documents::{audit_partition, cursor_key, parse, parse_shared, to_body};
 use crate::error::{AppError, chain};
 use crate::ports::{
     Alert, AlertKind, Expect, Failure, Generation, Item, Order, PublishError, Query, TableError, Write,
@@ -99,9 +100,9 @@ pub async fn publish_events(context: &Context, model: &ModelId) -> Result<Publis
         let page = table.query(&query).await?;
         let Some(last) = page.items.last() else { return Ok(published) };
         let seq = seq_of(last)?;
-        let mut entries: Vec<AuditEntry> = Vec::new();
+        let mut entries: Vec<Arc<AuditEntry>> = Vec::new();
         for item in &page.items {
-            match parse(item) {
+            match parse_shared(item) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => {
                     let damaged = seq_of(item)?;
@@ -146,7 +147,7 @@ fn seq_of(item: &Item) -> Result<u64, AppError> {
 
 async fn tell_people(
     context: &Context,
-    entries: &[AuditEntry],
+    entries: &[Arc<AuditEntry>],
     told: u64,
     published: &mut Published,
 ) -> Result<(), AppError> {
@@ -162,8 +163,12 @@ async fn tell_people(
     Ok(())
 }
 
-async fn publish_batch(context: &Context, entries: &[AuditEntry], published: &mut Published) -> Result<(), AppError> {
-    let events: Vec<_> = entries.iter().map(event_of).collect();
+async fn publish_batch(
+    context: &Context,
+    entries: &[Arc<AuditEntry>],
+    published: &mut Published,
+) -> Result<(), AppError> {
+    let events: Vec<_> = entries.iter().map(|it| event_of(it)).collect();
     for (entry, result) in entries.iter().zip(context.ports.publisher.publish(&events).await) {
         match result {
             Ok(()) => {}

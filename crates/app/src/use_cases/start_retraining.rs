@@ -5,6 +5,8 @@
 
 mod dispatch;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use refit_core::ModelId;
 use refit_core::plan::{DeclaredPipeline, Question};
@@ -43,8 +45,8 @@ impl Planner for Start {
         let fleet = fleet_policy(context, situation.in_force).await?;
         Ok(Question::Start {
             pipeline,
-            slots: loaded.slots.clone(),
-            queue: loaded.queue.clone(),
+            slots: Arc::clone(&loaded.slots),
+            queue: Arc::clone(&loaded.queue),
             concurrent_runs: fleet.concurrent_runs,
             aging: fleet.priority_aging,
             runs_root: context.settings.runs_root(),

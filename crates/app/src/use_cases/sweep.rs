@@ -1,6 +1,7 @@
 //! Wakes whatever is due or overdue: the schedule, and the net below every lost event.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use refit_core::audit::AuditEvent;
@@ -149,9 +150,14 @@ async fn watched_models(context: &Context) -> Result<Vec<ModelId>, AppError> {
     Ok(models)
 }
 
-/// The functions that have something to do for a model, in the order of the loop.
-#[must_use]
-pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: Timestamp) -> Vec<&'static str> {
+/// The functions that have something to do for a model, in the order of the loop; `is_due` when its clock says so.
+fn functions_due(
+    model: &Model,
+    policy: &ModelPolicy,
+    published: u64,
+    is_due: bool,
+    now: Timestamp,
+) -> Vec<&'static str> {
     let mut due = Vec::new();
     // What is not published yet wakes nobody: the publisher comes first.
     if !Guard::SweepPublishes.holds(model.head.audit_seq <= published) {
@@ -184,7 +190,7 @@ pub fn functions_due(model: &Model, policy: &ModelPolicy, published: u64, now: T
         due.push("check-triggers");
     }
     // It has come to rest: what is served is looked at once more, and whoever finds it right sets the clock.
-    if due.is_empty() && model.head.keeps_endpoint() && model.head.active_run.is_none() {
+    if due.is_empty() && is_due && model.head.keeps_endpoint() && model.head.active_run.is_none() {
         due.push("promote-model");
     }
     due
@@ -215,7 +221,8 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
         refuse_damaged(id, find_lost_entry(context, &loaded.model).await?)?;
     }
     let now = context.now();
-    let mut functions = functions_due(&loaded.model, &in_force.model, published, now);
+    let is_due = loaded.look_at.is_none_or(|it| it <= now);
+    let mut functions = functions_due(&loaded.model, &in_force.model, published, is_due, now);
     // Whoever moves a model adopts the current policy first; an idle one is moved by its check.
     let is_moved = functions.iter().any(|it| *it != "publish-events");
     if !is_moved && policy::plan_adoption(context, &loaded.model, &[], now).await?.is_some() {
@@ -229,7 +236,12 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
     }
     // Whoever was woken sets the clock anew. If nobody does, because the work fails, the next try is not at once.
     let idle = next_idle_look(&loaded.model.head, &in_force.model, now);
-    let look_at = if functions.is_empty() { idle } else { POLL.after(now) };
+    let look_at = match loaded.look_at {
+        _ if !functions.is_empty() => POLL.after(now),
+        // It is looked at before anything can be due: whoever set the clock so had a reason.
+        Some(set) if !is_due => set.min(idle),
+        _ => idle,
+    };
     reschedule(table, &loaded, look_at).await
 }
 
@@ -247,7 +259,7 @@ async fn send(context: &Context, id: &ModelId, function: &str, swept: &mut Swept
         dedupe_id: format!("wake-{function}-{id}-{now}"),
         time: now,
         detail_type: WAKE_UP.to_owned(),
-        detail: serde_json::json!({ "schemaVersion": 1, "model": id, "function": function }),
+        detail: Arc::new(serde_json::json!({ "schemaVersion": 1, "model": id, "function": function })),
     };
     for result in context.ports.publisher.publish(&[event]).await {
         result?;

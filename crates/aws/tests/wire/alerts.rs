@@ -64,7 +64,7 @@ fn event(number: u32, detail: Value) -> OutboundEvent {
         dedupe_id: format!("e{number}"),
         time: Timestamp::UNIX_EPOCH,
         detail_type: "Model Promoted".to_owned(),
-        detail,
+        detail: detail.into(),
     }
 }
 

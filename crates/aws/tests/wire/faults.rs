@@ -105,7 +105,7 @@ fn event(number: u32) -> OutboundEvent {
         dedupe_id: format!("m-{number}"),
         time: Timestamp::UNIX_EPOCH,
         detail_type: "Model Promoted".to_owned(),
-        detail: json!({ "model": "m", "schemaVersion": 1 }),
+        detail: json!({ "model": "m", "schemaVersion": 1 }).into(),
     }
 }
 

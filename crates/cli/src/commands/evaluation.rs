@@ -1,6 +1,7 @@
 //! Evaluations: `refit gate` on files, `refit compare` of two runs, and the page of one.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use refit_app::measure::{Predictions, Wanted, measure_outputs};
@@ -133,14 +134,14 @@ fn write_page(path: &Path, page: &EvaluationPage<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn get_run(world: &World, id: &str) -> anyhow::Result<Run> {
+fn get_run(world: &World, id: &str) -> anyhow::Result<Arc<Run>> {
     let id: RunId = id.parse()?;
     let run = world.block_on(find_run(&*world.context.ports.table, &id))?;
     run.ok_or_else(|| anyhow!("there is no run {id}; `refit runs` lists them"))
 }
 
 fn evaluated(run: &Run) -> anyhow::Result<&Evaluation> {
-    run.evaluation.as_ref().ok_or_else(|| anyhow!("run {} was not evaluated: it is {}", run.id, run.status))
+    run.evaluation.as_deref().ok_or_else(|| anyhow!("run {} was not evaluated: it is {}", run.id, run.status))
 }
 
 /// `refit runs RUN --report FILE`: the page of one evaluation.
@@ -213,7 +214,7 @@ pub(crate) fn compare(first: &str, second: &str, state: &Path, format: Format) -
 }
 
 fn show_comparison(
-    runs: &[Run; 2],
+    runs: &[Arc<Run>; 2],
     evaluations: [&Evaluation; 2],
     metrics: &[Metric],
     value: impl Fn(&Evaluation, Metric) -> Option<f64>,

@@ -293,8 +293,8 @@ fn is_working(world: &World) -> anyhow::Result<bool> {
         if head.active_rollback.is_some() {
             return Ok(true);
         }
-        if let Some(run) = head.active_run {
-            let run = world.block_on(refit_app::state::find_run(table, &run))?;
+        if let Some(run) = &head.active_run {
+            let run = world.block_on(refit_app::state::find_run(table, run))?;
             if run.is_some_and(|it| it.status != RunStatus::AwaitingApproval) {
                 return Ok(true);
             }

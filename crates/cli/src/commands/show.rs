@@ -1,6 +1,7 @@
 //! What is: status, models, runs, packages.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use refit_app::queries;
 use refit_core::ModelId;
@@ -21,7 +22,7 @@ fn dash(value: Option<impl ToString>) -> String {
 
 #[derive(Serialize)]
 struct Status {
-    head: Head,
+    head: Arc<Head>,
     active_run: Option<Run>,
     approval: Option<Approval>,
     waits_on: String,

@@ -46,7 +46,7 @@ pub enum Fact {
     /// A model that was made elsewhere came under watch as champion.
     ModelAdopted {
         /// The package, as champion.
-        package: Box<Package>,
+        package: Arc<Package>,
         /// Why, in a person's words.
         reason: String,
     },
@@ -173,9 +173,9 @@ pub enum Fact {
         /// The run.
         run: RunId,
         /// The package.
-        package: Box<Package>,
+        package: Arc<Package>,
         /// The judgment.
-        evaluation: Box<Evaluation>,
+        evaluation: Arc<Evaluation>,
         /// What follows.
         next: AfterEvaluation,
     },

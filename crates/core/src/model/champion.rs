@@ -10,12 +10,12 @@ use crate::package::{Package, PackageStatus};
 use crate::run::{Outcome, OutcomeCode, RunEvent};
 
 impl Model {
-    pub(super) fn adopt_package(&mut self, event: &AuditEvent, package: &Package) -> Result<(), Inconsistent> {
+    pub(super) fn adopt_package(&mut self, event: &AuditEvent, package: &Arc<Package>) -> Result<(), Inconsistent> {
         if self.head.champion.is_some() || self.head.active_run.is_some() {
             return Err(Inconsistent::Misplaced(event.seq, event.fact.name()));
         }
-        self.head.champion = Some(package.version);
-        self.packages.insert(package.version, Arc::new(package.clone()));
+        self.head_mut().champion = Some(package.version);
+        self.packages.insert(package.version, Arc::clone(package));
         Ok(())
     }
 
@@ -57,21 +57,23 @@ impl Model {
         let outcome =
             Outcome { at: event.at, code: OutcomeCode::Promoted, reason: format!("version {version} is champion") };
         self.end_run(seq, run, RunEvent::Promote, &outcome)?;
-        self.head.champion = Some(version);
+        let head = self.head_mut();
+        head.champion = Some(version);
         if Guard::PreviousChampionKept.is_kept() {
-            self.head.previous_champion = replaced;
+            head.previous_champion = replaced;
         }
-        self.head.rolled_back = None;
-        self.head.setbacks_before = std::mem::take(&mut self.head.setbacks);
+        head.rolled_back = None;
+        head.setbacks_before = std::mem::take(&mut head.setbacks);
         // A promotion under a freeze was approved by a person: it lifts the freeze.
-        self.head.frozen = None;
-        self.head.drift = None;
-        self.head.performance = None;
+        head.frozen = None;
+        head.drift = None;
+        head.performance = None;
         Ok(())
     }
 
     pub(super) fn roll_back(&mut self, seq: u64, from: u64, to: u64) -> Result<(), Inconsistent> {
-        let rollback = self.head.active_rollback.take().ok_or_else(|| missing(seq, "the rollback to version", &to))?;
+        let rollback =
+            self.head_mut().active_rollback.take().ok_or_else(|| missing(seq, "the rollback to version", &to))?;
         let taken = self.package(seq, from)?;
         match taken.replaced_before.pop() {
             // It is again what it was before it was promoted again.
@@ -84,15 +86,16 @@ impl Model {
         let restored = self.package(seq, to)?;
         restored.status = PackageStatus::Champion;
         let previous = restored.replaced;
-        self.head.champion = Some(to);
-        self.head.previous_champion = previous;
-        self.head.frozen = Guard::RollbackFreezes
+        let head = self.head_mut();
+        head.champion = Some(to);
+        head.previous_champion = previous;
+        head.frozen = Guard::RollbackFreezes
             .is_kept()
             .then(|| format!("version {from} was rolled back to {to}: {}", rollback.reason));
-        self.head.rolled_back = Some(rollback);
-        self.head.setbacks = self.head.setbacks.saturating_add(std::mem::take(&mut self.head.setbacks_before)) + 1;
-        self.head.drift = None;
-        self.head.performance = None;
+        head.rolled_back = Some(rollback);
+        head.setbacks = head.setbacks.saturating_add(std::mem::take(&mut head.setbacks_before)) + 1;
+        head.drift = None;
+        head.performance = None;
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What people ask about a run: end it, or try again.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -112,7 +114,7 @@ pub fn plan_retry(model: &Model, request: &RetryRequest, old: Option<&Run>) -> P
         kind: DecisionKind::Check,
         outcome: format!("retrain as {run}: {} asks for {} again", request.actor, old.id),
         reasons: causes.iter().map(|it| format!("{}: {}", it.kind, it.reason)).collect(),
-        inputs: json!({ "run": old.id, "status": old.status, "outcome": old.outcome }),
+        inputs: Arc::new(json!({ "run": old.id, "status": old.status, "outcome": old.outcome })),
     };
     let fact = Fact::RunRequested { run, causes, findings: Vec::new(), judgments: Vec::new() };
     Plan::Record(Box::new(Record { fact, actor: request.actor.clone(), decision: Some(decision) }))

@@ -9,6 +9,7 @@
 //! it was queued; then by name. Priorities differ by three at the most, so that no run that was queued four steps after
 //! another goes before it: whatever arrives, each run's turn comes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ use crate::run::{Run, RunStatus};
 use crate::trigger::CauseKind;
 
 /// The fleet's slots: a set of holders, so that taking twice is taking once.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slots {
     /// Document version.
@@ -44,7 +45,7 @@ pub struct Holder {
 }
 
 /// The runs that wait for a slot.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
     /// Document version.
@@ -69,6 +70,18 @@ pub struct QueueEntry {
     pub parked_until: Option<Timestamp>,
 }
 
+impl Default for Slots {
+    fn default() -> Slots {
+        Slots { schema: Slots::SCHEMA, holders: BTreeMap::new() }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue { schema: Queue::SCHEMA, entries: BTreeMap::new() }
+    }
+}
+
 impl Slots {
     /// The version of the document.
     pub const SCHEMA: u16 = 1;
@@ -76,8 +89,7 @@ impl Slots {
     /// The slots after a model's state changed, if it took or freed one.
     #[must_use]
     pub fn follow(&self, before: &Model, after: &Model, now: Timestamp) -> Option<Slots> {
-        let mut changed = self.clone();
-        changed.schema = Slots::SCHEMA;
+        let mut holders = Cow::Borrowed(&self.holders);
         for (id, run) in &after.runs {
             let held_before = before.runs.get(id).is_some_and(|it| it.status.holds_slot());
             let holds = run.status.holds_slot();
@@ -85,13 +97,14 @@ impl Slots {
                 let pipeline = run.request.as_ref().map(|it| it.pipeline.clone()).unwrap_or_default();
                 let holder = Holder { since: now, pipeline, display_name: run.display_name() };
                 if Guard::SlotTaken.is_kept() {
-                    changed.holders.insert(id.clone(), holder);
+                    holders.to_mut().insert(id.clone(), holder);
                 }
             } else if !holds && held_before && Guard::SlotFreed.is_kept() {
-                changed.holders.remove(id);
+                holders.to_mut().remove(id);
             }
         }
-        (changed.holders != self.holders).then_some(changed)
+        let holders = changed_from(holders, &self.holders)?;
+        Some(Slots { schema: Slots::SCHEMA, holders })
     }
 }
 
@@ -102,8 +115,7 @@ impl Queue {
     /// The queue after a model's state changed, if it changed.
     #[must_use]
     pub fn follow(&self, before: &Model, after: &Model) -> Option<Queue> {
-        let mut changed = self.clone();
-        changed.schema = Queue::SCHEMA;
+        let mut entries = Cow::Borrowed(&self.entries);
         for (id, run) in &after.runs {
             let entry = QueueEntry::of(run);
             // An entry that was parked stays so until the run itself changes.
@@ -111,12 +123,21 @@ impl Queue {
                 continue;
             }
             match entry {
-                Some(entry) => _ = changed.entries.insert(id.clone(), entry),
-                None if Guard::QueueLeft.is_kept() => _ = changed.entries.remove(id),
+                Some(entry) => _ = entries.to_mut().insert(id.clone(), entry),
+                None if Guard::QueueLeft.is_kept() => _ = entries.to_mut().remove(id),
                 None => {}
             }
         }
-        (changed.entries != self.entries).then_some(changed)
+        let entries = changed_from(entries, &self.entries)?;
+        Some(Queue { schema: Queue::SCHEMA, entries })
+    }
+}
+
+/// What was copied in order to change it, if that made it another.
+fn changed_from<T: Clone + PartialEq>(now: Cow<'_, T>, before: &T) -> Option<T> {
+    match now {
+        Cow::Owned(now) if now != *before => Some(now),
+        Cow::Owned(_) | Cow::Borrowed(_) => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! From a running execution to a judged candidate.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -272,11 +274,11 @@ fn plan_judged(inputs: &EvaluateInputs<'_>, run: &Run) -> Plan {
     reasons.push(evaluation.auto_promotion.reason.clone());
     let details =
         json!({ "evaluation": evaluation, "candidate": outputs.package, "champion": champion.map(|it| it.version) });
-    let decision = Decision { kind: DecisionKind::Evaluation, outcome, reasons, inputs: details };
+    let decision = Decision { kind: DecisionKind::Evaluation, outcome, reasons, inputs: Arc::new(details) };
     let fact = Fact::CandidateEvaluated {
         run: run.id.clone(),
-        package: Box::new(outputs.package.clone()),
-        evaluation: Box::new(evaluation),
+        package: Arc::new(outputs.package.clone()),
+        evaluation: Arc::new(evaluation),
         next,
     };
     Plan::Record(Box::new(Record { fact, actor: Actor::refit(), decision: Some(decision) }))

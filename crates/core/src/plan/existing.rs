@@ -1,5 +1,7 @@
 //! Versions that exist already: one that was made elsewhere comes under watch, one of Refit's own becomes champion again.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -75,7 +77,7 @@ pub fn plan_promotion_request(
         kind: DecisionKind::Promotion,
         outcome: format!("version {version} waits for {} approval(s)", promotion.approvals),
         reasons: vec![format!("{}: {}", request.actor, request.reason)],
-        inputs: json!({ "candidate": package, "champion": head.champion }),
+        inputs: Arc::new(json!({ "candidate": package, "champion": head.champion })),
     };
     let fact = Fact::PromotionRequested { run, version, reason: request.reason.clone(), approval };
     Plan::Record(Box::new(Record { fact, actor: request.actor.clone(), decision: Some(decision) }))
@@ -131,6 +133,6 @@ pub fn plan_adopt(
         let why = format!("the endpoint serves {other}: adopt that one, or let the endpoint serve this one first");
         return Plan::Refuse(Refusal::NotAdoptable(why));
     }
-    let fact = Fact::ModelAdopted { package: Box::new(package.clone()), reason: request.reason.clone() };
+    let fact = Fact::ModelAdopted { package: Arc::new(package.clone()), reason: request.reason.clone() };
     Plan::Record(Box::new(Record { fact, actor: request.actor.clone(), decision: None }))
 }

@@ -18,6 +18,7 @@ mod start;
 mod suspend;
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -94,7 +95,7 @@ pub struct Decision {
     /// Why, one sentence each.
     pub reasons: Vec<String>,
     /// The numbers it rests on.
-    pub inputs: serde_json::Value,
+    pub inputs: Arc<serde_json::Value>,
 }
 
 /// An idempotent action on the world.

@@ -1,5 +1,7 @@
 //! From a judged candidate to a champion: votes, notice, traffic, promotion. Also carries on a rollback.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -162,7 +164,7 @@ pub(super) fn broken_basis(model: &Model, policy: &ModelPolicy, run: &Run) -> Op
     }
     let approval = model.approvals.get(&run.id)?;
     let candidate = model.packages.get(&run.candidate?)?;
-    let basis = approval_basis(candidate, model.champion(), run.evaluation.as_ref(), policy);
+    let basis = approval_basis(candidate, model.champion(), run.evaluation.as_deref(), policy);
     let voters: Vec<&str> = approval.votes.iter().map(|it| it.by.id.as_str()).collect();
     (!Guard::BasisPolicy.holds(basis == approval.basis)).then(|| match &voters[..] {
         [] => "gates or promotion policy changed after people were asked".to_owned(),
@@ -265,7 +267,7 @@ fn plan_approval(inputs: &PromoteInputs<'_>, run: &Run) -> Plan {
                 kind: DecisionKind::Promotion,
                 outcome: format!("version {version} is promoted by approval"),
                 reasons: voters,
-                inputs: json!({ "approval": approval }),
+                inputs: Arc::new(json!({ "approval": approval })),
             };
             let fact = Fact::PromotionAnnounced { run: run.id.clone(), version, announcement };
             Plan::Record(Box::new(Record { fact, actor: Actor::refit(), decision: Some(decision) }))

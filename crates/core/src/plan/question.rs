@@ -3,6 +3,8 @@
 //! A use case collects a [`Question`] and nothing else can ask a planner on its way to a record. So no planner has an input
 //! that its decision does not keep: a new input is a new field here.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +58,7 @@ pub enum Question {
         /// A person's request.
         request: RetryRequest,
         /// The run that is to be tried again, if there is one.
-        run: Option<Box<Run>>,
+        run: Option<Arc<Run>>,
     },
     /// [`plan_cancel`].
     Cancel {
@@ -68,9 +70,9 @@ pub enum Question {
         /// The pipeline, or why it cannot be described.
         pipeline: Option<Result<DeclaredPipeline, String>>,
         /// The fleet's slots.
-        slots: Slots,
+        slots: Arc<Slots>,
         /// The fleet's queue.
-        queue: Queue,
+        queue: Arc<Queue>,
         /// How many slots there are.
         concurrent_runs: u32,
         /// After how much waiting a run counts as one priority higher.

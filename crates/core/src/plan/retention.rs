@@ -8,6 +8,7 @@
 mod tests;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -29,7 +30,7 @@ pub struct RetentionInputs<'a> {
     /// The state: HEAD and, unless something is being removed already, every package.
     pub model: &'a Model,
     /// The runs after the last that was looked at, in their order, at most [`RUNS_LOOKED_AT`].
-    pub runs: &'a [Run],
+    pub runs: &'a [Arc<Run>],
     /// What is wanted.
     pub policy: &'a ModelPolicy,
     /// The time.

@@ -1,6 +1,8 @@
 //! Taking the champion back: always legal, idempotent, exact. Looks at HEAD and two packages, and at nothing that could
 //! be broken by the change that is taken back.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -45,7 +47,7 @@ pub fn plan_rollback_request(model: &Model, request: &RollbackRequest) -> Plan {
         kind: DecisionKind::Rollback,
         outcome: format!("version {champion} is rolled back to version {to}"),
         reasons: vec![format!("{}: {}", request.actor, request.reason)],
-        inputs: json!({ "champion": champion, "previous_champion": to }),
+        inputs: Arc::new(json!({ "champion": champion, "previous_champion": to })),
     };
     let fact = Fact::RollbackStarted { from: champion, to, reason: request.reason.clone() };
     Plan::Record(Box::new(Record { fact, actor: request.actor.clone(), decision: Some(decision) }))

@@ -70,7 +70,7 @@ pub struct Run {
     /// The package it made; set from its evaluation on.
     pub candidate: Option<u64>,
     /// How the candidate was judged.
-    pub evaluation: Option<Evaluation>,
+    pub evaluation: Option<Arc<Evaluation>>,
     /// The audit event that announced its promotion, and until when the notice is awaited.
     pub announced: Option<Announcement>,
     /// How it ended; set when terminal.

@@ -20,7 +20,7 @@ use super::{
     PipelinesSnapshot, PublisherSnapshot, Ran, hash_words, poll,
 };
 use crate::clock::ManualClock;
-use crate::routing::{envelope, targets};
+use crate::routing::{envelope, targets, targets_of_fact};
 use crate::store::{MemoryObjects, MemoryTable, ObjectsSnapshot, TableSnapshot};
 
 /// The id of the one model of the test world.
@@ -123,8 +123,8 @@ pub struct MemoryWorld {
     pub queue: VecDeque<Delivery>,
     /// Failures that a person has to look at.
     pub dead_letters: Vec<String>,
-    /// What the functions' table is, when it is watched.
-    watched: Option<Arc<dyn Table>>,
+    /// What functions work with.
+    ports: Ports,
     /// Events of the bus that are lost on their way.
     lost: Option<Lost>,
     faults: Faults,
@@ -193,17 +193,28 @@ impl MemoryWorld {
         let objects = MemoryObjects::new(Arc::clone(&shared));
         let packages = MemoryPackages::default();
         let pipelines = MemoryPipelines::new(packages.clone(), objects.clone(), clock.clone());
+        let table = MemoryTable::new(Arc::clone(&shared));
+        let (endpoints, publisher) = (MemoryEndpoints::default(), MemoryPublisher::default());
+        let ports = Ports {
+            table: Arc::new(table.clone()),
+            objects: Arc::new(objects.clone()),
+            pipelines: Arc::new(pipelines.clone()),
+            packages: Arc::new(packages.clone()),
+            endpoints: Arc::new(endpoints.clone()),
+            publisher: Arc::new(publisher.clone()),
+            clock: shared,
+        };
         MemoryWorld {
             clock,
-            table: MemoryTable::new(shared),
+            table,
             objects,
             pipelines,
             packages,
-            endpoints: MemoryEndpoints::default(),
-            publisher: MemoryPublisher::default(),
+            endpoints,
+            publisher,
+            ports,
             queue: VecDeque::new(),
             dead_letters: Vec::new(),
-            watched: None,
             lost: None,
             faults: Faults::new(Calm),
             known: None,
@@ -244,7 +255,7 @@ impl MemoryWorld {
 
     /// Lets the functions work with another table than the world's own, usually one around it.
     pub fn watch_table(&mut self, table: Arc<dyn Table>) {
-        self.watched = Some(table);
+        self.ports.table = table;
     }
 
     /// Lets functions remember from call to call what a warm process remembers. Without it each call is a process of its
@@ -272,15 +283,7 @@ impl MemoryWorld {
     /// The ports without faults.
     #[must_use]
     pub fn ports(&self) -> Ports {
-        Ports {
-            table: self.watched.clone().unwrap_or_else(|| Arc::new(self.table.clone())),
-            objects: Arc::new(self.objects.clone()),
-            pipelines: Arc::new(self.pipelines.clone()),
-            packages: Arc::new(self.packages.clone()),
-            endpoints: Arc::new(self.endpoints.clone()),
-            publisher: Arc::new(self.publisher.clone()),
-            clock: Arc::new(self.clock.clone()),
-        }
+        self.ports.clone()
     }
 
     /// What functions are called with: the ports with their faults.
@@ -320,10 +323,14 @@ impl MemoryWorld {
 
     /// Puts an event on the bus.
     pub fn send(&mut self, event: Value) {
+        let functions = targets(&event);
+        self.send_to(functions, event);
+    }
+
+    fn send_to(&mut self, functions: Vec<Function>, event: Value) {
         if self.lost.as_ref().is_some_and(|is_lost| is_lost(&event)) {
             return;
         }
-        let functions = targets(&event);
         let event = Arc::new(event);
         for function in functions {
             self.queue.push_back(Delivery { function, event: Arc::clone(&event), retries: RETRIES });
@@ -343,7 +350,10 @@ impl MemoryWorld {
             }
         }
         for event in self.publisher.take_events() {
-            self.send(envelope(&event));
+            let functions = targets_of_fact(&event);
+            if !functions.is_empty() {
+                self.send_to(functions, envelope(&event));
+            }
         }
         for event in self.pipelines.take_events() {
             self.send(event);

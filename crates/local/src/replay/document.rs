@@ -1,6 +1,7 @@
 //! What a replay or demo ends with: one document, the same however often the process was killed on the way.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use refit_app::AppError;
@@ -272,7 +273,7 @@ impl History {
     /// See [`AppError`].
     pub async fn read(table: &dyn Table, model: &ModelId) -> Result<History, AppError> {
         Ok(History {
-            head: queries::get_head(table, model).await?,
+            head: Arc::unwrap_or_clone(queries::get_head(table, model).await?),
             runs: queries::list_runs(table, model).await?,
             packages: queries::list_packages(table, model).await?,
             approvals: queries::list_approvals(table, model).await?,

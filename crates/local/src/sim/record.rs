@@ -13,6 +13,8 @@ use crate::store::MemoryTable;
 /// One transaction that the table accepted.
 #[derive(Debug, Clone)]
 pub struct Transaction {
+    /// What tells it apart: made of all that it wrote.
+    pub token: Token,
     /// What it wrote.
     pub writes: Arc<[Write]>,
     /// When, by the true clock.
@@ -80,6 +82,7 @@ impl Table for Recorder {
             return Ok(());
         }
         let transaction = Transaction {
+            token: token.clone(),
             writes: self.table.sent_under(token).unwrap_or_else(|| writes.into()),
             at: self.clock.now(),
             published: self.publisher.counts(),

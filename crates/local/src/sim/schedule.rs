@@ -374,12 +374,7 @@ impl Simulation {
     pub(super) fn verify(&mut self) -> Result<usize, Violation> {
         let transactions = self.recorder.take();
         for transaction in &transactions {
-            for write in &*transaction.writes {
-                if let Write::Put { key, body, .. } = write {
-                    self.hash.add_bytes(key.partition.as_bytes());
-                    self.hash.add_bytes(body.as_bytes());
-                }
-            }
+            self.hash.add_bytes(transaction.token.0.as_bytes());
         }
         self.stats.transactions += transactions.len() as u64;
         if self.trace.is_some() {

@@ -216,7 +216,7 @@ impl Objects for FileObjects {
             return Err(ObjectError::TooLarge { uri: uri.clone(), size: info.size, limit });
         }
         let bytes = self.read_part(&mut file, &info, 0..info.size)?;
-        Ok(Object { bytes, etag: info.etag })
+        Ok(Object { bytes: bytes.into(), etag: info.etag })
     }
 
     async fn get_range(&self, uri: &ObjectUri, etag: &str, range: Range<u64>) -> Result<Vec<u8>, ObjectError> {

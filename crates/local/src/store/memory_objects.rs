@@ -10,6 +10,7 @@ use std::ops::{Bound, Range};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use refit_app::ports::{Clock, Object, ObjectError, ObjectInfo, ObjectPage, Objects};
 use refit_core::ObjectUri;
@@ -52,7 +53,7 @@ struct State {
 
 #[derive(Debug, Clone)]
 struct Stored {
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     /// The number of the write that made it.
     write: u64,
     modified: Timestamp,
@@ -88,8 +89,8 @@ impl MemoryObjects {
 
     /// The bytes of an object, if there is one.
     #[must_use]
-    pub fn peek(&self, uri: &ObjectUri) -> Option<Arc<[u8]>> {
-        self.lock().objects.get(uri).map(|it| Arc::clone(&it.bytes))
+    pub fn peek(&self, uri: &ObjectUri) -> Option<Bytes> {
+        self.lock().objects.get(uri).map(|it| it.bytes.clone())
     }
 
     /// The objects that were removed, after the first `count`.
@@ -119,7 +120,7 @@ impl MemoryObjects {
         }
         let state = Arc::make_mut(&mut guard);
         state.writes += 1;
-        let stored = Stored { bytes: bytes.into(), write: state.writes, modified: self.clock.now() };
+        let stored = Stored { bytes: Bytes::copy_from_slice(bytes), write: state.writes, modified: self.clock.now() };
         let info = stored.info(uri);
         state.objects.insert(Arc::new(uri.clone()), stored);
         Ok(info)
@@ -148,7 +149,7 @@ impl Objects for MemoryObjects {
         if limit < size {
             return Err(ObjectError::TooLarge { uri: uri.clone(), size, limit });
         }
-        Ok(Object { etag: stored.etag(), bytes: stored.bytes.to_vec() })
+        Ok(Object { etag: stored.etag(), bytes: stored.bytes })
     }
 
     async fn get_range(&self, uri: &ObjectUri, etag: &str, range: Range<u64>) -> Result<Vec<u8>, ObjectError> {

@@ -1,8 +1,10 @@
 //! The table in memory, for the simulator and for tests.
 //!
-//! Ordered maps throughout, so that equal histories give equal answers. The state is shared until it changes: taking a
-//! snapshot costs nothing, the first write after it copies.
+//! Equal histories give equal answers: whatever is listed is in order. The state is shared until it changes: taking a
+//! snapshot costs nothing, and what is written after it copies the partitions that it touches.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -10,6 +12,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use hashbrown::HashMap;
 use jiff::Timestamp;
 use refit_app::ports::limits::{item_bytes, validate_due_query, validate_key, validate_query, validate_writes};
 use refit_app::ports::table::MAX_PAGE_BYTES;
@@ -39,17 +42,50 @@ pub struct TableSnapshot(Arc<State>);
 impl Hash for TableSnapshot {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         // The index adds nothing to the items, nor what came with a token to the token, which is made of it.
-        let State { items, due: _, tokens: _, ages, stream, last_seq } = &*self.0;
-        for (key, item) in items {
-            (key, item.generation, &item.body, item.due.map(|it| (it.shard, it.at))).hash(hasher);
+        let State { partitions: _, due: _, tokens: _, ages, stream, last_seq } = &*self.0;
+        for item in self.0.items() {
+            (&item.key, item.generation, &item.body, item.due.map(|it| (it.shard, it.at))).hash(hasher);
         }
         (ages, stream, last_seq).hash(hasher);
     }
 }
 
+/// The items of a partition, by their sort names.
+type Partition = BTreeMap<Sort, Item>;
+
+/// An item's key, of which the sort name counts: in its partition.
+#[derive(Debug, Clone)]
+struct Sort(Arc<Key>);
+
+impl Borrow<str> for Sort {
+    fn borrow(&self) -> &str {
+        &self.0.sort
+    }
+}
+
+impl Ord for Sort {
+    fn cmp(&self, other: &Sort) -> Ordering {
+        self.0.sort.cmp(&other.0.sort)
+    }
+}
+
+impl PartialOrd for Sort {
+    fn partial_cmp(&self, other: &Sort) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Sort {
+    fn eq(&self, other: &Sort) -> bool {
+        self.0.sort == other.0.sort
+    }
+}
+
+impl Eq for Sort {}
+
 #[derive(Debug, Clone, Default)]
 struct State {
-    items: BTreeMap<Arc<Key>, Arc<Item>>,
+    partitions: HashMap<Arc<str>, Arc<Partition>>,
     /// Exactly the items that have a due time.
     due: BTreeSet<(u8, Timestamp, Key)>,
     /// What came with each token.
@@ -81,13 +117,13 @@ impl MemoryTable {
     /// Every item, in the order of their keys.
     #[must_use]
     pub fn items(&self) -> Vec<Item> {
-        self.lock().items.values().map(|it| (**it).clone()).collect()
+        self.lock().items().cloned().collect()
     }
 
     /// The generation of an item, if there is one.
     #[must_use]
     pub fn generation(&self, key: &Key) -> Option<Generation> {
-        self.lock().items.get(key).map(|it| it.generation)
+        self.lock().find(key).map(|it| it.generation)
     }
 
     /// What came with a token that is not forgotten.
@@ -111,8 +147,7 @@ impl MemoryTable {
     /// [`Table::get`], which memory answers at once.
     pub(crate) fn read(&self, key: &Key) -> Result<Option<Item>, TableError> {
         validate_key(key)?;
-        let found = self.lock().items.get(key).map(Arc::clone);
-        Ok(found.map(|it| (*it).clone()))
+        Ok(self.lock().find(key).cloned())
     }
 
     /// [`Table::query`], which memory answers at once.
@@ -161,7 +196,7 @@ impl Table for MemoryTable {
             None => {}
         }
         let wrong = writes.iter().find(|write| {
-            let stored = state.items.get(write.key()).map(|item| item.generation);
+            let stored = state.find(write.key()).map(|item| item.generation);
             !is_expected(belief(write), stored)
         });
         if let Some(write) = wrong {
@@ -187,6 +222,25 @@ impl Table for MemoryTable {
 }
 
 impl State {
+    fn find(&self, key: &Key) -> Option<&Item> {
+        self.partitions.get(&*key.partition)?.get(&*key.sort)
+    }
+
+    /// Every item, in the order of their keys.
+    fn items(&self) -> impl Iterator<Item = &Item> {
+        let mut partitions: Vec<_> = self.partitions.iter().collect();
+        partitions.sort_unstable_by_key(|it| it.0);
+        partitions.into_iter().flat_map(|it| it.1.values())
+    }
+
+    /// A partition to write to.
+    fn partition_mut(&mut self, name: &str) -> &mut Partition {
+        if !self.partitions.contains_key(name) {
+            self.partitions.insert(name.into(), Arc::default());
+        }
+        self.partitions.get_mut(name).map(Arc::make_mut).expect("invariant: it was inserted")
+    }
+
     fn forget_tokens(&mut self, now: Timestamp) {
         while self.ages.first().is_some_and(|it| is_forgotten(it.0, now)) {
             if let Some((_, token)) = self.ages.pop_first() {
@@ -203,11 +257,10 @@ impl State {
                 if let Some(Due { shard, at }) = due {
                     self.due.insert((*shard, *at, key.clone()));
                 }
-                if let Some(item) = self.items.get_mut(key) {
-                    let item = Arc::make_mut(item);
-                    if let Some(Due { shard, at }) = item.due.filter(|it| Some(*it) != *due) {
-                        self.due.remove(&(shard, at, key.clone()));
-                    }
+                let partition = self.partition_mut(&key.partition);
+                let mut replaced = None;
+                if let Some(item) = partition.get_mut(&*key.sort) {
+                    replaced = item.due.filter(|it| Some(*it) != *due);
                     item.generation = Generation(item.generation.0.saturating_add(1));
                     item.body = body.clone();
                     item.due = *due;
@@ -215,7 +268,10 @@ impl State {
                     let key = Arc::new(key.clone());
                     let (generation, body) = (Generation(1), body.clone());
                     let item = Item { key: Arc::clone(&key), generation, body, due: *due };
-                    self.items.insert(key, Arc::new(item));
+                    partition.insert(Sort(key), item);
+                }
+                if let Some(Due { shard, at }) = replaced {
+                    self.due.remove(&(shard, at, key.clone()));
                 }
             }
             Write::Delete { .. } => {
@@ -229,8 +285,8 @@ impl State {
         }
     }
 
-    fn remove(&mut self, key: &Key) -> Option<Arc<Item>> {
-        let item = self.items.remove(key)?;
+    fn remove(&mut self, key: &Key) -> Option<Item> {
+        let item = self.partition_mut(&key.partition).remove(&*key.sort)?;
         if let Some(Due { shard, at }) = item.due {
             self.due.remove(&(shard, at, key.clone()));
         }
@@ -239,15 +295,15 @@ impl State {
 
     fn page(&self, query: &Query) -> Page {
         let Query { partition, prefix, after, order, limit } = query;
-        let key = |sort: &str| Key::new(partition, sort);
-        // Nothing lies between a partition's last sort name and the partition that is longer by a zero character.
-        let end = successor(prefix).map_or_else(|| Key::new(&format!("{partition}\0"), ""), |end| key(&end));
-        let (start, end) = match (order, after) {
-            (Order::Ascending, Some(after)) => (Bound::Excluded(key(after)), Bound::Excluded(end)),
-            (Order::Descending, Some(after)) => (Bound::Included(key(prefix)), Bound::Excluded(key(after))),
-            (Order::Ascending | Order::Descending, None) => (Bound::Included(key(prefix)), Bound::Excluded(end)),
+        let Some(partition) = self.partitions.get(&**partition) else { return Page { items: Vec::new(), next: None } };
+        let end = successor(prefix);
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let (start, end): (Bound<&str>, Bound<&str>) = match (order, after) {
+            (Order::Ascending, Some(after)) => (Bound::Excluded(after), end),
+            (Order::Descending, Some(after)) => (Bound::Included(prefix), Bound::Excluded(after)),
+            (Order::Ascending | Order::Descending, None) => (Bound::Included(prefix), end),
         };
-        let range = self.items.range::<Key, _>((start, end)).map(|(_, item)| &**item);
+        let range = partition.range::<str, _>((start, end)).map(|(_, item)| item);
         match order {
             Order::Ascending => take_page(range, *limit),
             Order::Descending => take_page(range.rev(), *limit),

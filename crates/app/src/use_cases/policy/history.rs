@@ -78,7 +78,7 @@ pub async fn find_source(context: &Context, entry: &ConfigEntry) -> Result<Optio
     if &Digest::of(&object.bytes) != digest {
         return Err(corrupt("its content does not match its digest".into()));
     }
-    String::from_utf8(object.bytes).map(Some).map_err(|error| corrupt(error.into()))
+    String::from_utf8(object.bytes.into()).map(Some).map_err(|error| corrupt(error.into()))
 }
 
 /// Makes the policy of an older configuration the current one, as a new entry; the one before the current by default.

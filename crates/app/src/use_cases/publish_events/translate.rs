@@ -1,5 +1,7 @@
 //! What the world hears of each fact: one event type a fact (FORMATS 2.9), and an alert where people have to know.
 
+use std::sync::Arc;
+
 use refit_core::audit::{AfterEvaluation, AuditEntry, AuditEvent, CausesEffect, Fact};
 use refit_core::run::RunStatus;
 use refit_core::trigger::{Cause, CauseKind, FindingOutcome, WindowVerdict};
@@ -78,7 +80,7 @@ pub fn event_of(entry: &AuditEntry) -> OutboundEvent {
         dedupe_id: dedupe_id(event),
         time: event.at,
         detail_type: detail_type(&event.fact).to_owned(),
-        detail,
+        detail: Arc::new(detail),
     }
 }
 

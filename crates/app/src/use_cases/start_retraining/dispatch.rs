@@ -5,6 +5,7 @@
 //! slots of runs that are over are freed once the service says that nothing of theirs runs. Each tells people.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use refit_core::audit::AuditEvent;
@@ -17,7 +18,9 @@ use serde::Serialize;
 use super::super::park::{is_whole, refuse_damaged};
 use super::super::{Context, InForce, drive, policy};
 use super::Start;
-use crate::documents::{Document, audit_partition, head_key, parse, queue_key, run_key, slots_key, to_body};
+use crate::documents::{
+    Document, audit_partition, head_key, parse, parse_shared, queue_key, run_key, slots_key, to_body,
+};
 use crate::error::{AppError, ErrorClass, chain};
 use crate::ports::{Alert, AlertKind, Expect, Failure, Item, Key, PipelineError, PublishError, Write};
 use crate::queries::get_head;
@@ -34,16 +37,16 @@ const LONG: Span = Span::from_const_seconds(3_600);
 
 /// Slots and queue as they were read.
 struct Read {
-    slots: Slots,
+    slots: Arc<Slots>,
     slots_expect: Expect,
-    queue: Queue,
+    queue: Arc<Queue>,
     queue_expect: Expect,
 }
 
-fn document<T: Document + Default>(item: Option<&Item>) -> Result<(T, Expect), AppError> {
+fn document<T: Document + Default>(item: Option<&Item>) -> Result<(Arc<T>, Expect), AppError> {
     match item {
-        Some(item) => Ok((parse(item)?, Expect::Generation(item.generation))),
-        None => Ok((T::default(), Expect::Absent)),
+        Some(item) => Ok((parse_shared(item)?, Expect::Generation(item.generation))),
+        None => Ok((Arc::default(), Expect::Absent)),
     }
 }
 
@@ -67,7 +70,7 @@ async fn settings(context: &Context, woken: &ModelId) -> Result<Option<FleetPoli
     let digest = match policy::current(context).await? {
         Some(digest) => digest,
         None => match get_head(&*context.ports.table, woken).await {
-            Ok(head) => head.policy,
+            Ok(head) => head.policy.clone(),
             // Whoever wakes it tells people of it; the queue has other models.
             Err(AppError::Corrupt { .. } | AppError::UnknownModel(_)) => return Ok(None),
             Err(error) => return Err(error),
@@ -112,7 +115,7 @@ pub(super) async fn dispatch(context: &Context, woken: &ModelId) -> Result<Vec<S
 /// Starts the run whose turn it is, or gets it out of the way.
 async fn start(context: &Context, read: &Read, id: &RunId, times: u32) -> Result<Vec<String>, AppError> {
     let item = context.ports.table.get(&run_key(id)).await?;
-    let run: Option<Run> = match item.as_ref().map(parse).transpose() {
+    let run: Option<Arc<Run>> = match item.as_ref().map(parse_shared).transpose() {
         Ok(run) => run,
         Err(error) => return park(context, read, id, RETRY, Some(&chain(&error))).await,
     };
@@ -152,7 +155,7 @@ async fn park(
     after: Span,
     why: Option<&str>,
 ) -> Result<Vec<String>, AppError> {
-    let mut queue = read.queue.clone();
+    let mut queue = Queue::clone(&read.queue);
     let until = after.after(context.now());
     if let Some(entry) = queue.entries.get_mut(id) {
         entry.parked_until = Some(until);
@@ -173,7 +176,7 @@ async fn remove(
     item: Option<&Item>,
     stands: &str,
 ) -> Result<Vec<String>, AppError> {
-    let mut queue = read.queue.clone();
+    let mut queue = Queue::clone(&read.queue);
     queue.entries.remove(id);
     let writes = [put(queue_key(), read.queue_expect, &queue), unchanged(run_key(id), item)];
     let body = format!("Run {id} {stands}, but stands in the queue. Its entry is removed.");
@@ -184,7 +187,7 @@ async fn remove(
 /// Puts a queued run into the queue that lost it, or says something else of it than the run itself.
 pub(super) async fn enqueue(context: &Context, loaded: &Loaded, run: &Run) -> Result<(), AppError> {
     let table = &*context.ports.table;
-    let (mut queue, expect) = document::<Queue>(table.get(&queue_key()).await?.as_ref())?;
+    let (queue, expect) = document::<Queue>(table.get(&queue_key()).await?.as_ref())?;
     let head = table.get(&head_key(&loaded.model.head.model)).await?;
     let is_right = queue.entries.get(&run.id).is_some_and(|it| it.is_of(run, context.now()));
     let Some(entry) = QueueEntry::of(run).filter(|_| !is_right) else { return Ok(()) };
@@ -193,7 +196,7 @@ pub(super) async fn enqueue(context: &Context, loaded: &Loaded, run: &Run) -> Re
         None => false,
     };
     if is_current {
-        queue.schema = Queue::SCHEMA;
+        let mut queue = Queue::clone(&queue);
         queue.entries.insert(run.id.clone(), entry);
         let head = unchanged(head_key(&loaded.model.head.model), head.as_ref());
         write(context, &[put(queue_key(), expect, &queue), head]).await?;
@@ -205,9 +208,9 @@ pub(super) async fn enqueue(context: &Context, loaded: &Loaded, run: &Run) -> Re
 async fn reclaim(context: &Context, read: &Read) -> Result<bool, AppError> {
     for (id, holder) in &read.slots.holders {
         let item = context.ports.table.get(&run_key(id)).await?;
-        let run: Option<Run> = item.as_ref().map(parse).transpose().unwrap_or_default();
-        let Some(stands) = wrongly_held(context, id, holder, run.as_ref(), item.is_some()).await? else { continue };
-        let kept = match running(context, holder, run.as_ref()).await? {
+        let run: Option<Arc<Run>> = item.as_ref().map(parse_shared).transpose().unwrap_or_default();
+        let Some(stands) = wrongly_held(context, id, holder, run.as_deref(), item.is_some()).await? else { continue };
+        let kept = match running(context, holder, run.as_deref()).await? {
             Running::Yes(arn) => Some(format!("its execution {arn} runs")),
             Running::Unknown => Some("an execution of it may not be listed yet".to_owned()),
             Running::No => None,
@@ -216,7 +219,7 @@ async fn reclaim(context: &Context, read: &Read) -> Result<bool, AppError> {
             tracing::warn!(run.id = %id, "a slot is kept: the run {stands}, and {why}");
             continue;
         }
-        let mut slots = read.slots.clone();
+        let mut slots = Slots::clone(&read.slots);
         slots.holders.remove(id);
         let writes = [put(slots_key(), read.slots_expect, &slots), unchanged(run_key(id), item.as_ref())];
         let body = format!("Run {id} {stands} and held a slot; no execution of it runs. The slot is freed.");

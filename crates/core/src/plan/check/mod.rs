@@ -7,6 +7,8 @@ mod intake;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -139,7 +141,8 @@ pub fn plan_check(inputs: &CheckInputs<'_>) -> Plan {
         "findings": findings,
         "judgments": judgments,
     });
-    let decide = |outcome: String| Some(Decision { kind: DecisionKind::Check, outcome, reasons, inputs: details });
+    let decide =
+        |outcome: String| Some(Decision { kind: DecisionKind::Check, outcome, reasons, inputs: Arc::new(details) });
     let actor = inputs.manual.map_or_else(Actor::schedule, |it| it.actor.clone());
     if causes.is_empty() {
         let is_suppressed = findings.iter().any(|it| it.outcome == FindingOutcome::Suppressed);

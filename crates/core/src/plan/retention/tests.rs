@@ -40,7 +40,7 @@ models:
 /// Run `n` ends on day `n` of March and makes version `n`; version 1 is champion.
 struct Bench {
     model: Model,
-    runs: Vec<Run>,
+    runs: Vec<Arc<Run>>,
     now: Timestamp,
     retention: &'static str,
 }
@@ -66,10 +66,16 @@ impl Bench {
             previous: AuditEvent::genesis(),
         };
         let mut model = Model::begin(&event).expect("a first event");
-        model.head.run_count = runs;
-        model.head.champion = Some(1);
+        let head = Arc::make_mut(&mut model.head);
+        head.run_count = runs;
+        head.champion = Some(1);
         model.packages = (1..=runs).map(|it| (it, Arc::new(package(it)))).collect();
-        Bench { model, runs: (1..=runs).map(run).collect(), now: day(20), retention: "    retention: { runs: 10d }" }
+        Bench {
+            model,
+            runs: (1..=runs).map(|it| Arc::new(run(it))).collect(),
+            now: day(20),
+            retention: "    retention: { runs: 10d }",
+        }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Bench)) -> Bench {
@@ -78,7 +84,7 @@ impl Bench {
     }
 
     fn head(self, change: impl FnOnce(&mut Head)) -> Bench {
-        self.with(|it| change(&mut it.model.head))
+        self.with(|it| change(Arc::make_mut(&mut it.model.head)))
     }
 
     /// Version `version` replaced another when it became champion.
@@ -196,8 +202,8 @@ fn what_is_not_over_is_kept() {
     Bench::new(4)
         .with(|it| it.now = day(12))
         .check(&expect![[r#"expired: ["m-r0002"], versions [2], looked at up to 2"#]]);
-    Bench::new(4).with(|it| it.runs[1].outcome = None).check(&NOTHING);
-    Bench::new(4).with(|it| it.runs[1].status = RunStatus::AwaitingApproval).check(&NOTHING);
+    Bench::new(4).with(|it| Arc::make_mut(&mut it.runs[1]).outcome = None).check(&NOTHING);
+    Bench::new(4).with(|it| Arc::make_mut(&mut it.runs[1]).status = RunStatus::AwaitingApproval).check(&NOTHING);
 }
 
 #[test]
@@ -231,7 +237,7 @@ fn all_that_rollbacks_could_restore_is_kept() {
 fn the_next_plan_begins_after_twenty_in_use() {
     let mut bench = Bench::new(RUNS_LOOKED_AT).with(|it| {
         it.now = day(28) + jiff::SignedDuration::from_hours(24 * 30);
-        it.model.head.champion = Some(RUNS_LOOKED_AT);
+        Arc::make_mut(&mut it.model.head).champion = Some(RUNS_LOOKED_AT);
     });
     for version in 2..=RUNS_LOOKED_AT {
         bench = bench.replaced(version, version - 1);

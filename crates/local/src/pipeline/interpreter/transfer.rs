@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
+use bytes::Bytes;
 use refit_app::ports::{ObjectError, ObjectInfo, Objects};
 use refit_core::ObjectUri;
 
@@ -118,7 +119,7 @@ pub(super) fn put(objects: &dyn Objects, uri: &ObjectUri, bytes: &[u8]) -> Resul
 }
 
 /// The content of an object.
-pub(super) fn get(objects: &dyn Objects, uri: &ObjectUri, limit: u64) -> Result<Vec<u8>, String> {
+pub(super) fn get(objects: &dyn Objects, uri: &ObjectUri, limit: u64) -> Result<Bytes, String> {
     wait(objects.get(uri, limit)).map(|it| it.bytes).map_err(|error| chain(&error))
 }
 

@@ -79,7 +79,7 @@ impl World {
     fn get(&self, uri: &str) -> String {
         let uri: ObjectUri = uri.parse().expect("address");
         let object = wait(self.objects.get(&uri, 1 << 20)).expect("object");
-        String::from_utf8(object.bytes).expect("text")
+        String::from_utf8(object.bytes.into()).expect("text")
     }
 
     /// Defines the pipeline `test` and starts it.

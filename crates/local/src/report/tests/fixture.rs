@@ -1,6 +1,7 @@
 //! A made-up year of a model: weekly windows, a dozen runs that end in every way.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use refit_app::ports::{Alert, AlertKind};
@@ -308,7 +309,7 @@ fn add_run(history: &mut History, policy: &ModelPolicy, model: &ModelId, number:
         deadline: Some(requested_at + SignedDuration::from_hours(2)),
         stopping: None,
         candidate,
-        evaluation,
+        evaluation: evaluation.map(Arc::new),
         announced: None,
         outcome: outcome.or_else(|| (*status == RunStatus::Canceled).then(|| canceled(trained))),
     });

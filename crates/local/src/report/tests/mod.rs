@@ -3,6 +3,8 @@
 mod fixture;
 mod markup;
 
+use std::sync::Arc;
+
 use fixture::Sample;
 use markup::Element;
 use refit_core::policy::Metric;
@@ -152,7 +154,7 @@ fn undefined_numbers_are_dashes() {
         judgment.quality = None;
     }
     for run in &mut sample.history.runs {
-        for comparison in run.evaluation.iter_mut().flat_map(|it| it.evidence.metrics.values_mut()) {
+        for comparison in run.evaluation.iter_mut().map(Arc::make_mut).flat_map(|it| it.evidence.metrics.values_mut()) {
             comparison.improvements.values_mut().for_each(|it| it.value = f64::NAN);
         }
     }
@@ -231,7 +233,7 @@ fn infest(sample: &mut Sample, text: &str) {
             it.pipeline = text();
             it.document = serde_json::json!({ "seed": text() }).to_string();
         });
-        if let Some(evaluation) = &mut run.evaluation {
+        if let Some(evaluation) = run.evaluation.as_mut().map(Arc::make_mut) {
             evaluation.gates.iter_mut().for_each(|it| it.reasons = vec![text()]);
             evaluation.auto_promotion.reason = text();
         }

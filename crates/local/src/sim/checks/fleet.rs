@@ -8,7 +8,6 @@ use refit_app::ports::{Body, Key, Write};
 use refit_app::use_cases::policy::Pointer;
 use refit_core::config::ConfigEntry;
 use refit_core::plan::Slots;
-use refit_core::policy::Policy;
 use refit_core::run::run_of_display_name;
 use refit_core::{Digest, RunId};
 use serde_json::Value;
@@ -31,9 +30,8 @@ pub(super) fn check_policy(
     ensure!(!forbidden.contains(&pointer.policy), "C1", "policy {hex}, which asks too much, came into force");
     let uri = format!("s3://state/policies/{hex}.json").parse().ok();
     let stored = uri.and_then(|it| world.objects.peek(&it));
-    let policy: Option<Policy> = stored.and_then(|it| serde_json::from_slice(&it).ok());
     ensure!(
-        policy.is_some_and(|it| it.digest() == pointer.policy),
+        stored.is_some_and(|it| Digest::of(&it) == pointer.policy),
         "C1",
         "policy {hex} came into force, and is not there as a whole"
     );

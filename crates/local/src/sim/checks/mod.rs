@@ -14,6 +14,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use refit_app::documents::{Document, FLEET, head_key, policy_key, queue_key, slots_key};
 use refit_app::ports::{Body, Key, Write};
 use refit_core::audit::AuditEntry;
@@ -92,20 +93,38 @@ pub(crate) use ensure;
 /// What was said to the world so far.
 #[derive(Debug, Clone, Default)]
 struct Heard {
-    published: BTreeSet<String>,
+    published: Names,
     published_count: usize,
-    alerted: BTreeSet<String>,
+    alerted: Names,
     alerted_count: usize,
+}
+
+/// Names: those when the checker was frozen, and those since.
+#[derive(Debug, Clone, Default)]
+struct Names {
+    frozen: Arc<BTreeSet<String>>,
+    since: BTreeSet<String>,
+}
+
+impl Names {
+    fn contains(&self, name: &str) -> bool {
+        self.since.contains(name) || self.frozen.contains(name)
+    }
+
+    fn freeze(&mut self) {
+        let since = std::mem::take(&mut self.since);
+        Arc::make_mut(&mut self.frozen).extend(since);
+    }
 }
 
 /// Everything that is remembered between checks.
 #[derive(Debug, Clone)]
 pub struct Checker {
     /// Every item as it was last written: as it was when the checker was frozen, and what was written since.
-    frozen: Arc<BTreeMap<Key, Body>>,
-    items: BTreeMap<Key, Body>,
+    frozen: Arc<HashMap<Key, Body>>,
+    items: HashMap<Key, Body>,
     models: BTreeMap<ModelId, ModelChecker>,
-    heard: Arc<Heard>,
+    heard: Heard,
     /// How many runs may hold a slot.
     slots: usize,
     /// Policies by digest: what may be promoted without a person, and how soon a run may follow another.
@@ -134,9 +153,9 @@ impl Checker {
     pub fn new() -> Checker {
         Checker {
             frozen: Arc::default(),
-            items: BTreeMap::new(),
+            items: HashMap::new(),
             models: BTreeMap::new(),
-            heard: Arc::default(),
+            heard: Heard::default(),
             slots: 1,
             policies: Arc::default(),
             starts: 0,
@@ -177,6 +196,8 @@ impl Checker {
         self.touched.clear();
         let items = std::mem::take(&mut self.items);
         Arc::make_mut(&mut self.frozen).extend(items);
+        self.heard.published.freeze();
+        self.heard.alerted.freeze();
     }
 
     /// The log of the test world's model so far.
@@ -241,7 +262,7 @@ impl Checker {
     fn check_transaction(&mut self, world: &MemoryWorld, transaction: &Transaction) -> Checked {
         let mut changed: BTreeMap<Option<ModelId>, Vec<(&Key, &Body)>> = BTreeMap::new();
         for write in &*transaction.writes {
-            if let Some(id) = model_of(write.key()).filter(|it| !self.touched.contains(it)) {
+            if let Some(id) = self.model_of(write.key()).filter(|it| !self.touched.contains(it)) {
                 self.touched.insert(id);
             }
             match write {
@@ -250,7 +271,7 @@ impl Checker {
                         fleet::check_file(self.item(key), key, body)?;
                     }
                     if self.item(key) != Some(body) {
-                        changed.entry(model_of(key)).or_default().push((key, body));
+                        changed.entry(self.model_of(key)).or_default().push((key, body));
                     }
                 }
                 Write::Delete { key, .. } => {
@@ -373,14 +394,14 @@ impl Checker {
         if self.heard.published_count == published && self.heard.alerted_count == alerted {
             return;
         }
-        let heard = Arc::make_mut(&mut self.heard);
+        let heard = &mut self.heard;
         let said = world.publisher.published_from(heard.published_count);
         let new = published.saturating_sub(heard.published_count);
-        heard.published.extend(said.iter().take(new).map(|it| it.dedupe_id.clone()));
+        heard.published.since.extend(said.iter().take(new).map(|it| it.dedupe_id.clone()));
         heard.published_count = published;
         let told = world.publisher.alerts_from(heard.alerted_count);
         let new = alerted.saturating_sub(heard.alerted_count);
-        heard.alerted.extend(told.iter().take(new).map(|it| it.dedupe_id.clone()));
+        heard.alerted.since.extend(told.iter().take(new).map(|it| it.dedupe_id.clone()));
         heard.alerted_count = alerted;
     }
 
@@ -447,15 +468,17 @@ impl Checker {
     fn item(&self, key: &Key) -> Option<&Body> {
         self.items.get(key).or_else(|| self.frozen.get(key))
     }
-}
 
-/// The model that a key belongs to.
-fn model_of(key: &Key) -> Option<ModelId> {
-    let (kind, rest) = key.partition.split_once('#')?;
-    match kind {
-        "MODEL" | "AUDIT" | "CURSOR" | "LOOK" => rest.parse().ok(),
-        "WIN" => rest.split('#').next()?.parse().ok(),
-        _ => None,
+    /// The model that a key belongs to.
+    fn model_of(&self, key: &Key) -> Option<ModelId> {
+        let (kind, rest) = key.partition.split_once('#')?;
+        let name = match kind {
+            "MODEL" | "AUDIT" | "CURSOR" | "LOOK" => rest,
+            "WIN" => rest.split('#').next()?,
+            _ => return None,
+        };
+        let known = self.models.keys().find(|it| it.as_ref() == name);
+        known.cloned().or_else(|| name.parse().ok())
     }
 }
 

@@ -14,7 +14,7 @@ use refit_core::package::{Package, PackageStatus};
 use refit_core::run::{Run, RunStatus};
 use refit_core::{Digest, ModelId, RunId};
 
-use super::{Checked, Violation, ensure, parse, parse_written};
+use super::{Checked, Names, Violation, ensure, parse, parse_written};
 use crate::memory::hash_words;
 
 /// HEAD and what was served before a promotion.
@@ -157,7 +157,7 @@ impl ModelChecker {
     }
 
     /// P1, P5, L1, U1, U3: the stored state as a whole.
-    pub(super) fn check_state(&self) -> Checked {
+    pub(super) fn check_state(&mut self) -> Checked {
         let Stored { head, runs, packages, approvals } = &*self.stored;
         let head = head.as_ref().ok_or_else(|| Violation::new("U1", "there is no head"))?;
         let last = self.head_before.as_ref().map_or(0, |it| it.audit_seq);
@@ -183,16 +183,17 @@ impl ModelChecker {
         );
         let candidate = active.first().and_then(|it| packages.get(&runs.get(*it)?.candidate?));
         ensure!(candidate.is_none_or(|it| it.removed_at.is_none()), "P6", "the archive of {active:?} was removed");
-        let folded = self.folded.as_ref().ok_or_else(|| Violation::new("U3", "nothing was folded"))?;
+        let folded = self.folded.as_mut().ok_or_else(|| Violation::new("U3", "nothing was folded"))?;
         ensure!(
-            folded.head == **head,
+            *folded.head == **head,
             "U3",
             "the log adds up to another HEAD: {head:?} is stored, {:?} expected",
             folded.head
         );
-        ensure!(is_same(&folded.runs, runs), "U3", "the log adds up to other runs");
-        ensure!(is_same(&folded.packages, packages), "U3", "the log adds up to other packages");
-        ensure!(is_same(&folded.approvals, approvals), "U3", "the log adds up to other approvals");
+        let folded = Arc::make_mut(folded);
+        ensure!(unite(&mut folded.runs, runs), "U3", "the log adds up to other runs");
+        ensure!(unite(&mut folded.packages, packages), "U3", "the log adds up to other packages");
+        ensure!(unite(&mut folded.approvals, approvals), "U3", "the log adds up to other approvals");
         Ok(())
     }
 
@@ -204,18 +205,13 @@ impl ModelChecker {
     }
 
     /// A1: what the cursor has passed was published, or people were told that it was refused.
-    pub(super) fn check_cursor(
-        &mut self,
-        key: &Key,
-        body: &Body,
-        published: &BTreeSet<String>,
-        alerted: &BTreeSet<String>,
-    ) -> Checked {
+    pub(super) fn check_cursor(&mut self, key: &Key, body: &Body, published: &Names, alerted: &Names) -> Checked {
         let up_to = parse::<Cursor>(key, body)?.published;
         ensure!(self.cursor <= up_to, "A1", "the cursor went back from {} to {up_to}", self.cursor);
         let end = self.entries.len() as u64;
         ensure!(up_to <= end, "A1", "the cursor is at {up_to}, the log ends at {end}");
-        for entry in self.entries.iter().filter(|it| self.cursor < it.event.seq && it.event.seq <= up_to) {
+        let passed = usize::try_from(self.cursor).unwrap_or(0)..usize::try_from(up_to).unwrap_or(0);
+        for entry in self.entries.get(passed).into_iter().flatten() {
             let seq = entry.event.seq;
             let id = format!("{}-{seq}", self.id);
             let is_parked = alerted.contains(&format!("{}-parked-{seq}", self.id));
@@ -247,6 +243,14 @@ fn check_run(before: &Run, after: &Run) -> Checked {
     Ok(())
 }
 
-fn is_same<K: Ord, V: PartialEq>(folded: &BTreeMap<K, Arc<V>>, stored: &BTreeMap<K, Arc<V>>) -> bool {
-    folded.len() == stored.len() && folded.iter().zip(stored).all(|(a, b)| a.0 == b.0 && a.1 == b.1)
+/// Whether the log adds up to what is stored; what is the same is one document from then on, and not compared again.
+fn unite<K: Ord, V: PartialEq>(folded: &mut BTreeMap<K, Arc<V>>, stored: &BTreeMap<K, Arc<V>>) -> bool {
+    folded.len() == stored.len()
+        && folded.iter_mut().zip(stored).all(|(a, b)| {
+            let is_same = a.0 == b.0 && (Arc::ptr_eq(a.1, b.1) || a.1 == b.1);
+            if is_same && !Arc::ptr_eq(a.1, b.1) {
+                *a.1 = Arc::clone(b.1);
+            }
+            is_same
+        })
 }

@@ -257,7 +257,7 @@ fn check_approved(model: &ModelChecker, seen: &Seen<'_>, run: &refit_core::RunId
     if let (Some(policy), Some(candidate)) =
         (seen.policy(model), entry.candidate.and_then(|it| folded.packages.get(&it)))
     {
-        let basis = approval_basis(candidate, folded.champion(), entry.evaluation.as_ref(), policy);
+        let basis = approval_basis(candidate, folded.champion(), entry.evaluation.as_deref(), policy);
         ensure!(basis == approval.basis, "P2", "{run} was announced on votes about something else");
     }
     Ok(())

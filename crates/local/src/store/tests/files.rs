@@ -153,7 +153,7 @@ fn overwriting_changes_the_etag_even_when_the_clock_stands_still() {
         let bytes = [b'a' + number];
         etags.push(files.overwrite(&target, &bytes).unwrap().etag);
         etags.push(memory.overwrite(&target, &bytes).unwrap().etag);
-        assert_eq!(block_on_ready(files.get(&target, 1)).unwrap().bytes, bytes);
+        assert_eq!(block_on_ready(files.get(&target, 1)).unwrap().bytes, bytes[..]);
     }
     let snapshot = memory.snapshot();
     let info = block_on_ready(memory.head(&target)).unwrap();
