@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
-use refit_app::documents::{audit_partition, head_key, look_key};
+use jiff::{SignedDuration, Timestamp};
+use refit_app::documents::{audit_partition, head_key, look_key, pass_key};
 use refit_app::ports::{ApprovalStatus, PackageDescription, PackageError, Packages};
 use refit_app::ports::{Clock, Due, Expect, Item, Key, Table, Token, Write};
 use refit_app::queries;
@@ -16,7 +16,7 @@ use refit_core::run::{Run, RunStatus};
 use refit_core::trigger::JudgmentKind;
 use refit_handlers::Function;
 use refit_local::memory::faults::{Call, Calm, Fault, FaultPlan, Faults};
-use refit_local::memory::{Delivered, Ending, MODEL, MemoryWorld, Outputs, Promotion, policy, poll};
+use refit_local::memory::{Delivered, Ending, MODEL, MemoryWorld, Outputs, Promotion, policy, poll, scheduled_event};
 use serde_json::{Value, json};
 
 use super::support::summary::Summary;
@@ -49,6 +49,29 @@ fn damage(world: &MemoryWorld, key: &Key) {
     let expect = Expect::Generation(found.generation);
     let writes = [Write::Put { key: Key::clone(&found.key), expect, body: "{\"broken".into(), due: found.due }];
     poll(world.table.transact(&Token(format!("damage {}", key.partition)), &writes)).unwrap_done().expect("written");
+}
+
+/// Removes an item, if it is there.
+fn remove(world: &MemoryWorld, key: &Key) {
+    let Some(expect) = world.table.generation(key) else { return };
+    let token = Token(format!("remove {}", key.partition));
+    poll(world.table.transact(&token, &[Write::Delete { key: key.clone(), expect }])).unwrap_done().expect("removed");
+}
+
+/// When the model is looked at next.
+fn look(world: &MemoryWorld) -> Timestamp {
+    item(world, &look_key(&model())).due.expect("it is due some time").at
+}
+
+fn set_look(world: &MemoryWorld, at: Timestamp) {
+    let found = item(world, &look_key(&model()));
+    let writes = [Write::Put {
+        key: Key::clone(&found.key),
+        expect: Expect::Generation(found.generation),
+        body: found.body,
+        due: found.due.map(|it| Due { at, ..it }),
+    }];
+    poll(world.table.transact(&Token("another time".to_owned()), &writes)).unwrap_done().expect("written");
 }
 
 fn subjects(world: &MemoryWorld) -> Vec<String> {
@@ -159,18 +182,56 @@ fn people_hear_of_a_model_that_cannot_be_looked_at() {
 fn a_model_with_nothing_to_do_is_not_woken_before_its_next_check() {
     let mut world = MemoryWorld::at(&one_champion().world);
     // Something is not published yet when the sweep comes, nothing else is to do.
-    let check = item(&world, &look_key(&model())).due.expect("it is due some time").at;
-    let found = item(&world, &look_key(&model()));
-    let due = found.due.map(|it| Due { at: world.clock.now(), ..it });
-    let writes = [Write::Put {
-        key: Key::clone(&found.key),
-        expect: Expect::Generation(found.generation),
-        body: found.body,
-        due,
-    }];
-    poll(world.table.transact(&Token("early".to_owned()), &writes)).unwrap_done().expect("written");
+    let check = look(&world);
+    set_look(&world, world.clock.now());
     world.sweep_after(SignedDuration::from_mins(1));
-    assert_eq!(item(&world, &look_key(&model())).due.map(|it| it.at), Some(check));
+    assert_eq!(look(&world), check);
+}
+
+#[test]
+fn a_daily_pass_sets_a_clock_right_that_is_wrong_and_leaves_others_alone() {
+    let check = look(&MemoryWorld::at(&one_champion().world));
+    let hour = SignedDuration::from_hours(1);
+    for (set, expected) in [(check, check), (check - hour, check - hour), (check + hour * 1_000, check)] {
+        let mut world = MemoryWorld::at(&one_champion().world);
+        set_look(&world, set);
+        remove(&world, &pass_key());
+        let before = world.publisher.counts();
+        world.sweep_after(SignedDuration::from_mins(1));
+        assert_eq!(look(&world), expected);
+        assert_eq!(world.publisher.counts(), before, "nobody is woken");
+        item(&world, &pass_key());
+    }
+}
+
+/// A crash at each transaction.
+struct NoTransaction(Fault);
+
+impl FaultPlan for NoTransaction {
+    fn decide(&self, call: &Call) -> Option<Fault> {
+        (call.method == "transact").then_some(self.0)
+    }
+}
+
+#[test]
+fn whoever_dies_before_it_sets_the_clock_to_the_next_check_is_followed_by_another() {
+    for (fault, is_set) in [(Fault::CrashBefore, false), (Fault::CrashAfter, true)] {
+        let mut world = MemoryWorld::at(&one_champion().world);
+        let check = look(&world);
+        set_look(&world, world.clock.now());
+        world.send(scheduled_event());
+        world.step();
+        let soon = world.clock.now() + SignedDuration::from_mins(5);
+        assert_eq!(look(&world), soon, "the sweep comes back for the model");
+        world.set_faults(Faults::new(NoTransaction(fault)));
+        let (delivery, delivered) = world.step().expect("promote-model is woken");
+        assert_eq!((delivery.function, matches!(delivered, Delivered::Killed)), (Function::PromoteModel, true));
+        world.queue.clear();
+        world.set_faults(Faults::new(Calm));
+        assert_eq!(look(&world), if is_set { check } else { soon });
+        world.sweep_after(SignedDuration::from_mins(6));
+        assert_eq!(look(&world), check);
+    }
 }
 
 #[test]
@@ -182,11 +243,9 @@ fn the_next_look_follows_the_policy_that_was_just_adopted() {
     world.send(json!({ "source": "refit", "detail-type": "Wake Up", "detail": { "model": MODEL, "function": "check-triggers" } }));
     world.drain();
     // First what is served is looked at.
-    let at = item(&world, &look_key(&model())).due.expect("it is due some time").at;
-    assert_eq!(at.to_string(), "2026-01-05T05:05:00Z");
+    assert_eq!(look(&world).to_string(), "2026-01-05T05:05:00Z");
     world.sweep_after(SignedDuration::from_mins(5));
-    let at = item(&world, &look_key(&model())).due.expect("it is due some time").at;
-    assert_eq!(at.to_string(), "2026-01-05T06:00:00Z");
+    assert_eq!(look(&world).to_string(), "2026-01-05T06:00:00Z");
 }
 
 /// The bus takes nothing; people can be told.
@@ -295,9 +354,7 @@ fn a_head_that_belongs_to_another_model_is_told() {
 fn a_head_that_is_gone_with_its_alarm_clock_is_told() {
     let mut world = MemoryWorld::at(&one_champion().world);
     for key in [head_key(&model()), look_key(&model())] {
-        let expect = item(&world, &key).generation;
-        let token = Token(format!("remove {}", key.partition));
-        poll(world.table.transact(&token, &[Write::Delete { key, expect }])).unwrap_done().expect("removed");
+        remove(&world, &key);
     }
     world.sweep_after(SignedDuration::from_hours(25));
     assert!(subjects(&world).iter().any(|it| it.contains("m cannot be looked at")), "{:?}", subjects(&world));

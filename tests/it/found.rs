@@ -93,7 +93,7 @@ impl FaultPlan for Second {
 }
 
 /// A function that is frozen in the middle of its work.
-struct Worker(Pin<Box<dyn Future<Output = Result<Response, AppError>> + Send>>);
+pub(super) struct Worker(Pin<Box<dyn Future<Output = Result<Response, AppError>> + Send>>);
 
 impl Worker {
     /// By a clock that is ahead of the world's.
@@ -103,12 +103,12 @@ impl Worker {
         Worker::of(refit_app::Context { ports, ..world.context() }, function, event)
     }
 
-    fn of(context: refit_app::Context, function: Function, event: Value) -> Worker {
+    pub(super) fn of(context: refit_app::Context, function: Function, event: Value) -> Worker {
         Worker(Box::pin(async move { handle(function, &context, &event).await }))
     }
 
     /// Goes on; whether it is done.
-    fn go_on(&mut self) -> bool {
+    pub(super) fn go_on(&mut self) -> bool {
         matches!(self.0.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(_))
     }
 }

@@ -7,10 +7,11 @@ use refit_app::queries;
 use refit_core::run::RunStatus;
 use refit_core::{ModelId, RunId};
 use refit_handlers::Function;
-use refit_local::memory::faults::{Call, Calm, Fault, FaultPlan, Faults};
+use refit_local::memory::faults::{At, Call, Calm, Fault, FaultPlan, Faults};
 use refit_local::memory::{Delivered, Ending, MODEL, MemoryWorld, poll};
 use serde_json::{Value, json};
 
+use super::found::Worker;
 use super::support::worlds::{ask, finish, one_champion, trigger};
 
 fn run_id(number: u64) -> RunId {
@@ -75,6 +76,62 @@ fn queued() -> MemoryWorld {
 fn sweep(world: &mut MemoryWorld, times: usize) {
     for _ in 0..times {
         world.sweep_after(SignedDuration::from_mins(6));
+    }
+}
+
+/// As [`queued`], but the queue has lost it.
+fn lost_from_queue() -> MemoryWorld {
+    let world = queued();
+    change(&world, &queue_key(), |it| it["entries"] = json!({}));
+    world
+}
+
+/// The run that waited is trained, by one execution, and nobody else waits.
+#[track_caller]
+fn check_trains(world: &MemoryWorld, when: &str) {
+    assert_eq!(last_status(world), RunStatus::Training, "{when}");
+    assert_eq!(world.pipelines.executions().len(), 2, "{when}");
+    let of = |key: &Key| serde_json::from_str::<Value>(&item(world, key).expect("it is there").body).expect("a document");
+    assert_eq!(of(&queue_key())["entries"], json!({}), "{when}");
+    assert_eq!(of(&slots_key())["holders"].as_object().map(serde_json::Map::len), Some(1), "{when}");
+}
+
+#[test]
+fn l1_whoever_puts_a_run_back_into_the_queue_may_die_anywhere() {
+    for fault in [Fault::CrashBefore, Fault::CrashAfter] {
+        for index in 1.. {
+            let mut world = lost_from_queue();
+            world.set_faults(Faults::new(At { index, fault }));
+            let event = wake_up(Function::StartRetraining);
+            let _ = world.call(Function::StartRetraining, &event);
+            let calls = world.faults().calls();
+            world.set_faults(Faults::new(Calm));
+            sweep(&mut world, 2);
+            check_trains(&world, &format!("{fault:?} at call {index}"));
+            if calls < index {
+                assert!(30 < index, "it died at calls before and after the repair");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn l1_whoever_was_frozen_while_another_repaired_the_queue_leaves_it_alone() {
+    for index in 1.. {
+        let mut world = lost_from_queue();
+        world.set_faults(Faults::new(At { index, fault: Fault::Pause }));
+        let event = wake_up(Function::StartRetraining);
+        let mut frozen = Worker::of(world.context(), Function::StartRetraining, event);
+        if frozen.go_on() {
+            assert!(30 < index, "it was frozen at calls before and after the repair");
+            return;
+        }
+        world.set_faults(Faults::new(Calm));
+        sweep(&mut world, 2);
+        assert!(frozen.go_on());
+        sweep(&mut world, 1);
+        check_trains(&world, &format!("frozen before call {index}"));
     }
 }
 
