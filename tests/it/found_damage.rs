@@ -91,9 +91,33 @@ fn lost_from_queue() -> MemoryWorld {
 fn check_trains(world: &MemoryWorld, when: &str) {
     assert_eq!(last_status(world), RunStatus::Training, "{when}");
     assert_eq!(world.pipelines.executions().len(), 2, "{when}");
-    let of = |key: &Key| serde_json::from_str::<Value>(&item(world, key).expect("it is there").body).expect("a document");
+    let of =
+        |key: &Key| serde_json::from_str::<Value>(&item(world, key).expect("it is there").body).expect("a document");
     assert_eq!(of(&queue_key())["entries"], json!({}), "{when}");
     assert_eq!(of(&slots_key())["holders"].as_object().map(serde_json::Map::len), Some(1), "{when}");
+}
+
+#[test]
+fn x1_a_run_that_is_not_ready_before_the_year_9999_is_told() {
+    let mut world = queued();
+    change(&world, &run_key(&run_id(2)), |it| it["ready_at"] = json!("9999-12-30T22:00:00Z"));
+    sweep(&mut world, 4);
+    assert!(is_told(&world, "m cannot be looked at"), "people are told");
+}
+
+#[test]
+fn x1_a_run_that_trains_without_an_end_is_told() {
+    for deadline in [Value::Null, json!("9999-12-30T22:00:00Z")] {
+        let mut world = queued();
+        sweep(&mut world, 1);
+        assert_eq!(last_status(&world), RunStatus::Training);
+        change(&world, &run_key(&run_id(2)), |it| {
+            it["execution"] = json!("an execution that nobody knows");
+            it["deadline"] = deadline.clone();
+        });
+        sweep(&mut world, 4);
+        assert!(is_told(&world, "m cannot be looked at"), "people are told: {deadline}");
+    }
 }
 
 #[test]
@@ -188,23 +212,26 @@ fn x1_an_entry_of_the_queue_that_waits_for_ever_is_put_right() {
 
 #[test]
 fn x1_a_slot_whose_model_cannot_record_anything_is_freed() {
-    let mut world = queued();
-    let waiting = item(&world, &queue_key()).expect("a queue").body;
-    sweep(&mut world, 1);
-    assert_eq!(last_status(&world), RunStatus::Training);
-    world.lose(|_| true);
-    finish(&mut world, &Ending::Failed("no reason".to_owned()));
-    change(&world, &head_key(&run_id(1).model()), |head| {
-        head["audit_seq"] = json!(head["audit_seq"].as_u64().expect("a number") - 1);
-    });
-    // Somebody waits for the slot.
-    change(&world, &queue_key(), |queue| {
-        let queued: Value = serde_json::from_str(&waiting).expect("a document");
-        queue["entries"]["m-r0003"] = queued["entries"]["m-r0002"].clone();
-    });
-    world.clock.advance(SignedDuration::from_hours(2));
-    let _ = world.call(Function::StartRetraining, &wake_up(Function::StartRetraining));
-    assert!(is_told(&world, "the slot of m-r0002 is freed"));
+    // HEAD is behind its log, or ahead of it.
+    for off in [-1, 1, 50] {
+        let mut world = queued();
+        let waiting = item(&world, &queue_key()).expect("a queue").body;
+        sweep(&mut world, 1);
+        assert_eq!(last_status(&world), RunStatus::Training);
+        world.lose(|_| true);
+        finish(&mut world, &Ending::Failed("no reason".to_owned()));
+        change(&world, &head_key(&run_id(1).model()), |head| {
+            head["audit_seq"] = json!(head["audit_seq"].as_i64().expect("a number") + off);
+        });
+        // Somebody waits for the slot.
+        change(&world, &queue_key(), |queue| {
+            let queued: Value = serde_json::from_str(&waiting).expect("a document");
+            queue["entries"]["m-r0003"] = queued["entries"]["m-r0002"].clone();
+        });
+        world.clock.advance(SignedDuration::from_hours(2));
+        let _ = world.call(Function::StartRetraining, &wake_up(Function::StartRetraining));
+        assert!(is_told(&world, "the slot of m-r0002 is freed"), "off by {off}");
+    }
 }
 
 #[test]

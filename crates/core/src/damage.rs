@@ -3,9 +3,17 @@
 //! Planners rely on it: they are asked only about a state in which nothing is found here. A damaged state is left alone and
 //! people are told.
 
+use jiff::Timestamp;
+
 use crate::model::Model;
 use crate::package::PackageStatus;
+use crate::policy::Span;
 use crate::run::{Run, RunStatus};
+
+/// No run waits longer between two attempts, and a day more: a policy may ask for a week.
+const LONGEST_WAIT: Span = Span::from_const_seconds(8 * 86_400);
+/// No run is given longer to train, and a day more: SageMaker stops an execution after 28 days itself.
+const LONGEST_TRAINING: Span = Span::from_const_seconds(29 * 86_400);
 
 impl Model {
     /// What is wrong with the state, as far as it is loaded; `None` when nothing is.
@@ -69,7 +77,8 @@ impl Model {
         if run.status.is_terminal() {
             return Some(format!("HEAD names run {id}, which has ended: {}", run.status));
         }
-        self.find_missing_part(run).map(|part| format!("run {id} is {} and has no {part}", run.status))
+        let missing = self.find_missing_part(run).map(|part| format!("run {id} is {} and has no {part}", run.status));
+        missing.or_else(|| find_late(run))
     }
 
     /// What a run of this status must have and this one lacks.
@@ -83,9 +92,10 @@ impl Model {
             RunStatus::Requested => &[],
             // A run that is stopped while it is being started does not know its execution yet.
             RunStatus::Queued | RunStatus::Starting | RunStatus::Stopping => &[(lacks_request, "request")],
-            RunStatus::Training | RunStatus::Evaluating => {
-                &[(lacks_request, "request"), (lacks_execution, "execution")]
+            RunStatus::Training => {
+                &[(lacks_request, "request"), (lacks_execution, "execution"), (run.deadline.is_none(), "deadline")]
             }
+            RunStatus::Evaluating => &[(lacks_request, "request"), (lacks_execution, "execution")],
             RunStatus::AwaitingApproval => &[
                 (lacks_candidate, "candidate"),
                 (lacks_evaluation, "evaluation"),
@@ -103,5 +113,24 @@ impl Model {
             | RunStatus::TimedOut => &[],
         };
         parts.iter().find(|it| it.0).map(|it| it.1)
+    }
+}
+
+/// What a run waits for later than anything could make it wait.
+fn find_late(run: &Run) -> Option<String> {
+    let is_late = |at: Timestamp, since: Timestamp, longest: Span| longest.after(since) < at;
+    let id = &run.id;
+    match run.status {
+        RunStatus::Queued => {
+            let queued_at = run.queued_at.unwrap_or(run.requested_at);
+            let ready_at = run.ready_at.filter(|it| is_late(*it, queued_at, LONGEST_WAIT))?;
+            Some(format!("run {id} was queued at {queued_at} and is not to start before {ready_at}"))
+        }
+        RunStatus::Training => {
+            let started_at = run.attempts.last()?.started_at;
+            let deadline = run.deadline.filter(|it| is_late(*it, started_at, LONGEST_TRAINING))?;
+            Some(format!("run {id} trains since {started_at} and has time until {deadline}"))
+        }
+        _ => None,
     }
 }

@@ -1,12 +1,14 @@
 //! What becomes of a model whose stored state is wrong: people are told, and it is left alone for a while.
 
+use refit_core::audit::AuditEvent;
 use refit_core::model::Model;
 use refit_core::policy::Span;
 use refit_core::{Digest, Guard, ModelId};
 
 use super::Context;
+use crate::documents::audit_partition;
 use crate::error::{AppError, ErrorClass, chain};
-use crate::ports::{Alert, AlertKind, PublishError};
+use crate::ports::{Alert, AlertKind, Key, PublishError};
 use crate::queries::get_head;
 use crate::state::postpone;
 
@@ -25,6 +27,14 @@ pub(super) async fn is_whole(context: &Context, model: &Model) -> Result<bool, A
     let id = &model.head.model;
     let now = get_head(&*context.ports.table, id).await?;
     if now.audit_seq == model.head.audit_seq { refuse_damaged(id, Some(why)).map(|()| false) } else { Ok(false) }
+}
+
+/// What is wrong when the last entry of the log is not there: it would be waited for without an end.
+pub(super) async fn find_lost_entry(context: &Context, model: &Model) -> Result<Option<String>, AppError> {
+    let seq = model.head.audit_seq;
+    let key = Key::new(&audit_partition(&model.head.model), &AuditEvent::sort(seq));
+    let entry = context.ports.table.get(&key).await?;
+    Ok(entry.is_none().then(|| format!("HEAD names event {seq} as the last of the log, which is not there")))
 }
 
 /// An error when a model's state is damaged.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use refit_core::audit::AuditEvent;
 use refit_core::model::Model;
 use refit_core::plan::{POLL, next_check, next_idle_look};
 use refit_core::policy::{ModelPolicy, Span};
@@ -12,12 +11,12 @@ use refit_core::run::RunStatus;
 use refit_core::{Guard, ModelId};
 use serde::{Deserialize, Serialize};
 
-use super::park::{is_whole, park, refuse_damaged};
+use super::park::{find_lost_entry, is_whole, park, refuse_damaged};
 use super::publish_events::published_up_to;
 use super::{Context, policy};
-use crate::documents::{audit_partition, head_key, model_of_look, parse, pass_key, spread_key, to_body, watched_key};
+use crate::documents::{head_key, model_of_look, parse, pass_key, spread_key, to_body, watched_key};
 use crate::error::{AppError, ErrorClass, chain};
-use crate::ports::{Alert, AlertKind, DUE_SHARDS, DueItem, Expect, Failure, Key, OutboundEvent, PublishError, Write};
+use crate::ports::{Alert, AlertKind, DUE_SHARDS, DueItem, Expect, Failure, OutboundEvent, PublishError, Write};
 use crate::state::{Scope, load, load_rest, reschedule, transaction_token};
 
 /// The detail type of a wake-up.
@@ -243,14 +242,6 @@ async fn wake(context: &Context, id: &ModelId, swept: &mut Swept) -> Result<(), 
         _ => idle,
     };
     reschedule(table, &loaded, look_at).await
-}
-
-/// What is wrong when the last entry of the log is not there: it would be waited for without an end.
-async fn find_lost_entry(context: &Context, model: &Model) -> Result<Option<String>, AppError> {
-    let seq = model.head.audit_seq;
-    let key = Key::new(&audit_partition(&model.head.model), &AuditEvent::sort(seq));
-    let entry = context.ports.table.get(&key).await?;
-    Ok(entry.is_none().then(|| format!("HEAD names event {seq} as the last of the log, which is not there")))
 }
 
 async fn send(context: &Context, id: &ModelId, function: &str, swept: &mut Swept) -> Result<(), AppError> {

@@ -15,7 +15,7 @@ use refit_core::run::{Run, RunStatus};
 use refit_core::{Digest, Guard, ModelId, RunId};
 use serde::Serialize;
 
-use super::super::park::{is_whole, refuse_damaged};
+use super::super::park::{find_lost_entry, is_whole, refuse_damaged};
 use super::super::{Context, InForce, drive, policy};
 use super::Start;
 use crate::documents::{
@@ -262,7 +262,7 @@ async fn wrongly_held(
 async fn find_damage(context: &Context, id: &RunId) -> Result<Option<String>, AppError> {
     let damage = match load(&*context.ports.table, &id.model(), Scope::Everything).await {
         Ok(Some(loaded)) => match is_whole(context, &loaded.model).await {
-            Ok(_) => refuse_behind(context, &loaded).await,
+            Ok(_) => refuse_torn(context, &loaded).await,
             Err(error) => Err(error),
         },
         Ok(None) => return Ok(None),
@@ -277,14 +277,20 @@ async fn find_damage(context: &Context, id: &RunId) -> Result<Option<String>, Ap
     }
 }
 
-/// An error when the log has an entry that HEAD does not know of: nothing more can be recorded.
-async fn refuse_behind(context: &Context, loaded: &Loaded) -> Result<(), AppError> {
+/// An error when the log does not end where HEAD says: nothing more can be recorded.
+async fn refuse_torn(context: &Context, loaded: &Loaded) -> Result<(), AppError> {
     let table = &*context.ports.table;
     let head = &loaded.model.head;
-    let next = Key::new(&audit_partition(&head.model), &AuditEvent::sort(head.audit_seq + 1));
+    let next = Key::new(&audit_partition(&head.model), &AuditEvent::sort(head.audit_seq.saturating_add(1)));
+    let is_behind = table.get(&next).await?.is_some();
+    let torn = if is_behind {
+        Some(format!("HEAD does not know of {next}"))
+    } else {
+        find_lost_entry(context, &loaded.model).await?
+    };
     // Somebody may just have recorded it.
-    let is_behind = table.get(&next).await?.is_some() && loaded.is_current(table).await?;
-    refuse_damaged(&head.model, is_behind.then(|| format!("HEAD does not know of {next}")))
+    let is_torn = torn.is_some() && loaded.is_current(table).await?;
+    refuse_damaged(&head.model, torn.filter(|_| is_torn))
 }
 
 /// Whether something of a holder runs.
