@@ -1,7 +1,7 @@
 //! Damaged tables that the simulator found, each written down as it was: what Refit does with them.
 
 use jiff::SignedDuration;
-use refit_app::documents::{head_key, policy_key, queue_key, run_key, slots_key};
+use refit_app::documents::{head_key, look_key, policy_key, queue_key, run_key, slots_key};
 use refit_app::ports::{Expect, Item, Key, Table, Token, Write};
 use refit_app::queries;
 use refit_core::run::RunStatus;
@@ -98,11 +98,34 @@ fn check_trains(world: &MemoryWorld, when: &str) {
 }
 
 #[test]
-fn x1_a_run_that_is_not_ready_before_the_year_9999_is_told() {
+fn x1_a_run_that_waits_since_or_until_the_year_9999_is_told() {
+    for field in ["queued_at", "ready_at"] {
+        let mut world = queued();
+        change(&world, &run_key(&run_id(2)), |it| it[field] = json!("9999-12-30T22:00:00Z"));
+        sweep(&mut world, 4);
+        assert!(is_told(&world, "m cannot be looked at"), "people are told of {field}");
+    }
+}
+
+#[test]
+fn x1_a_run_that_is_stopped_since_no_time_is_told() {
     let mut world = queued();
-    change(&world, &run_key(&run_id(2)), |it| it["ready_at"] = json!("9999-12-30T22:00:00Z"));
+    change(&world, &run_key(&run_id(2)), |it| {
+        it["execution"] = json!("an execution that nobody knows");
+        it["status"] = json!("stopping");
+    });
     sweep(&mut world, 4);
     assert!(is_told(&world, "m cannot be looked at"), "people are told");
+}
+
+#[test]
+fn x1_the_daily_pass_goes_on_and_tells_people_when_the_policy_cannot_be_read() {
+    let mut world = queued();
+    change(&world, &policy_key(), |it| it["policy"] = Value::Null);
+    remove(&world, &look_key(&run_id(1).model()));
+    world.sweep_after(SignedDuration::from_hours(25));
+    assert!(is_told(&world, "no policy is in force"), "people are told");
+    assert!(is_told(&world, "m cannot be looked at"), "people are told of the model, too");
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn differ(what: &str, recorded: &str, again: &str) -> String {
 pub async fn replay_decisions(context: &Context, proposed: &Policy) -> Result<ReplayedPolicy, AppError> {
     let mut replayed = ReplayedPolicy::default();
     let mut policies = Policies { context, read: BTreeMap::new() };
-    for model in policy::models(context).await? {
+    for model in policy::models(context).await?.unwrap_or_default() {
         let Some(proposed) = proposed.find_model(&model) else { continue };
         let entries = list_audit(&*context.ports.table, &model).await?;
         let mut proposal = Proposal::default();

@@ -90,8 +90,11 @@ impl Model {
         let lacks_candidate = run.candidate.is_none_or(|it| !self.packages.contains_key(&it));
         let parts: &[(bool, &'static str)] = match run.status {
             RunStatus::Requested => &[],
-            // A run that is stopped while it is being started does not know its execution yet.
-            RunStatus::Queued | RunStatus::Starting | RunStatus::Stopping => &[(lacks_request, "request")],
+            RunStatus::Queued | RunStatus::Starting => &[(lacks_request, "request")],
+            // One that is stopped while it is being started does not know its execution yet.
+            RunStatus::Stopping => {
+                &[(lacks_request, "request"), (run.stopping_at.is_none(), "time since when it is being stopped")]
+            }
             RunStatus::Training => {
                 &[(lacks_request, "request"), (lacks_execution, "execution"), (run.deadline.is_none(), "deadline")]
             }
@@ -116,15 +119,16 @@ impl Model {
     }
 }
 
-/// What a run waits for later than anything could make it wait.
+/// What a run waits for at a time at which nothing could make it wait.
 fn find_late(run: &Run) -> Option<String> {
     let is_late = |at: Timestamp, since: Timestamp, longest: Span| longest.after(since) < at;
     let id = &run.id;
     match run.status {
         RunStatus::Queued => {
             let queued_at = run.queued_at.unwrap_or(run.requested_at);
-            let ready_at = run.ready_at.filter(|it| is_late(*it, queued_at, LONGEST_WAIT))?;
-            Some(format!("run {id} was queued at {queued_at} and is not to start before {ready_at}"))
+            let is_wrong = |it: &Timestamp| *it < queued_at || is_late(*it, queued_at, LONGEST_WAIT);
+            let ready_at = run.ready_at.filter(is_wrong)?;
+            Some(format!("run {id} was queued at {queued_at} and is ready to start at {ready_at}"))
         }
         RunStatus::Training => {
             let started_at = run.attempts.last()?.started_at;

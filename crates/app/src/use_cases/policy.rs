@@ -144,13 +144,13 @@ pub async fn current(context: &Context) -> Result<Option<Digest>, AppError> {
     Ok(pointer(context).await?.map(|it| it.policy))
 }
 
-/// The models of the current policy.
+/// The models of the current policy; `None` when none is current.
 ///
 /// # Errors
 /// See [`AppError`].
-pub async fn models(context: &Context) -> Result<Vec<ModelId>, AppError> {
-    let Some(digest) = current(context).await? else { return Ok(Vec::new()) };
-    Ok(read(context, &digest).await?.models.iter().map(|it| it.id.clone()).collect())
+pub async fn models(context: &Context) -> Result<Option<Vec<ModelId>>, AppError> {
+    let Some(digest) = current(context).await? else { return Ok(None) };
+    Ok(Some(read(context, &digest).await?.models.iter().map(|it| it.id.clone()).collect()))
 }
 
 /// Every model that is or was under watch, by name.

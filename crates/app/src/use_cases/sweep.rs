@@ -121,11 +121,16 @@ async fn pass_over_all(context: &Context, swept: &mut Swept) -> Result<(), AppEr
     }
 }
 
-/// The models of the current policy; all there ever were when it is lost, of which people are told.
+/// The models of the current policy; all there ever were when it is lost or cannot be read, of which people are told.
 async fn watched_models(context: &Context) -> Result<Vec<ModelId>, AppError> {
-    if policy::pointer(context).await?.is_some() {
-        return policy::models(context).await;
-    }
+    let why = match policy::models(context).await {
+        Ok(Some(models)) => return Ok(models),
+        Ok(None) => "The pointer to the current policy is gone".to_owned(),
+        Err(error) if error.class() == ErrorClass::Bug => {
+            format!("The current policy cannot be read: {}", chain(&error))
+        }
+        Err(error) => return Err(error),
+    };
     let models = policy::known_models(context).await?;
     if !models.is_empty() {
         let alert = Alert {
@@ -136,8 +141,7 @@ async fn watched_models(context: &Context) -> Result<Vec<ModelId>, AppError> {
             model: "fleet".to_owned(),
             subject: "Refit: no policy is in force".to_owned(),
             body: format!(
-                "The pointer to the current policy is gone. {} model(s) go on by the policy that each adopted last; \
-                 apply the policy again.",
+                "{why}. {} model(s) go on by the policy that each adopted last; apply the policy again.",
                 models.len()
             ),
         };
