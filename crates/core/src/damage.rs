@@ -12,6 +12,8 @@ use crate::run::{Run, RunStatus};
 
 /// No run waits longer between two attempts, and a day more: a policy may ask for a week.
 const LONGEST_WAIT: Span = Span::from_const_seconds(8 * 86_400);
+/// No run takes longer with all its attempts, ten at most, and the waits between them.
+const LONGEST_RUN: Span = Span::from_const_seconds(400 * 86_400);
 /// No run is given longer to train, and a day more: SageMaker stops an execution after 28 days itself.
 const LONGEST_TRAINING: Span = Span::from_const_seconds(29 * 86_400);
 
@@ -126,6 +128,9 @@ fn find_late(run: &Run) -> Option<String> {
     match run.status {
         RunStatus::Queued => {
             let queued_at = run.queued_at.unwrap_or(run.requested_at);
+            if is_late(queued_at, run.requested_at, LONGEST_RUN) {
+                return Some(format!("run {id} was requested at {} and queued at {queued_at}", run.requested_at));
+            }
             let is_wrong = |it: &Timestamp| *it < queued_at || is_late(*it, queued_at, LONGEST_WAIT);
             let ready_at = run.ready_at.filter(is_wrong)?;
             Some(format!("run {id} was queued at {queued_at} and is ready to start at {ready_at}"))
