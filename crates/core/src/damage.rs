@@ -12,7 +12,7 @@ use crate::run::{Run, RunStatus};
 
 /// No run waits longer between two attempts, and a day more: a policy may ask for a week.
 const LONGEST_WAIT: Span = Span::from_const_seconds(8 * 86_400);
-/// No run takes longer with all its attempts, ten at most, and the waits between them.
+/// No run is queued again later: ten attempts at most, each of 28 days, and a week between two.
 const LONGEST_RUN: Span = Span::from_const_seconds(400 * 86_400);
 /// No run is given longer to train, and a day more: SageMaker stops an execution after 28 days itself.
 const LONGEST_TRAINING: Span = Span::from_const_seconds(29 * 86_400);

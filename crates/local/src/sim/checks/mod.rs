@@ -5,6 +5,7 @@
 
 mod asked;
 mod fleet;
+mod heard;
 mod model;
 mod names;
 mod promises;
@@ -24,6 +25,7 @@ use refit_core::policy::Policy;
 use refit_core::run::run_of_display_name;
 use refit_core::{Digest, ModelId, RunId};
 
+use self::heard::Heard;
 use self::model::ModelChecker;
 use super::record::Transaction;
 use crate::memory::{MODEL, MemoryWorld, poll};
@@ -89,33 +91,6 @@ macro_rules! ensure {
     };
 }
 pub(crate) use ensure;
-
-/// What was said to the world so far.
-#[derive(Debug, Clone, Default)]
-struct Heard {
-    published: Names,
-    published_count: usize,
-    alerted: Names,
-    alerted_count: usize,
-}
-
-/// Names: those when the checker was frozen, and those since.
-#[derive(Debug, Clone, Default)]
-struct Names {
-    frozen: Arc<BTreeSet<String>>,
-    since: BTreeSet<String>,
-}
-
-impl Names {
-    fn contains(&self, name: &str) -> bool {
-        self.since.contains(name) || self.frozen.contains(name)
-    }
-
-    fn freeze(&mut self) {
-        let since = std::mem::take(&mut self.since);
-        Arc::make_mut(&mut self.frozen).extend(since);
-    }
-}
 
 /// Everything that is remembered between checks.
 #[derive(Debug, Clone)]
@@ -196,8 +171,7 @@ impl Checker {
         self.touched.clear();
         let items = std::mem::take(&mut self.items);
         Arc::make_mut(&mut self.frozen).extend(items);
-        self.heard.published.freeze();
-        self.heard.alerted.freeze();
+        self.heard.freeze();
     }
 
     /// The log of the test world's model so far.
@@ -302,7 +276,7 @@ impl Checker {
         if changed.values().flatten().any(|it| is_slot(it.0)) {
             self.check_slots()?;
         }
-        self.hear(world, transaction);
+        self.heard.hear(&world.publisher, transaction.published);
         for (id, changed) in &changed {
             let cursor = changed.iter().find(|it| it.0.partition.starts_with("CURSOR#"));
             if let (Some(model), Some((key, body))) = (id.as_ref().and_then(|it| self.models.get_mut(it)), cursor) {
@@ -386,23 +360,6 @@ impl Checker {
             queue.entries.iter().map(|(id, it)| (id.clone(), unparked(it))).collect();
         ensure!(queued == waiting, "L1", "the queue holds {queued:?}, the runs that wait say {waiting:?}");
         Ok(())
-    }
-
-    /// Remembers what was published and sent before the transaction.
-    fn hear(&mut self, world: &MemoryWorld, transaction: &Transaction) {
-        let (published, alerted) = transaction.published;
-        if self.heard.published_count == published && self.heard.alerted_count == alerted {
-            return;
-        }
-        let heard = &mut self.heard;
-        let said = world.publisher.published_from(heard.published_count);
-        let new = published.saturating_sub(heard.published_count);
-        heard.published.since.extend(said.iter().take(new).map(|it| it.dedupe_id.clone()));
-        heard.published_count = published;
-        let told = world.publisher.alerts_from(heard.alerted_count);
-        let new = alerted.saturating_sub(heard.alerted_count);
-        heard.alerted.since.extend(told.iter().take(new).map(|it| it.dedupe_id.clone()));
-        heard.alerted_count = alerted;
     }
 
     /// P6: what is removed belongs to a run that has ended, and neither the champion nor what a rollback could still restore

@@ -14,7 +14,8 @@ use refit_core::package::{Package, PackageStatus};
 use refit_core::run::{Run, RunStatus};
 use refit_core::{Digest, ModelId, RunId};
 
-use super::{Checked, Names, Violation, ensure, parse, parse_written};
+use super::heard::Names;
+use super::{Checked, Violation, ensure, parse, parse_written};
 use crate::memory::hash_words;
 
 /// HEAD and what was served before a promotion.
